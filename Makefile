@@ -44,17 +44,22 @@ $(call program,tests/$(1),$(2),$(3),cmocka $(4),$(5),$(6))
 UNIT_TESTS += $(BUILD)/bin/tests/$(1)
 endef
 
+# Compilers run side by side unless the caller says otherwise.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(JOBS)
+endif
+
 .PHONY: all
 all: host
 
-include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk tests/unit/module.mk \
-	tests/bench/module.mk)
+include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
+include tools/setup/module.mk tools/vm/module.mk tests/check.mk
 
 .PHONY: host unit-tests
 host: $(LIBRARIES) $(filter-out $(UNIT_TESTS) $(BENCHES),$(PROGRAMS))
 unit-tests: $(UNIT_TESTS)
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(BASE_CFLAGS) $(WERROR) $(OBJ_CFLAGS) \
 		$(if $(strip $(OBJ_PKGS)),$$($(PKGCONF) --cflags $(OBJ_PKGS))) -c -o $@ $<

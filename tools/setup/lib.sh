@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # What every set-up step shares: where the cache is, how to speak, how to lock, how to publish a result.
 
-cache=${IGRAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/igrad}
+cache=$(realpath -m "${IGRAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/igrad}")
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=${BUILD:-$top/build}
+build=${BUILD_DIR:-$top/build}
 PATH=$PATH:/usr/sbin:/sbin
 jobs=${JOBS:-$(nproc)}
 
