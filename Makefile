@@ -58,8 +58,8 @@ $$(call objs,$(2)): | fetch-kernel-source
 KSELFTESTS += $(BUILD)/bin/kselftest/$(1)
 endef
 
-# Compilers run side by side unless the caller says otherwise.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+# Compilers run side by side; a make called from here takes part in that.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 

@@ -72,7 +72,7 @@ field() {
 # depends PACKAGE PATTERN: the first dependency of PACKAGE whose name matches.
 depends() {
 	local found
-	found=$(field "$1" Depends | tr ',|' '\n\n' | sed 's/^ *//; s/ .*//' | grep -E -m 1 "^$2\$") ||
+	found=$(field "$1" Depends | tr ',|' '[\n*]' | sed 's/^ *//; s/ .*//' | grep -E -m 1 "^$2\$") ||
 		die "$1 does not depend on anything like $2"
 	printf '%s\n' "$found"
 }
