@@ -84,7 +84,10 @@ unpack() {
 	mkdir -p "$dir" "$tmp/debs"
 	(cd "$tmp/debs" && apt_get download "$@" >&2) || die "downloading $* failed"
 	for deb in "$tmp"/debs/*.deb; do
-		dpkg -x "$deb" "$dir" || die "unpacking ${deb##*/} failed"
+		dpkg -x "$deb" "$dir" 2>"$tmp/unpack.log" || {
+			tail -n 3 "$tmp/unpack.log" >&2
+			die "unpacking ${deb##*/} failed"
+		}
 	done
 	rm -rf "$tmp/debs"
 }

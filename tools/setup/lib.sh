@@ -64,11 +64,12 @@ begin() {
 }
 
 finish() {
-	local code=$?
+	local code=$? free
+	free=$(free_mb "$cache")
 	rm -rf "$tmp"
 	if ((code != 0 && code < 128)); then
-		say "$step: failed; nothing half-done was kept, the next run starts it again"
-		(($(free_mb "$cache") >= 100)) || say "$step: the disk that holds $cache is full"
+		((free >= 20)) || say "$step: the disk that holds $cache is full (make room, or set IGRAD_CACHE= to a directory with more)"
+		say "$step: failed; nothing half-done is used, the next run does it again"
 	fi
 	exit "$code"
 }
