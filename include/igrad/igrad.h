@@ -54,6 +54,15 @@ int igrad_device_open(const char *uri, struct igrad_device **device, struct igra
 struct igrad_device *igrad_device_ref(struct igrad_device *device);
 void igrad_device_unref(struct igrad_device *device);
 
+/**
+ * igrad_device_list - the igrads of this machine that can be opened, as URIs in order
+ * @uris: one block, for free()
+ *
+ * Returns how many there are, or a negative errno: -EACCES when there are only such that this user
+ * may not open.
+ */
+int igrad_device_list(char ***uris);
+
 /** struct igrad_device_info - see struct drm_igrad_device_info for the fields not explained here */
 struct igrad_device_info {
 	uint32_t hw_version;
@@ -158,7 +167,12 @@ void igrad_fence_unref(struct igrad_fence *fence);
  */
 int igrad_fence_wait(struct igrad_fence *fence, int64_t timeout_ns);
 
-/** igrad_fence_report - the job's report, in host byte order; -EBUSY before it has ended */
+/**
+ * igrad_fence_report - the job's report, in host byte order
+ *
+ * Its status is IGRAD_STATUS_NOT_WRITTEN for a job that hung or was canceled. -EBUSY before the job
+ * has ended.
+ */
 int igrad_fence_report(struct igrad_fence *fence, struct igrad_report *report);
 
 /** igrad_queue_run - submit, wait, and give the report (which may be NULL) */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operands of commands. Only what ordering needs is worked out here; whether a command is well
+ * formed is for the device to say.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "access.h"
+
+#define WORD	4ull
+#define DMA_MAX ((1u << 30) - 1) /* no memory has so many rows; sums below cannot overflow */
+
+static struct igrad_operand_use matrix(uint64_t start, uint64_t rows, uint64_t cols,
+				       uint32_t pitch, bool write)
+{
+	return (struct igrad_operand_use){ igrad_region(start, rows, cols * WORD, le32toh(pitch)),
+					   write };
+}
+
+static void sram(struct igrad_command_use *use, uint32_t address, uint64_t rows, uint64_t cols,
+		 uint32_t pitch, bool write)
+{
+	use->sram[use->num_sram++] = matrix(le32toh(address), rows, cols, pitch, write);
+}
+
+static int dma_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	bool load = cmd->opcode == IGRAD_OP_DMA_LOAD;
+	uint64_t rows = le32toh(dma->rows), cols = le32toh(dma->cols);
+
+	if (!rows || !cols)
+		return -EINVAL;
+	if ((rows | cols | le32toh(dma->fill_rows) | le32toh(dma->fill_cols)) > DMA_MAX)
+		return -ERANGE;
+	use->engine = load ? IGRAD_ENGINE_LOAD : IGRAD_ENGINE_STORE;
+	use->dma = true;
+	use->dram = matrix(0, rows, cols, dma->pitch, !load);
+	if (load) {
+		rows += le32toh(dma->fill_rows);
+		cols += le32toh(dma->fill_cols);
+	}
+	sram(use, dma->sram, rows, cols, dma->sram_pitch, load);
+	return 0;
+}
+
+static int array_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	const struct igrad_cmd_array *array = &cmd->u.array;
+	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
+	uint64_t batch = le32toh(array->batch);
+	bool transpose = le16toh(cmd->flags) & IGRAD_FLAG_TRANSPOSE;
+	bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
+
+	use->engine = IGRAD_ENGINE_ARRAY;
+	if (!rows || !cols || (streams && !batch))
+		return -EINVAL;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+	case IGRAD_OP_LOAD_ACC:
+		sram(use, array->p, transpose ? cols : rows, transpose ? rows : cols,
+		     array->p_pitch, false);
+		return 0;
+	case IGRAD_OP_DRAIN_ACC:
+	case IGRAD_OP_DRAIN_W:
+		sram(use, array->p, rows, cols, array->p_pitch, true);
+		return 0;
+	case IGRAD_OP_FPROP:
+		sram(use, array->x, transpose ? rows : batch, transpose ? batch : rows,
+		     array->x_pitch, false);
+		sram(use, array->p, batch, cols, array->p_pitch, true);
+		return 0;
+	case IGRAD_OP_INTERLEAVED:
+	case IGRAD_OP_WGRAD:
+		sram(use, array->x, batch, rows, array->x_pitch, false);
+		/* fall through */
+	case IGRAD_OP_DGRAD:
+		sram(use, array->g, batch, cols, array->g_pitch, false);
+		if (cmd->opcode != IGRAD_OP_WGRAD)
+			sram(use, array->p, batch, rows, array->p_pitch, true);
+		return 0;
+	default: /* IGRAD_OP_UPDATE works inside the array */
+		return 0;
+	}
+}
+
+static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	const struct igrad_cmd_vec *vec = &cmd->u.vec;
+	uint64_t rows = le32toh(vec->rows), cols = le32toh(vec->cols);
+
+	use->engine = IGRAD_ENGINE_VECTOR;
+	if (!rows || !cols)
+		return -EINVAL;
+
+	if (cmd->opcode != IGRAD_OP_VEC_FILL)
+		sram(use, vec->a, rows, cols, vec->a_pitch, false);
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_BIAS:
+		sram(use, vec->b, 1, cols, 0, false);
+		break;
+	case IGRAD_OP_VEC_RELU_GRAD:
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		sram(use, vec->b, rows, cols, vec->b_pitch, false);
+		break;
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		sram(use, vec->b, rows, 1, vec->b_pitch, false);
+		sram(use, vec->imm2, 1, rows, 0, true);
+		break;
+	}
+	if (cmd->opcode == IGRAD_OP_VEC_COLSUM)
+		rows = 1;
+	sram(use, vec->d, rows, cols, vec->d_pitch, true);
+	return 0;
+}
+
+static int nop_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	use->engine = cmd->engine;
+	return cmd->engine < IGRAD_NUM_ENGINES ? 0 : -EINVAL;
+}
+
+int igrad_command_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	uint8_t opcode = cmd->opcode;
+
+	memset(use, 0, sizeof(*use));
+	if (opcode == IGRAD_OP_NOP)
+		return nop_use(cmd, use);
+	if (opcode == IGRAD_OP_DMA_LOAD || opcode == IGRAD_OP_DMA_STORE)
+		return dma_use(cmd, use);
+	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_DRAIN_W)
+		return array_use(cmd, use);
+	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_SOFTMAX_XENT)
+		return vec_use(cmd, use);
+	return -EINVAL;
+}
