@@ -24,7 +24,11 @@ struct igrad_mmu;
 struct igrad_mmu *igrad_mmu_new(const struct igrad_bus *bus);
 void igrad_mmu_free(struct igrad_mmu *mmu);
 
-/** igrad_mmu_space - the space seen through the page tables at bus address @pt_root */
+/**
+ * igrad_mmu_space - the space seen through the page tables at bus address @pt_root
+ *
+ * One at a time: it takes the place of the one given out before.
+ */
 struct igrad_space igrad_mmu_space(struct igrad_mmu *mmu, uint64_t pt_root);
 
 /**

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds. These are the
+ * formulas of the manual, for overlap=off; the PE-by-PE reference holds them to what it observes.
+ */
+#include "internal.h"
+
+static uint64_t div_up(uint64_t n, uint64_t d)
+{
+	return (n + d - 1) / d;
+}
+
+static uint64_t array_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
+{
+	const uint64_t skew = (uint64_t)config->rows + config->cols - 2;
+	const uint64_t batch = cmd->u.array.batch;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_FPROP:
+	case IGRAD_OP_DGRAD:
+	case IGRAD_OP_WGRAD:
+		return batch + skew;
+	case IGRAD_OP_INTERLEAVED:
+		return 2 * batch + skew;
+	case IGRAD_OP_UPDATE:
+		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	default: /* loads and drains shift the whole array */
+		return config->rows;
+	}
+}
+
+static uint64_t vector_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
+{
+	const uint64_t rows = cmd->u.vec.rows;
+	const uint64_t pass = div_up(rows * cmd->u.vec.cols, config->cols);
+
+	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		return 3 * pass + div_up(rows, config->cols);
+	return pass;
+}
+
+uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_NOP)
+		return 0;
+	if (cmd->opcode < IGRAD_OP_LOAD_W)
+		return div_up((uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4,
+			      config->dram_bytes_per_cycle);
+	if (cmd->opcode < IGRAD_OP_VEC_FILL)
+		return array_cycles(config, cmd);
+	return vector_cycles(config, cmd);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * A stream enters or leaves on @lanes wires, lane l being l cycles behind lane 0, with a batch row
+ * every @pitch cycles: how many of its words can move in one cycle?
+ */
+static uint64_t stream_width(uint64_t lanes, uint64_t batch, uint64_t pitch)
+{
+	return min_u64(batch, (lanes + pitch - 1) / pitch);
+}
+
+static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
+	const bool dgrad = cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const bool add = cmd->flags & IGRAD_FLAG_ADD;
+	const uint64_t rows = cmd->u.array.rows;
+	const uint64_t cols = cmd->u.array.cols;
+	const uint64_t batch = cmd->u.array.batch;
+	const uint64_t pitch = dgrad && wgrad ? 2 : 1;
+	const uint64_t psums = fprop ? cols : dgrad ? rows : 0;
+	uint64_t width = stream_width(psums, batch, pitch) * (add ? 2 : 1);
+
+	counters->macs += rows * cols * batch * pitch;
+	if (fprop || wgrad) {
+		counters->sram[0][IGRAD_ACCESS_X_READ] += batch * rows;
+		width += stream_width(rows, batch, pitch);
+	}
+	if (dgrad || wgrad) {
+		counters->sram[0][IGRAD_ACCESS_G_READ] += batch * cols;
+		width += stream_width(cols, batch, pitch);
+	}
+	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += batch * psums;
+	if (add)
+		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += batch * psums;
+	if (counters->peak_words < width)
+		counters->peak_words = width;
+}
+
+static void account_shift(struct igrad_report *counters, const struct igrad_cmd *cmd,
+			  enum igrad_operand operand)
+{
+	const uint64_t rows = cmd->u.array.rows;
+	const uint64_t cols = cmd->u.array.cols;
+
+	counters->sram[0][operand] += rows * cols;
+	if (counters->peak_words < cols)
+		counters->peak_words = cols;
+}
+
+static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD;
+	const uint64_t rows = cmd->u.vec.rows;
+	const uint64_t cols = cmd->u.vec.cols;
+	const uint64_t n = rows * cols;
+	uint64_t reads = n;
+	uint64_t writes = n;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_FILL:
+		reads = 0;
+		break;
+	case IGRAD_OP_VEC_BIAS: /* b is read again for every row: lanes keep nothing */
+	case IGRAD_OP_VEC_RELU_GRAD:
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		reads = 2 * n;
+		break;
+	case IGRAD_OP_VEC_COLSUM:
+		reads = n + (cmd->flags & IGRAD_FLAG_KEEP ? cols : 0);
+		writes = cols;
+		break;
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		/* passes: maximum; exp, kept in d, and its sum; quotient. A label and a loss a row.
+		 */
+		reads = 3 * n + rows;
+		writes = 2 * n + rows;
+		break;
+	default:
+		break;
+	}
+	counters->vector_ops += n;
+	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_READ : IGRAD_ACCESS_VECTOR_READ] += reads;
+	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
+}
+
+void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const uint64_t bytes = (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_NOP:
+	case IGRAD_OP_UPDATE:
+		break;
+	case IGRAD_OP_DMA_LOAD:
+		counters->dram_read_bytes += bytes;
+		break;
+	case IGRAD_OP_DMA_STORE:
+		counters->dram_write_bytes += bytes;
+		break;
+	case IGRAD_OP_LOAD_W:
+		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ);
+		break;
+	case IGRAD_OP_LOAD_ACC:
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ);
+		break;
+	case IGRAD_OP_DRAIN_ACC:
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE);
+		break;
+	case IGRAD_OP_DRAIN_W:
+		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE);
+		break;
+	case IGRAD_OP_FPROP:
+	case IGRAD_OP_DGRAD:
+	case IGRAD_OP_WGRAD:
+	case IGRAD_OP_INTERLEAVED:
+		account_stream(counters, cmd);
+		break;
+	default:
+		account_vector(counters, cmd);
+		break;
+	}
+}

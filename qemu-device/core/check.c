@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command checking. The order of the checks is part of the manual: opcode, flags, unused fields,
+ * semaphore numbers, shape, alignment, range, overlap, data.
+ */
+#include "internal.h"
+
+/* A set of the ten words of a command's body, by number. */
+#define WORD(n)		   (1u << (n))
+#define WORDS(first, last) ((2u << (last)) - (1u << (first)))
+
+enum {
+	X_WORDS = WORDS(2, 3), /* of struct igrad_cmd_array */
+	G_WORDS = WORDS(4, 5),
+	P_WORDS = WORDS(6, 7),
+	LR_WORD = WORD(8),
+	A_WORDS = WORDS(2, 3), /* of struct igrad_cmd_vec */
+	B_WORDS = WORDS(4, 5),
+	B_ADDR = WORD(4),
+	D_WORDS = WORDS(6, 7),
+	D_ADDR = WORD(6),
+	IMM_WORD = WORD(8),
+	IMM2_WORD = WORD(9), /* and keep of struct igrad_cmd_array */
+};
+
+#define SHAPE WORD(0)
+#define DIMS  WORDS(0, 1)
+
+struct op_rules {
+	bool exists;
+	enum igrad_engine engine;
+	uint16_t flags;
+	uint16_t words; /* fields in use; IMM2_WORD too with DECAY */
+};
+
+#define OP(engine_, flags_, words_)                                                  \
+	{                                                                            \
+		.exists = true, .engine = IGRAD_ENGINE_##engine_, .flags = (flags_), \
+		.words = (words_),                                                   \
+	}
+
+#define F(name) IGRAD_FLAG_##name
+
+static const struct op_rules rules[] = {
+	[IGRAD_OP_NOP] = OP(LOAD, 0, 0),
+	[IGRAD_OP_DMA_LOAD] = OP(LOAD, 0, WORDS(0, 8)),
+	[IGRAD_OP_DMA_STORE] = OP(STORE, 0, WORDS(0, 6)),
+	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE), SHAPE | P_WORDS),
+	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
+	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE), DIMS | X_WORDS | P_WORDS),
+	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD), DIMS | G_WORDS | P_WORDS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP), DIMS | X_WORDS | G_WORDS),
+	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP), DIMS | X_WORDS | G_WORDS | P_WORDS),
+	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY), SHAPE | LR_WORD),
+	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
+	[IGRAD_OP_DRAIN_W] = OP(ARRAY, 0, SHAPE | P_WORDS),
+	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
+	[IGRAD_OP_VEC_RELU] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_RELU_GRAD] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_COLSUM] = OP(VECTOR, F(KEEP), DIMS | A_WORDS | D_ADDR),
+	[IGRAD_OP_VEC_AXPY] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_SGD] = OP(VECTOR, F(DECAY), DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_SOFTMAX_XENT] = OP(VECTOR, 0,
+					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
+};
+
+static const struct op_rules *rules_of(uint8_t opcode)
+{
+	if (opcode >= sizeof(rules) / sizeof(rules[0]) || !rules[opcode].exists)
+		return NULL;
+	return &rules[opcode];
+}
+
+static enum igrad_reason check_unused(const struct op_rules *op, const struct igrad_cmd *cmd)
+{
+	uint32_t used = op->words;
+
+	if (cmd->flags & IGRAD_FLAG_DECAY)
+		used |= IMM2_WORD;
+	for (unsigned int i = 0; i < 10; i++) {
+		if (!(used & WORD(i)) && cmd->u.words[i])
+			return IGRAD_REASON_RESERVED;
+	}
+	if (cmd->opcode != IGRAD_OP_NOP && cmd->engine)
+		return IGRAD_REASON_RESERVED;
+	return IGRAD_REASON_NONE;
+}
+
+static enum igrad_reason check_semaphores(const struct igrad_cmd *cmd)
+{
+	if (cmd->signal >= IGRAD_NUM_SEMAPHORES)
+		return IGRAD_REASON_SEMAPHORE;
+	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
+		if (cmd->wait_sem[i] >= IGRAD_NUM_SEMAPHORES ||
+		    !cmd->wait_sem[i] != !cmd->wait_value[i])
+			return IGRAD_REASON_SEMAPHORE;
+	}
+	return IGRAD_REASON_NONE;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Regions */
+/* --------------------------------------------------------------------------------------------- */
+
+static struct igrad_area *add_area(struct igrad_areas *areas, uint64_t addr, uint64_t pitch,
+				   uint64_t rows, uint64_t words)
+{
+	struct igrad_area *area = &areas->area[areas->count++];
+
+	*area = (struct igrad_area){.addr = addr, .pitch = pitch, .rows = rows, .bytes = words * 4};
+	return area;
+}
+
+/* The first byte behind the region; a sum too large for 64 bits is certainly beyond SRAM. */
+uint64_t igrad_area_end(const struct igrad_area *area)
+{
+	uint64_t end;
+
+	if (__builtin_mul_overflow(area->rows - 1, area->pitch, &end) ||
+	    __builtin_add_overflow(end, area->addr, &end) ||
+	    __builtin_add_overflow(end, area->bytes, &end))
+		return UINT64_MAX;
+	return end;
+}
+
+static bool same_area(const struct igrad_area *a, const struct igrad_area *b)
+{
+	return a->addr == b->addr && (a->rows == 1 || a->pitch == b->pitch);
+}
+
+static bool conflict(const struct igrad_area *result, const struct igrad_area *other)
+{
+	if (result->addr >= igrad_area_end(other) || other->addr >= igrad_area_end(result))
+		return false;
+	return !other->same_ok || !same_area(result, other);
+}
+
+static enum igrad_reason check_areas(const struct igrad_config *config,
+				     const struct igrad_areas *areas)
+{
+	for (unsigned int i = 0; i < areas->count; i++) {
+		const struct igrad_area *area = &areas->area[i];
+
+		if ((area->addr | area->pitch) % 4 || (area->rows > 1 && area->pitch < area->bytes))
+			return IGRAD_REASON_ALIGN;
+	}
+	for (unsigned int i = 0; i < areas->count; i++) {
+		if (igrad_area_end(&areas->area[i]) > config->sram_bytes)
+			return IGRAD_REASON_SRAM_RANGE;
+	}
+	for (unsigned int i = 0; i < areas->count; i++) {
+		for (unsigned int j = 0; areas->area[i].written && j < areas->count; j++) {
+			if (i != j && conflict(&areas->area[i], &areas->area[j]))
+				return IGRAD_REASON_OVERLAP;
+		}
+	}
+	return IGRAD_REASON_NONE;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Shapes, by engine */
+/* --------------------------------------------------------------------------------------------- */
+
+static enum igrad_reason shape_dma(const struct igrad_config *config, const struct igrad_cmd *cmd,
+				   struct igrad_areas *areas)
+{
+	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	const uint64_t rows = (uint64_t)dma->rows + dma->fill_rows;
+	const uint64_t cols = (uint64_t)dma->cols + dma->fill_cols;
+	const uint64_t words = config->sram_bytes / 4;
+
+	if (!dma->rows || !dma->cols || rows > words || cols > words || rows * cols > words)
+		return IGRAD_REASON_SHAPE;
+	if (dma->va % 4 || dma->pitch % 4 || (dma->rows > 1 && dma->pitch < dma->cols * 4ull))
+		return IGRAD_REASON_ALIGN;
+	add_area(areas, dma->sram, dma->sram_pitch, rows, cols)->written = cmd->opcode ==
+									   IGRAD_OP_DMA_LOAD;
+	return IGRAD_REASON_NONE;
+}
+
+static bool streams(uint8_t opcode)
+{
+	return opcode == IGRAD_OP_FPROP || opcode == IGRAD_OP_DGRAD || opcode == IGRAD_OP_WGRAD ||
+	       opcode == IGRAD_OP_INTERLEAVED;
+}
+
+static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igrad_areas *areas)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	uint32_t p_rows = a->batch;
+	uint32_t p_cols = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+
+	if (!streams(cmd->opcode)) {
+		p_rows = transpose ? a->cols : a->rows;
+		p_cols = transpose ? a->rows : a->cols;
+	}
+	if (words & P_WORDS)
+		add_area(areas, a->p, a->p_pitch, p_rows, p_cols)->written =
+			cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
+	if (words & X_WORDS)
+		add_area(areas, a->x, a->x_pitch, transpose ? a->rows : a->batch,
+			 transpose ? a->batch : a->rows);
+	if (words & G_WORDS)
+		add_area(areas, a->g, a->g_pitch, a->batch, a->cols);
+}
+
+static enum igrad_reason shape_array(const struct igrad_config *config, const struct igrad_cmd *cmd,
+				     uint32_t words, struct igrad_areas *areas)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!a->rows || a->rows > config->rows || !a->cols || a->cols > config->cols)
+		return IGRAD_REASON_SHAPE;
+	if (streams(cmd->opcode) && (!a->batch || a->batch > IGRAD_MAX_BATCH))
+		return IGRAD_REASON_SHAPE;
+	areas_array(cmd, words, areas);
+	return IGRAD_REASON_NONE;
+}
+
+static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
+				   struct igrad_areas *areas)
+{
+	const struct igrad_cmd_vec *v = &cmd->u.vec;
+	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
+	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+
+	if (!v->rows || v->rows > IGRAD_MAX_VEC_DIM || !v->cols || v->cols > IGRAD_MAX_VEC_DIM)
+		return IGRAD_REASON_SHAPE;
+	add_area(areas, v->d, v->d_pitch, colsum ? 1 : v->rows, v->cols)->written = true;
+	if (words & A_WORDS)
+		add_area(areas, v->a, v->a_pitch, v->rows, v->cols)->same_ok = !softmax && !colsum;
+	if (words & B_ADDR)
+		add_area(areas, v->b, v->b_pitch, bias ? 1 : v->rows, softmax ? 1 : v->cols)
+			->same_ok = !softmax && (!bias || v->rows == 1);
+	if (softmax)
+		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;
+	return IGRAD_REASON_NONE;
+}
+
+static enum igrad_reason check_labels(const uint8_t *sram, const struct igrad_cmd_vec *v)
+{
+	for (uint64_t i = 0; i < v->rows; i++) {
+		uint32_t label;
+
+		memcpy(&label, sram + v->b + i * v->b_pitch, sizeof(label));
+		if (label >= v->cols)
+			return IGRAD_REASON_DATA;
+	}
+	return IGRAD_REASON_NONE;
+}
+
+static enum igrad_reason check_shape(const struct igrad_config *config, const struct igrad_cmd *cmd,
+				     const struct op_rules *op, struct igrad_areas *areas)
+{
+	if (cmd->opcode == IGRAD_OP_NOP)
+		return IGRAD_REASON_NONE;
+	if (cmd->opcode < IGRAD_OP_LOAD_W)
+		return shape_dma(config, cmd, areas);
+	if (cmd->opcode < IGRAD_OP_VEC_FILL)
+		return shape_array(config, cmd, op->words, areas);
+	return shape_vec(cmd, op->words, areas);
+}
+
+enum igrad_reason igrad_check_command(const struct igrad_config *config, const uint8_t *sram,
+				      const struct igrad_cmd *cmd, enum igrad_engine *engine,
+				      struct igrad_areas *areas)
+{
+	const struct op_rules *op = rules_of(cmd->opcode);
+	enum igrad_reason reason;
+
+	areas->count = 0;
+	*engine = IGRAD_ENGINE_LOAD;
+	if (!op || (cmd->opcode == IGRAD_OP_NOP && cmd->engine >= IGRAD_NUM_ENGINES))
+		return IGRAD_REASON_OPCODE;
+	*engine = cmd->opcode == IGRAD_OP_NOP ? (enum igrad_engine)cmd->engine : op->engine;
+	if (cmd->flags & ~op->flags)
+		return IGRAD_REASON_FLAGS;
+	reason = check_unused(op, cmd);
+	if (!reason)
+		reason = check_semaphores(cmd);
+	if (!reason)
+		reason = check_shape(config, cmd, op, areas);
+	if (!reason)
+		reason = check_areas(config, areas);
+	if (!reason && cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		reason = check_labels(sram, &cmd->u.vec);
+	return reason;
+}
+
+enum igrad_reason igrad_check_desc(const struct igrad_desc *desc)
+{
+	const uint64_t reserved = desc->reserved[0] | desc->reserved[1] | desc->reserved[2];
+
+	if ((desc->pt_root & ~IGRAD_PTE_ADDR) || desc->cmds % sizeof(struct igrad_cmd) ||
+	    !desc->num_cmds || desc->num_cmds > IGRAD_MAX_COMMANDS || desc->flags ||
+	    desc->report % 64 || reserved)
+		return IGRAD_REASON_DESC;
+	return IGRAD_REASON_NONE;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inner loops, once for each instruction set; all deliver the same bits. A kernel vectorises
+ * over outputs and never over a reduction, so that every sum keeps the order of the manual.
+ */
+#ifndef IGRAD_KERNELS_H
+#define IGRAD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * struct igrad_tile - c[i][j] = s + sum over increasing k of a(i,k)·b[k][j], s = +0 or the former c
+ * @m: rows i
+ * @n: columns j
+ * @k: length of the sum, at least 1
+ * @a: a(i,k) lies at a[i·a_row + k·a_step]
+ * @b: row k begins at b[k·b_row]
+ * @c: row i begins at c[i·c_row]
+ * @add: continue the sum in c
+ *
+ * NaNs in c are canonical afterwards. c overlaps neither a nor b.
+ */
+struct igrad_tile {
+	size_t m;
+	size_t n;
+	size_t k;
+	const float *a;
+	size_t a_row;
+	size_t a_step;
+	const float *b;
+	size_t b_row;
+	float *c;
+	size_t c_row;
+	bool add;
+};
+
+/* d[i] from a[i] and b[i]; d may be a or b; a kernel ignores what its operation does not have. */
+typedef void igrad_row_fn(float *d, const float *a, const float *b, size_t n, float imm,
+			  float imm2);
+
+struct igrad_kernels {
+	const char *name;
+	void (*tile)(const struct igrad_tile *tile);
+	/* d[c][r] = a[r][c]; rows beyond the given ones are not touched */
+	void (*transpose)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
+			  size_t cols);
+	igrad_row_fn *add;	 /* a + b */
+	igrad_row_fn *relu;	 /* a > 0 ? a : +0, NaN stays */
+	igrad_row_fn *relu_grad; /* a > 0 ? b : +0 */
+	igrad_row_fn *axpy;	 /* fma(imm, a, b) */
+	igrad_row_fn *sgd;	 /* fma(-imm, b, a) */
+	igrad_row_fn *sgd_decay; /* fma(-imm, b, round(imm2·a)) */
+	igrad_row_fn *exp_sub;	 /* exp(a - imm) */
+	igrad_row_fn *div_mul;	 /* round(a / imm)·imm2 */
+	igrad_row_fn *canonical; /* a, NaNs canonical */
+};
+
+/**
+ * igrad_kernels_get - the @index-th set that this host can run, fastest first, or NULL
+ *
+ * The environment variable IGRAD_ISA (avx512, avx2, portable) picks the first by name, for tests.
+ */
+const struct igrad_kernels *igrad_kernels_get(unsigned int index);
+
+extern const struct igrad_kernels igrad_kernels_portable;
+#if defined(__x86_64__)
+extern const struct igrad_kernels igrad_kernels_avx2;
+extern const struct igrad_kernels igrad_kernels_avx512;
+#endif
+
+#endif /* IGRAD_KERNELS_H */

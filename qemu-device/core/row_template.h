@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of the vector unit and of the in-place update: plain C, vectorised by the compiler for
+ * the including file's TARGET. d may be a or b, element by element, so iterations are independent.
+ */
+#include "mathfn.h"
+
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+#define ROW_FN(name, expression)                                                               \
+	TARGET static void name(float *d, const float *a, const float *b, size_t n, float imm, \
+				float imm2)                                                    \
+	{                                                                                      \
+		(void)b;                                                                       \
+		(void)imm;                                                                     \
+		(void)imm2;                                                                    \
+		INDEPENDENT                                                                    \
+		for (size_t i = 0; i < n; i++)                                                 \
+			d[i] = igrad_canonical(expression);                                    \
+	}
+
+ROW_FN(row_add, a[i] + b[i])
+ROW_FN(row_relu, a[i] <= 0.0f ? 0.0f : a[i])
+ROW_FN(row_relu_grad, a[i] > 0.0f ? b[i] : 0.0f)
+ROW_FN(row_axpy, fmaf(imm, a[i], b[i]))
+ROW_FN(row_sgd, fmaf(-imm, b[i], a[i]))
+ROW_FN(row_sgd_decay, fmaf(-imm, b[i], imm2 *a[i]))
+ROW_FN(row_exp_sub, igrad_exp(a[i] - imm))
+ROW_FN(row_div_mul, (a[i] / imm) * imm2)
+ROW_FN(row_canonical, a[i])
+
+TARGET static void transpose(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
+			     size_t cols)
+{
+	enum { EDGE = 16 };
+
+	for (size_t r0 = 0; r0 < rows; r0 += EDGE) {
+		const size_t r1 = r0 + EDGE < rows ? r0 + EDGE : rows;
+
+		for (size_t c = 0; c < cols; c++) {
+			for (size_t r = r0; r < r1; r++)
+				d[c * d_row + r] = a[r * a_row + c];
+		}
+	}
+}
+
+#define KERNELS(isa)                                       \
+	const struct igrad_kernels igrad_kernels_##isa = { \
+		.name = #isa,                              \
+		.tile = tile,                              \
+		.transpose = transpose,                    \
+		.add = row_add,                            \
+		.relu = row_relu,                          \
+		.relu_grad = row_relu_grad,                \
+		.axpy = row_axpy,                          \
+		.sgd = row_sgd,                            \
+		.sgd_decay = row_sgd_decay,                \
+		.exp_sub = row_exp_sub,                    \
+		.div_mul = row_div_mul,                    \
+		.canonical = row_canonical,                \
+	}

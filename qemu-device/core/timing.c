@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "timing.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+void igrad_timing_init(struct igrad_timing *timing)
+{
+	memset(timing, 0, sizeof(*timing));
+	igrad_timing_reset(timing);
+}
+
+void igrad_timing_destroy(struct igrad_timing *timing)
+{
+	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++)
+		free(timing->semaphore[i].times);
+}
+
+void igrad_timing_reset(struct igrad_timing *timing)
+{
+	memset(timing->engine, 0, sizeof(timing->engine));
+	timing->cycles = 0;
+	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++) {
+		timing->semaphore[i].value = 0;
+		timing->semaphore[i].owner = -1;
+	}
+}
+
+/* A semaphore is signalled at most once a command, so its history is bounded by the job's length.
+ */
+static bool reserve(struct igrad_semaphore *semaphore)
+{
+	uint32_t room = semaphore->room ? semaphore->room * 2 : 64;
+	uint64_t *times;
+
+	if (semaphore->value < semaphore->room)
+		return true;
+	times = realloc(semaphore->times, room * sizeof(*times));
+	if (!times)
+		return false;
+	semaphore->times = times;
+	semaphore->room = room;
+	return true;
+}
+
+enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				     enum igrad_engine engine)
+{
+	struct igrad_semaphore *signalled = &timing->semaphore[cmd->signal];
+
+	if (cmd->signal && signalled->owner >= 0 && signalled->owner != (int)engine)
+		return IGRAD_REASON_SEMAPHORE;
+	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
+		if (cmd->wait_value[i] > timing->semaphore[cmd->wait_sem[i]].value)
+			return IGRAD_REASON_WAIT;
+	}
+	if (cmd->signal && !reserve(signalled))
+		return IGRAD_REASON_INTERNAL;
+	return IGRAD_REASON_NONE;
+}
+
+static uint64_t awaited(const struct igrad_timing *timing, const struct igrad_cmd *cmd)
+{
+	uint64_t latest = 0;
+
+	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
+		const struct igrad_semaphore *semaphore = &timing->semaphore[cmd->wait_sem[i]];
+
+		if (cmd->wait_sem[i] && semaphore->times[cmd->wait_value[i] - 1] > latest)
+			latest = semaphore->times[cmd->wait_value[i] - 1];
+	}
+	return latest;
+}
+
+void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+		      enum igrad_engine engine, uint64_t held, uint64_t latency)
+{
+	struct igrad_engine_clock *clock = &timing->engine[engine];
+	uint64_t ready = awaited(timing, cmd);
+	uint64_t start = clock->free > ready ? clock->free : ready;
+
+	clock->stalled += start - clock->free;
+	clock->busy += held;
+	clock->free = start + held;
+	if (clock->completed < clock->free + latency)
+		clock->completed = clock->free + latency;
+	if (timing->cycles < clock->completed)
+		timing->cycles = clock->completed;
+	if (cmd->signal) {
+		struct igrad_semaphore *semaphore = &timing->semaphore[cmd->signal];
+
+		semaphore->owner = engine;
+		semaphore->times[semaphore->value++] = clock->completed;
+	}
+}

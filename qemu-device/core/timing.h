@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The clocks of the engines and the semaphores between them. Fed with the commands in program
+ * order, it tells when each would start and complete on the concurrent machine.
+ */
+#ifndef IGRAD_TIMING_H
+#define IGRAD_TIMING_H
+
+#include "igrad/hw.h"
+
+/* When a semaphore reached 1, 2, 3, …, and who signals it. */
+struct igrad_semaphore {
+	uint64_t *times;
+	uint32_t value;
+	uint32_t room;
+	int owner; /* engine, or -1 */
+};
+
+struct igrad_engine_clock {
+	uint64_t free;	    /* when the next command can start */
+	uint64_t completed; /* when the last one completed: commands complete in order */
+	uint64_t busy;
+	uint64_t stalled;
+};
+
+struct igrad_timing {
+	struct igrad_engine_clock engine[IGRAD_NUM_ENGINES];
+	struct igrad_semaphore semaphore[IGRAD_NUM_SEMAPHORES];
+	uint64_t cycles;
+};
+
+void igrad_timing_init(struct igrad_timing *timing);
+void igrad_timing_destroy(struct igrad_timing *timing);
+void igrad_timing_reset(struct igrad_timing *timing);
+
+/**
+ * igrad_timing_check - may @cmd wait and signal as it says, after the commands seen so far?
+ *
+ * Returns IGRAD_REASON_NONE, _SEMAPHORE, _WAIT, or _INTERNAL without memory for one more signal.
+ */
+enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				     enum igrad_engine engine);
+
+/**
+ * igrad_timing_run - account for a command that igrad_timing_check() accepted
+ * @held: cycles that the command holds its engine
+ * @latency: cycles from then to its completion
+ */
+void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+		      enum igrad_engine engine, uint64_t held, uint64_t latency);
+
+#endif /* IGRAD_TIMING_H */
