@@ -77,7 +77,11 @@ const struct igrad_matrix *igrad_net_bias_velocity(const struct igrad_net *net, 
  */
 int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
 		   struct igrad_error *error);
-/** igrad_net_load - the network is unchanged unless all parameters are there, in the right shape */
+/**
+ * igrad_net_load - the network is unchanged unless all parameters are there, in the right shape
+ *
+ * Velocities are taken over if the file has them.
+ */
 int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error);
 
 /* ---------------------------------------------------------------- data */
