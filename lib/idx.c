@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* IDX files. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zlib.h>
+
+#include "backend.h"
+#include "igrad/idx.h"
+
+#define TYPE_UBYTE  0x08
+#define FIRST_CHUNK (1u << 20)
+
+static int bad(struct igrad_error *error, const char *path, const char *what)
+{
+	return igrad_fail(error, -EBADMSG, "%.160s: %s", path, what);
+}
+
+/* Reads @size bytes, or as many as there are; the file's own errors are failures. */
+static int64_t read_upto(gzFile file, const char *path, void *data, uint64_t size,
+			 struct igrad_error *error)
+{
+	uint64_t done = 0;
+	int zerr;
+
+	while (done < size) {
+		uint64_t left = size - done;
+		int n;
+
+		errno = 0;
+		n = gzread(file, (char *)data + done, left < FIRST_CHUNK ? left : FIRST_CHUNK);
+		if (n < 0) {
+			int err = errno;
+
+			gzerror(file, &zerr);
+			if (zerr == Z_ERRNO && err)
+				return igrad_fail(error, -err, "%.160s: %s", path, strerror(err));
+			return bad(error, path, "damaged gzip data");
+		}
+		done += n;
+		if (n == 0)
+			break;
+	}
+	return done;
+}
+
+static int truncated(struct igrad_error *error, const char *path, uint64_t has, uint64_t wants)
+{
+	return igrad_fail(error, -EBADMSG,
+			  "%.120s: truncated: %llu bytes of data, but its header says %llu", path,
+			  (unsigned long long)has, (unsigned long long)wants);
+}
+
+static int read_header(gzFile file, const char *path, uint32_t rank, struct igrad_idx *idx,
+		       struct igrad_error *error)
+{
+	uint8_t bytes[4 * IGRAD_IDX_MAX_RANK];
+	int64_t n;
+
+	n = read_upto(file, path, bytes, 4, error);
+	if (n < 0)
+		return n;
+	if (n < 4 || bytes[0] || bytes[1] || !bytes[3])
+		return bad(error, path, "not an IDX file");
+	if (bytes[2] != TYPE_UBYTE)
+		return bad(error, path, "an IDX file, but not one of bytes");
+	idx->rank = bytes[3];
+	if (idx->rank > IGRAD_IDX_MAX_RANK || (rank && idx->rank != rank))
+		return igrad_fail(error, -EBADMSG, "%.120s: has %u dimensions instead of %u", path,
+				  idx->rank, rank ? rank : IGRAD_IDX_MAX_RANK);
+
+	n = read_upto(file, path, bytes, 4 * idx->rank, error);
+	if (n < 0)
+		return n;
+	if (n < 4 * (int64_t)idx->rank)
+		return bad(error, path, "truncated inside its header");
+	for (uint32_t i = 0; i < idx->rank; i++)
+		idx->dims[i] = (uint32_t)bytes[4 * i] << 24 | bytes[4 * i + 1] << 16 |
+			       bytes[4 * i + 2] << 8 | bytes[4 * i + 3];
+	return 0;
+}
+
+static int compute_size(const char *path, struct igrad_idx *idx, struct igrad_error *error)
+{
+	idx->size = 1;
+	for (uint32_t i = 0; i < idx->rank; i++) {
+		if (!idx->dims[i])
+			return bad(error, path, "has a dimension of zero");
+		idx->size *= idx->dims[i];
+		if (idx->size > IGRAD_IDX_MAX_SIZE)
+			return bad(error, path, "its header asks for more than 1 GiB");
+	}
+	return 0;
+}
+
+/* Memory grows with what has really been read: a header can promise anything. */
+static int read_data(gzFile file, const char *path, struct igrad_idx *idx,
+		     struct igrad_error *error)
+{
+	uint64_t done = 0, room = 0;
+
+	while (done < idx->size) {
+		uint8_t *grown;
+		int64_t n;
+
+		room = room ? 2 * room : FIRST_CHUNK;
+		if (room > idx->size)
+			room = idx->size;
+		grown = realloc(idx->data, room);
+		if (!grown)
+			return igrad_fail(error, -ENOMEM, "%.160s: out of memory", path);
+		idx->data = grown;
+		n = read_upto(file, path, idx->data + done, room - done, error);
+		if (n < 0)
+			return n;
+		done += n;
+		if (done < room)
+			return truncated(error, path, done, idx->size);
+	}
+	return 0;
+}
+
+/* Reading on to the end also makes zlib check the sum over the data. */
+static int expect_end(gzFile file, const char *path, struct igrad_error *error)
+{
+	uint8_t byte;
+	int64_t n = read_upto(file, path, &byte, 1, error);
+	int zerr;
+
+	if (n < 0)
+		return n;
+	if (n)
+		return bad(error, path, "longer than its header says");
+	gzerror(file, &zerr);
+	if (zerr != Z_OK && zerr != Z_STREAM_END)
+		return bad(error, path, "truncated gzip data");
+	return 0;
+}
+
+int igrad_idx_load(const char *path, uint32_t rank, struct igrad_idx *idx,
+		   struct igrad_error *error)
+{
+	gzFile file;
+	int ret;
+
+	*idx = (struct igrad_idx){ 0 };
+	errno = 0;
+	file = gzopen(path, "rbe");
+	if (!file) {
+		int err = errno ? errno : ENOMEM;
+
+		return igrad_fail(error, -err, "%.160s: %s", path, strerror(err));
+	}
+	ret = read_header(file, path, rank, idx, error);
+	if (!ret)
+		ret = compute_size(path, idx, error);
+	if (!ret)
+		ret = read_data(file, path, idx, error);
+	if (!ret)
+		ret = expect_end(file, path, error);
+	gzclose_r(file);
+	if (ret)
+		igrad_idx_fini(idx);
+	return ret;
+}
+
+void igrad_idx_fini(struct igrad_idx *idx)
+{
+	free(idx->data);
+	*idx = (struct igrad_idx){ 0 };
+}
