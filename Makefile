@@ -67,9 +67,9 @@ endif
 all: host
 
 include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
-include tools/setup/module.mk tools/vm/module.mk tests/check.mk
-
 HOST_PROGRAMS = $(filter-out $(UNIT_TESTS) $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
+
+include tools/setup/module.mk tools/vm/module.mk tests/check.mk
 
 .PHONY: host unit-tests
 host: $(LIBRARIES) $(HOST_PROGRAMS)
