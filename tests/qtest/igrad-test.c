@@ -35,6 +35,7 @@
 #define VA_W         0x31000
 #define VA_Y         0x32000
 #define VA_READ_ONLY 0x33000
+#define VA_STORM     0x40000
 
 #define RING_ORDER   3
 #define RING_SIZE    (1u << RING_ORDER)
@@ -47,6 +48,7 @@ typedef struct {
     QPCIDevice *pci;
     QPCIBar bar;
     uint64_t area;
+    uint64_t dma; /* bus address of guest-physical address 0 */
     uint32_t tail;
 } Dev;
 
@@ -114,6 +116,11 @@ static void wait_reg(Dev *d, uint64_t reg, uint32_t mask, uint32_t val)
     }
 }
 
+static uint64_t bus_of(Dev *d, uint64_t addr)
+{
+    return addr + d->dma;
+}
+
 static void msix_setup(Dev *d)
 {
     qpci_msix_enable(d->pci);
@@ -122,7 +129,7 @@ static void msix_setup(Dev *d)
         QPCIBar table = d->pci->msix_table_bar;
 
         qpci_io_writel(d->pci, table, at + PCI_MSIX_ENTRY_LOWER_ADDR,
-                       d->area + MSI + 4 * v);
+                       bus_of(d, d->area + MSI + 4 * v));
         qpci_io_writel(d->pci, table, at + PCI_MSIX_ENTRY_UPPER_ADDR, 0);
         qpci_io_writel(d->pci, table, at + PCI_MSIX_ENTRY_DATA, 0xc0de + v);
         qpci_io_writel(d->pci, table, at + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
@@ -148,6 +155,7 @@ static uint64_t page_of(Dev *d, uint64_t va)
     return d->area + PAGES + va;
 }
 
+/* Map a page to a bus address. */
 static void map(Dev *d, uint64_t va, uint64_t target, uint64_t flags)
 {
     uint64_t index = va >> IGRAD_PAGE_SHIFT;
@@ -159,20 +167,21 @@ static void map(Dev *d, uint64_t va, uint64_t target, uint64_t flags)
 static void build_page_tables(Dev *d)
 {
     qtest_memset(d->qts, d->area + ROOT, 0, 3 * IGRAD_PAGE_SIZE);
-    qtest_writeq(d->qts, d->area + ROOT, (d->area + LEVEL1) | IGRAD_PTE_VALID);
+    qtest_writeq(d->qts, d->area + ROOT,
+                 bus_of(d, d->area + LEVEL1) | IGRAD_PTE_VALID);
     qtest_writeq(d->qts, d->area + LEVEL1,
-                 (d->area + LEVEL0) | IGRAD_PTE_VALID);
+                 bus_of(d, d->area + LEVEL0) | IGRAD_PTE_VALID);
     for (uint64_t va = IGRAD_PAGE_SIZE; va < MAPPED; va += IGRAD_PAGE_SIZE) {
-        map(d, va, page_of(d, va), IGRAD_PTE_VALID |
+        map(d, va, bus_of(d, page_of(d, va)), IGRAD_PTE_VALID |
             (va == VA_READ_ONLY ? 0 : IGRAD_PTE_WRITE));
     }
 }
 
 static void ring_enable(Dev *d)
 {
-    reg_write(d, IGRAD_REG_RING_BASE_LO, d->area + RING);
+    reg_write(d, IGRAD_REG_RING_BASE_LO, bus_of(d, d->area + RING));
     reg_write(d, IGRAD_REG_RING_BASE_HI, 0);
-    reg_write(d, IGRAD_REG_CQ_BASE_LO, d->area + CQ);
+    reg_write(d, IGRAD_REG_CQ_BASE_LO, bus_of(d, d->area + CQ));
     reg_write(d, IGRAD_REG_CQ_BASE_HI, 0);
     reg_write(d, IGRAD_REG_RING_SIZE, RING_ORDER);
     reg_write(d, IGRAD_REG_IRQ_ENABLE, IGRAD_IRQ_ALL);
@@ -354,7 +363,7 @@ static struct igrad_desc make_desc(Dev *d, Program *p, uint64_t seqno)
 
     qtest_memwrite(d->qts, page_of(d, va), p->cmd, p->num * sizeof(*p->cmd));
     return (struct igrad_desc) {
-        .pt_root = cpu_to_le64(d->area + ROOT),
+        .pt_root = cpu_to_le64(bus_of(d, d->area + ROOT)),
         .cmds = cpu_to_le64(va),
         .num_cmds = cpu_to_le32(p->num),
         .seqno = cpu_to_le64(seqno),
@@ -1274,6 +1283,75 @@ static void test_stop_cont(void)
     dev_stop(&d);
 }
 
+/*
+ * A long job that reads and writes memory all the time, for tests that end it
+ * in the middle.
+ */
+#define STORM_COMMANDS 1024
+
+static void submit_storm(Dev *d, uint64_t seqno)
+{
+    Program unit = { 0 };
+    struct igrad_desc desc;
+
+    add_dma(&unit, IGRAD_OP_DMA_LOAD, VA_STORM, 0, 8, 512);
+    add_dma(&unit, IGRAD_OP_DMA_STORE, VA_STORM, 0, 8, 512);
+    for (uint64_t va = VA_CMDS; va < VA_CMDS + STORM_COMMANDS * 64;
+         va += 128) {
+        qtest_memwrite(d->qts, page_of(d, va), unit.cmd, 128);
+    }
+    desc = (struct igrad_desc) {
+        .pt_root = cpu_to_le64(bus_of(d, d->area + ROOT)),
+        .cmds = cpu_to_le64(VA_CMDS),
+        .num_cmds = cpu_to_le32(STORM_COMMANDS),
+        .seqno = cpu_to_le64(seqno),
+    };
+    put_desc(d, d->tail, desc);
+    doorbell(d, d->tail + 1);
+}
+
+/* Resets, stops and flushes at all moments of a job's life. */
+static void check_storms(Dev *d)
+{
+    for (int i = 0; i < 60; i++) {
+        submit_storm(d, i);
+        g_usleep(100 * g_test_rand_int_range(0, 40));
+        switch (i % 4) {
+        case 0:
+            reset(d);
+            ring_enable(d);
+            break;
+        case 1:
+            flr(d);
+            reopen(d);
+            msix_setup(d);
+            ring_enable(d);
+            break;
+        case 2:
+            qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
+            qtest_qmp_assert_success(d->qts, "{'execute': 'cont'}");
+            check_ok(d, d->tail - 1, i, STORM_COMMANDS);
+            break;
+        case 3:
+            tlb_flush(d, bus_of(d, d->area + ROOT));
+            check_ok(d, d->tail - 1, i, STORM_COMMANDS);
+            break;
+        }
+    }
+    build_page_tables(d);
+    check_works(d);
+}
+
+static void test_storms(void)
+{
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    check_storms(&d);
+    dev_stop(&d);
+}
+
 /* A completion comes when the modelled clock says so, and not before. */
 static void test_realtime(void)
 {
@@ -1298,6 +1376,334 @@ static void test_realtime(void)
     g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
     qtest_clock_step(d.qts, 1000000);
     check_ok(&d, 0, 1, p.num);
+    dev_stop(&d);
+}
+
+/*
+ * Tests: behind an IOMMU
+ */
+
+#define VTD          0xfed90000ull
+#define VTD_GCMD     0x18
+#define VTD_GSTS     0x1c
+#define VTD_RTADDR   0x20
+#define VTD_CCMD     0x28
+#define VTD_IOTLB    0xf8
+#define VTD_SRTP     (1u << 30)
+#define VTD_TE       (1u << 31)
+#define VTD_ROOT     0x800000ull
+#define VTD_CONTEXT  0x801000ull
+#define VTD_LEVEL3   0x802000ull
+#define VTD_LEVEL2   0x803000ull
+#define IOVA_BASE    0x40000000ull
+#define IOVA_BLOCK   0x200000ull
+#define IOVA_BLOCKS  16
+
+static void vtd_map(Dev *d, uint64_t block, uint64_t flags)
+{
+    qtest_writeq(d->qts, VTD_LEVEL2 + 8 * block,
+                 flags ? block * IOVA_BLOCK | 0x80 | flags : 0);
+}
+
+static void vtd_invalidate(Dev *d)
+{
+    qtest_writeq(d->qts, VTD + VTD_CCMD, 1ull << 63 | 1ull << 61);
+    qtest_writeq(d->qts, VTD + VTD_IOTLB, 1ull << 63 | 1ull << 60);
+}
+
+/* Guest-physical memory appears at IOVA_BASE, and nothing at its own place. */
+static void vtd_setup(Dev *d)
+{
+    qtest_writeq(d->qts, VTD_ROOT, VTD_CONTEXT | 1);
+    for (int devfn = 0; devfn < 256; devfn++) {
+        qtest_writeq(d->qts, VTD_CONTEXT + 16 * devfn, VTD_LEVEL3 | 1);
+        qtest_writeq(d->qts, VTD_CONTEXT + 16 * devfn + 8, 1 << 8 | 1);
+    }
+    qtest_writeq(d->qts, VTD_LEVEL3 + 8, VTD_LEVEL2 | 3);
+    for (uint64_t block = 0; block < IOVA_BLOCKS; block++) {
+        vtd_map(d, block, 3);
+    }
+    qtest_writeq(d->qts, VTD + VTD_RTADDR, VTD_ROOT);
+    qtest_writel(d->qts, VTD + VTD_GCMD, VTD_SRTP);
+    vtd_invalidate(d);
+    qtest_writel(d->qts, VTD + VTD_GCMD, VTD_TE);
+    g_assert_cmphex(qtest_readl(d->qts, VTD + VTD_GSTS) & VTD_TE, ==, VTD_TE);
+    d->dma = IOVA_BASE;
+}
+
+static void vtd_start(Dev *d, const char *device_args)
+{
+    dev_start_machine(d, "-device intel-iommu,aw-bits=39", device_args);
+    vtd_setup(d);
+}
+
+static void test_iommu(void)
+{
+    const uint64_t block = (AREA(0) + PAGES_OTHER) / IOVA_BLOCK;
+    Program p = { 0 };
+    uint64_t other;
+    Dev d;
+
+    vtd_start(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+
+    /* A guest-physical address means nothing on the bus. */
+    other = d.area + PAGES_OTHER;
+    map(&d, 0x90000, other, IGRAD_PTE_VALID | IGRAD_PTE_WRITE);
+    reg_write(&d, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_ALL);
+    check_fault(&d, 0x90000, IGRAD_REASON_BUS, 0x90000);
+
+    /* What the IOMMU takes away is gone, whatever the device has cached. */
+    map(&d, 0x91000, bus_of(&d, other), IGRAD_PTE_VALID | IGRAD_PTE_WRITE);
+    write_operands(&d);
+    add_fprop(&p, 0x91000);
+    submit(&d, &p, 1);
+    check_ok(&d, d.tail - 1, 1, p.num);
+    check_product(&d, other);
+    reg_write(&d, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_ALL);
+    msi_seen(&d, IGRAD_VECTOR_COMPLETION);
+    vtd_map(&d, block, 1);
+    vtd_invalidate(&d);
+    check_fault(&d, 0x91000, IGRAD_REASON_BUS, 0x91000);
+    vtd_map(&d, block, 0);
+    vtd_invalidate(&d);
+    check_fault(&d, 0x91000, IGRAD_REASON_BUS, 0x91000);
+    check_works(&d);
+    dev_stop(&d);
+}
+
+static void test_iommu_storms(void)
+{
+    Dev d;
+
+    vtd_start(&d, "");
+    dev_setup(&d);
+    check_storms(&d);
+    dev_stop(&d);
+}
+
+/*
+ * Tests: hot unplug
+ */
+
+#define ACPI_PCIHP_EJECT  0xcc8
+#define ACPI_PCIHP_SELECT 0xcd0
+
+/* A root port at 00:03.0 with bus 1 behind it. */
+static void start_behind_port(Dev *d, const char *machine_args)
+{
+    QTestState *qts = qtest_initf("-M q35 -nodefaults %s "
+                                  "-device pcie-root-port,id=rp,addr=3 "
+                                  "-device igrad,id=dut,bus=rp," HANG,
+                                  machine_args);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    QPCIDevice *port = qpci_device_find(bus, QPCI_DEVFN(3, 0));
+
+    g_assert_nonnull(port);
+    qpci_config_writeb(port, PCI_SECONDARY_BUS, 1);
+    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, 1);
+    qpci_config_writew(port, PCI_MEMORY_BASE, 0xe000);
+    qpci_config_writew(port, PCI_MEMORY_LIMIT, 0xefff);
+    qpci_device_enable(port);
+    g_free(port);
+    dev_open(d, qts, bus, 1 << 8, 0);
+}
+
+/* What the guest's ACPI code does when it has been asked to let go. */
+static void unplug(Dev *d)
+{
+    qtest_qmp_device_del_send(d->qts, "dut");
+    qtest_outl(d->qts, ACPI_PCIHP_SELECT, 0);
+    qtest_outl(d->qts, ACPI_PCIHP_EJECT, 1);
+    qtest_qmp_eventwait(d->qts, "DEVICE_DELETED");
+    g_assert_cmphex(qpci_config_readw(d->pci, PCI_VENDOR_ID), ==, 0xffff);
+}
+
+static void check_unplug(void (*prepare)(Dev *d))
+{
+    Dev d;
+
+    start_behind_port(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    prepare(&d);
+    unplug(&d);
+
+    /* And in again */
+    qtest_qmp_device_add(d.qts, "igrad", "dut", "{'bus': 'rp'}");
+    reopen(&d);
+    check_power_on(&d);
+    d.tail = 0;
+    dev_setup(&d);
+    check_works(&d);
+    dev_stop(&d);
+}
+
+static void test_unplug_hang(void)
+{
+    check_unplug(start_hang);
+}
+
+static void prepare_storm(Dev *d)
+{
+    submit_storm(d, 1);
+}
+
+static void test_unplug_storm(void)
+{
+    check_unplug(prepare_storm);
+}
+
+/* The program ends with a job in flight. */
+static void test_quit_hang(void)
+{
+    Dev d;
+
+    dev_start(&d, HANG);
+    dev_setup(&d);
+    start_hang(&d);
+    dev_stop(&d);
+}
+
+/*
+ * Tests: migration
+ */
+
+static char *migration_file(void)
+{
+    g_autofree char *name = NULL;
+    int fd = g_file_open_tmp("igrad-XXXXXX", &name, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    return g_steal_pointer(&name);
+}
+
+/* Migrate to a file; how did it end? */
+static bool migrate_out(Dev *d, const char *file)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
+
+    qtest_qmp_assert_success(d->qts, "{'execute': 'migrate',"
+                             " 'arguments': {'uri': %s}}", uri);
+    for (;;) {
+        QDict *ret = qtest_qmp_assert_success_ref(
+            d->qts, "{'execute': 'query-migrate'}");
+        g_autofree char *status = g_strdup(qdict_get_try_str(ret, "status"));
+
+        qobject_unref(ret);
+        if (!g_strcmp0(status, "completed")) {
+            return true;
+        }
+        if (!g_strcmp0(status, "failed")) {
+            return false;
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(10000);
+    }
+}
+
+/* Go on in a new process; the device is opened as it was left. */
+static void migrate_in(Dev *d, const char *file, const char *device_args)
+{
+    g_autofree char *args = g_strdup_printf("-incoming file:%s", file);
+    Dev old = *d;
+
+    qtest_quit(d->qts);
+    d->qts = qtest_initf("-M q35 -nodefaults %s "
+                         "-device igrad,id=dut,addr=4%s%s", args,
+                         *device_args ? "," : "", device_args);
+    qtest_qmp_eventwait(d->qts, "RESUME");
+    d->bus->qts = d->qts;
+    g_assert_cmphex(old.bar.addr, ==, d->bar.addr);
+}
+
+static void test_migrate(void)
+{
+    g_autofree char *file = migration_file();
+    Program bad = { 0 }, good = { .va = VA_CMDS + 0x1000 };
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    write_operands(&d);
+    add_cmd(&bad, 0xff);
+    add_fprop(&good, VA_Y);
+    put_desc(&d, 1, make_desc(&d, &bad, 61));
+    put_desc(&d, 2, make_desc(&d, &good, 62));
+    doorbell(&d, 3);
+    wait_reg(&d, IGRAD_REG_STATUS, UINT32_MAX, IGRAD_DEV_STOPPED);
+    reg_write(&d, IGRAD_REG_TLB_ROOT_LO, 0x1234000);
+
+    g_assert_true(migrate_out(&d, file));
+    migrate_in(&d, file, "");
+
+    check_completion(&d, 1, 61, IGRAD_STATUS_MALFORMED, IGRAD_REASON_OPCODE,
+                     0);
+    check_stopped(&d, 2);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_BASE_LO), ==, d.area + RING);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_CQ_BASE_LO), ==, d.area + CQ);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_SIZE), ==, RING_ORDER);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_TAIL), ==, 3);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_IRQ_ENABLE), ==, IGRAD_IRQ_ALL);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_TLB_ROOT_LO), ==, 0x1234000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 5);
+    resume(&d);
+    check_ok(&d, 2, 62, good.num);
+    check_product(&d, page_of(&d, VA_Y));
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 10);
+    check_works(&d);
+    unlink(file);
+    dev_stop(&d);
+}
+
+/* An outcome that waits for its time travels, and is told over there. */
+static void test_migrate_realtime(void)
+{
+    g_autofree char *file = migration_file();
+    const char *args = "realtime=on,clock-hz=1000";
+    Program p = { 0 };
+    Dev d;
+
+    dev_start(&d, args);
+    dev_setup(&d);
+    write_operands(&d);
+    add_fprop(&p, VA_Y);
+    submit(&d, &p, 7);
+    g_usleep(50000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
+    g_assert_true(migrate_out(&d, file));
+    migrate_in(&d, file, args);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+    qtest_clock_step(d.qts, 10 * G_GINT64_CONSTANT(1000000000));
+    check_ok(&d, 0, 7, p.num);
+    check_product(&d, page_of(&d, VA_Y));
+    unlink(file);
+    dev_stop(&d);
+}
+
+static void test_migrate_busy(void)
+{
+    g_autofree char *file = migration_file();
+    Dev d;
+
+    dev_start(&d, HANG);
+    dev_setup(&d);
+    start_hang(&d);
+    g_assert_false(migrate_out(&d, file));
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+    reset(&d);
+    ring_enable(&d);
+    check_works(&d);
+    g_assert_true(migrate_out(&d, file));
+    unlink(file);
     dev_stop(&d);
 }
 
@@ -1336,6 +1742,15 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/two-devices", test_two_devices);
     qtest_add_func("igrad/stop-cont", test_stop_cont);
     qtest_add_func("igrad/realtime", test_realtime);
+    qtest_add_func("igrad/storms", test_storms);
+    qtest_add_func("igrad/iommu", test_iommu);
+    qtest_add_func("igrad/iommu-storms", test_iommu_storms);
+    qtest_add_func("igrad/unplug-hang", test_unplug_hang);
+    qtest_add_func("igrad/unplug-storm", test_unplug_storm);
+    qtest_add_func("igrad/quit-hang", test_quit_hang);
+    qtest_add_func("igrad/migrate", test_migrate);
+    qtest_add_func("igrad/migrate-realtime", test_migrate_realtime);
+    qtest_add_func("igrad/migrate-busy", test_migrate_busy);
 
     return g_test_run();
 }
