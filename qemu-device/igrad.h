@@ -40,7 +40,6 @@ struct IgradState {
     bool resetting; /* power-on values already, but the worker still winds up */
     uint32_t irq_status;
     uint32_t irq_enable;
-    uint32_t irq_pending; /* enabled causes that have been signalled */
     uint64_t ring_base;
     uint64_t cq_base;
     uint32_t ring_order;
@@ -85,7 +84,7 @@ void igrad_power_on_values(IgradState *s);
 
 /* igrad_irq.c */
 void igrad_irq_raise(IgradState *s, uint32_t causes);
-void igrad_irq_update(IgradState *s);
+void igrad_irq_enable(IgradState *s, uint32_t causes);
 
 /* igrad_ring.c */
 void igrad_ring_bh(void *opaque);

@@ -19,7 +19,7 @@ uint64_t igrad_retired(IgradState *s)
 void igrad_power_on_values(IgradState *s)
 {
     s->enabled = s->stopped = s->fatal = false;
-    s->irq_status = s->irq_enable = s->irq_pending = 0;
+    s->irq_status = s->irq_enable = 0;
     s->ring_base = s->cq_base = 0;
     s->ring_order = 0;
     s->retired_base = igrad_core_retired(s->worker.core);
@@ -132,7 +132,7 @@ static uint32_t igrad_reg_read(IgradState *s, hwaddr addr)
     case IGRAD_REG_TLB_FLUSH:
         return igrad_tlb_flushing(s);
     default:
-        return 0;
+        return UINT32_MAX;
     }
 }
 
@@ -164,9 +164,18 @@ static void igrad_ctrl_write(IgradState *s, uint32_t val)
     }
 }
 
+static void igrad_tlb_root_write(IgradState *s, hwaddr addr, uint32_t val)
+{
+    if (!igrad_tlb_flushing(s)) {
+        s->tlb_root = deposit64(s->tlb_root,
+                                addr == IGRAD_REG_TLB_ROOT_HI ? 32 : 0, 32,
+                                val);
+    }
+}
+
 static void igrad_tlb_flush_write(IgradState *s, uint32_t val)
 {
-    if (val != 1) {
+    if (!(val & 1)) {
         return;
     }
     trace_igrad_tlb_flush(s->name, s->tlb_root);
@@ -207,11 +216,9 @@ static void igrad_reg_write(IgradState *s, hwaddr addr, uint32_t val)
         break;
     case IGRAD_REG_IRQ_STATUS:
         s->irq_status &= ~val;
-        igrad_irq_update(s);
         break;
     case IGRAD_REG_IRQ_ENABLE:
-        s->irq_enable = val & IGRAD_IRQ_ALL;
-        igrad_irq_update(s);
+        igrad_irq_enable(s, val & IGRAD_IRQ_ALL);
         break;
     case IGRAD_REG_RING_BASE_LO:
     case IGRAD_REG_RING_BASE_HI:
@@ -224,10 +231,8 @@ static void igrad_reg_write(IgradState *s, hwaddr addr, uint32_t val)
         igrad_ring_doorbell(s, val);
         break;
     case IGRAD_REG_TLB_ROOT_LO:
-        s->tlb_root = deposit64(s->tlb_root, 0, 32, val);
-        break;
     case IGRAD_REG_TLB_ROOT_HI:
-        s->tlb_root = deposit64(s->tlb_root, 32, 32, val);
+        igrad_tlb_root_write(s, addr, val);
         break;
     case IGRAD_REG_TLB_FLUSH:
         igrad_tlb_flush_write(s, val);

@@ -65,10 +65,8 @@ void igrad_ring_enable(IgradState *s)
         return;
     }
     s->stopped = false;
-    s->fetched = s->started = s->done = 0;
-    if (s->tail) {
-        igrad_ring_fail(s, "enabled with a tail that is not 0");
-    } else if (!igrad_ring_valid(s)) {
+    s->tail = s->fetched = s->started = s->done = 0;
+    if (!igrad_ring_valid(s)) {
         igrad_ring_fail(s, "enabled with a bad size or address");
     }
 }

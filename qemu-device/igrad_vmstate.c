@@ -78,7 +78,6 @@ static int igrad_post_load(void *opaque, int version_id)
         return -EINVAL;
     }
     igrad_ring_forget_queue(s);
-    s->irq_pending = s->irq_status & s->irq_enable;
     s->retired_base = igrad_core_retired(s->worker.core) - s->saved.retired;
     s->outcome.result.status = s->saved.status;
     s->outcome.result.reason = s->saved.reason;

@@ -358,7 +358,7 @@ void igrad_worker_resume(IgradWorker *w)
 
 void igrad_worker_forget(IgradWorker *w)
 {
-    igrad_mmu_flush(w->mmu, 0);
+    igrad_mmu_flush(w->mmu, IGRAD_MMU_EVERY_ROOT);
 }
 
 /*
