@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
 $(eval $(call program,igrad-info,tools/igrad-info.c,igrad igrad-core,))
+$(eval $(call program,igrad-train,$(wildcard tools/igrad-train*.c) tools/dataset.c,igrad igrad-core,json-c))
