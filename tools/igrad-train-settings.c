@@ -164,11 +164,10 @@ static void set_option(struct settings *s, int option, const char *value)
 	}
 }
 
-void settings_parse(struct settings *s, int argc, char **argv)
+void settings_default(struct settings *s)
 {
-	int option;
-
 	*s = (struct settings){
+		.epochs = 5,
 		.steps = UINT32_MAX,
 		.seed = 1,
 		.train =
@@ -178,6 +177,14 @@ void settings_parse(struct settings *s, int argc, char **argv)
 				.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f},
 			},
 	};
+}
+
+void settings_parse(struct settings *s, int argc, char **argv)
+{
+	int option;
+
+	settings_default(s);
+	s->epochs = 0;
 	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)
 		set_option(s, option, optarg);
 	if (optind + 1 != argc)
@@ -186,7 +193,7 @@ void settings_parse(struct settings *s, int argc, char **argv)
 		      argv[optind + 1]);
 	s->layers = argv[optind];
 	if (!s->epochs)
-		s->epochs = s->steps == UINT32_MAX ? 5 : UINT32_MAX;
+		s->epochs = s->steps == UINT32_MAX ? 5 : UINT32_MAX; /* as many as steps take */
 	if (s->train.optimizer.momentum != 0.0f)
 		s->train.optimizer.update = IGRAD_UPDATE_MOMENTUM;
 	if (s->eval_only && s->save)

@@ -1,143 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* igrad-train: train a network on labelled images. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "igrad-train.h"
-
-struct session {
-	struct settings settings;
-	struct igrad_device *device;
-	struct igrad_net *net;
-	struct dataset train;
-	struct dataset test;
-	struct output *out;
-	uint32_t epoch; /* the one that runs */
-};
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-	(void)number;
-	interrupted = 1;
-	/* A second one ends the program at once. */
-	signal(SIGINT, SIG_DFL);
-}
-
-/* ---------------------------------------------------------------- set-up */
-
-static int open_device(struct session *s, struct igrad_error *error)
-{
-	const char *uri = s->settings.device ? s->settings.device : getenv("IGRAD_DEVICE");
-	char with_threads[512];
-
-	if (uri && !*uri)
-		uri = NULL;
-	if (s->settings.threads) {
-		if (uri && strncmp(uri, "sim:", 4)) {
-			snprintf(error->message, sizeof(error->message),
-				 "--threads is for sim: devices; %s has its own", uri);
-			return -EINVAL;
-		}
-		snprintf(with_threads, sizeof(with_threads), "%s%sthreads=%u",
-			 uri ? uri : "sim:", uri && uri[4] ? "," : "", s->settings.threads);
-		uri = with_threads;
-	}
-	return igrad_device_open(uri, &s->device, error);
-}
-
-static int prepare(struct session *s, struct igrad_error *error)
-{
-	char dir[4096];
-	int err = open_device(s, error);
-
-	if (!err)
-		err = igrad_net_new(s->device, s->settings.layers, s->settings.seed, &s->net,
-				    error);
-	if (!err && s->settings.load)
-		err = igrad_net_load(s->net, s->settings.load, error);
-	if (!err)
-		err = dataset_find(s->settings.data, dir, sizeof(dir), error);
-	if (!err)
-		err = dataset_load(dir, "train", &s->train, error);
-	if (!err)
-		err = dataset_load(dir, "t10k", &s->test, error);
-	return err;
-}
-
-static void clean_up(struct session *s)
-{
-	igrad_net_unref(s->net);
-	igrad_device_unref(s->device);
-	dataset_fini(&s->train);
-	dataset_fini(&s->test);
-}
-
-/* ---------------------------------------------------------------- training */
-
-static bool on_progress(void *opaque, uint32_t done, uint32_t total)
-{
-	struct session *s = opaque;
-
-	output_progress(s->out, s->epoch + 1, done, total);
-	return !interrupted;
-}
-
-static int run_epoch(struct session *s, struct igrad_trainer *trainer, uint32_t *steps_left,
-		     struct igrad_error *error)
-{
-	struct epoch epoch = {.number = s->epoch + 1};
-	double start = seconds_now();
-	int err = igrad_trainer_epoch(trainer, &s->train.rows, s->settings.seed, s->epoch,
-				      *steps_left, on_progress, s, error);
-
-	if (err)
-		return err;
-	igrad_trainer_stats(trainer, &epoch.train);
-	epoch.seconds = seconds_now() - start;
-	if (*steps_left != UINT32_MAX)
-		*steps_left -= epoch.train.steps;
-	err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &epoch.test,
-				 error);
-	if (!err)
-		output_epoch(s->out, &epoch);
-	return err;
-}
-
-static int train(struct session *s, struct igrad_error *error)
-{
-	uint32_t steps_left = s->settings.steps;
-	struct igrad_trainer *trainer;
-	int err = igrad_trainer_new(s->net, &s->settings.train, &trainer, error);
-
-	if (err)
-		return err;
-	signal(SIGINT, on_interrupt);
-	for (s->epoch = 0; s->epoch < s->settings.epochs && steps_left && !interrupted;
-	     s->epoch++) {
-		err = run_epoch(s, trainer, &steps_left, error);
-		if (err)
-			break;
-	}
-	igrad_trainer_unref(trainer);
-	if (!err && s->settings.save)
-		err = igrad_net_save(s->net, s->settings.save, true, error);
-	return err;
-}
-
-static int evaluate(struct session *s, struct igrad_error *error)
-{
-	struct igrad_train_stats stats;
-	int err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &stats, error);
-
-	if (!err)
-		output_evaluation(s->out, &stats);
-	return err;
-}
 
 static int run(struct session *s, struct igrad_error *error)
 {
@@ -150,7 +17,7 @@ static int run(struct session *s, struct igrad_error *error)
 		return -ENOMEM;
 	}
 	output_start(s->out, s->net, &s->train, &s->test);
-	err = s->settings.eval_only ? evaluate(s, error) : train(s, error);
+	err = s->settings.eval_only ? session_evaluate(s, error) : session_train(s, error);
 	if (!output_end(s->out, seconds_now() - start) && !err) {
 		snprintf(error->message, sizeof(error->message), "cannot write to stdout: %s",
 			 strerror(errno));
@@ -166,14 +33,14 @@ int main(int argc, char **argv)
 	int err;
 
 	settings_parse(&s.settings, argc, argv);
-	err = prepare(&s, &error);
+	err = session_prepare(&s, &error);
 	if (!err)
 		err = run(&s, &error);
-	clean_up(&s);
+	session_fini(&s);
 	if (err) {
 		fprintf(stderr, "igrad-train: %s\n",
 			*error.message ? error.message : igrad_strerror(err));
 		return EXIT_FAILED;
 	}
-	return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+	return session_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
 }

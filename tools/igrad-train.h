@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* igrad-train: what was asked for, and how results are shown. */
+/* igrad-train: what was asked for, the training, and how results are shown. */
 #ifndef IGRAD_TRAIN_H
 #define IGRAD_TRAIN_H
 
@@ -28,6 +28,8 @@ struct settings {
 	struct igrad_train_options train;
 };
 
+/** settings_default - all but the network */
+void settings_default(struct settings *settings);
 /** settings_parse - exits with a message when the command line is wrong, or asked for help */
 void settings_parse(struct settings *settings, int argc, char **argv);
 
@@ -51,6 +53,26 @@ void output_epoch(struct output *out, const struct epoch *epoch);
 void output_evaluation(struct output *out, const struct igrad_train_stats *test);
 /** output_end - returns false when stdout could not be written */
 bool output_end(struct output *out, double seconds);
+
+/** struct session - a training from beginning to end; @last: what the last epoch came to */
+struct session {
+	struct settings settings;
+	struct igrad_device *device;
+	struct igrad_net *net;
+	struct dataset train;
+	struct dataset test;
+	struct output *out;
+	uint32_t epoch; /* the one that runs, from 0 */
+	struct epoch last;
+};
+
+/** session_prepare - device, network and data; session_fini() cleans up also when it fails */
+int session_prepare(struct session *s, struct igrad_error *error);
+int session_train(struct session *s, struct igrad_error *error);
+int session_evaluate(struct session *s, struct igrad_error *error);
+void session_fini(struct session *s);
+/** session_interrupted - has the user stopped it? */
+bool session_interrupted(void);
 
 /** seconds_now - of a clock that never goes back */
 double seconds_now(void);
