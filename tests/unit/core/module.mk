@@ -7,3 +7,4 @@ core-reference := $(addprefix qemu-device/core/reference/, array.c device.c math
 core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c $(2),igrad-core,,$(core-test-cflags))
 
 $(eval $(call core_test,property,$(core-reference)))
+$(eval $(call core_test,check))

@@ -463,5 +463,5 @@ int main(void)
 		cmocka_unit_test(test_random_streams),
 	};
 
-	return run_group("core-property", tests, sizeof(tests) / sizeof(tests[0]));
+	return run_group("core-property", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
 }

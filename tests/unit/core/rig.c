@@ -237,9 +237,10 @@ uint32_t bits_of(float value)
 	return bits;
 }
 
-int run_group(const char *name, const struct CMUnitTest *tests, size_t count)
+int run_group(const char *name, const struct CMUnitTest *tests, size_t count,
+	      CMFixtureFunction setup, CMFixtureFunction teardown)
 {
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+	return _cmocka_run_group_tests(name, tests, count, setup, teardown);
 }

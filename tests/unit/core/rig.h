@@ -80,6 +80,7 @@ struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t sem
 
 uint32_t bits_of(float value);
 
-int run_group(const char *name, const struct CMUnitTest *tests, size_t count);
+int run_group(const char *name, const struct CMUnitTest *tests, size_t count,
+	      CMFixtureFunction setup, CMFixtureFunction teardown);
 
 #endif /* IGRAD_TEST_RIG_H */
