@@ -6,21 +6,24 @@
 #ifndef HW_MISC_IGRAD_COMPAT_H
 #define HW_MISC_IGRAD_COMPAT_H
 
-#if __has_include("system/memory.h")
+#define IGRAD_QEMU_AT_LEAST(major, minor) \
+    (QEMU_VERSION_MAJOR > (major) || \
+     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
+
+#if IGRAD_QEMU_AT_LEAST(10, 1)
 #include "system/memory.h"
 #else
 #include "exec/memory.h"
 #endif
 
-#if __has_include("hw/core/qdev-properties.h")
+#if IGRAD_QEMU_AT_LEAST(11, 0)
 #include "hw/core/qdev-properties.h"
 #else
 #include "hw/qdev-properties.h"
 #endif
 
 /* The last argument of class_init became const in 10.1. */
-#if QEMU_VERSION_MAJOR > 10 || \
-    (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 1)
+#if IGRAD_QEMU_AT_LEAST(10, 1)
 typedef const void IgradClassData;
 #else
 typedef void IgradClassData;
