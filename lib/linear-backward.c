@@ -302,7 +302,8 @@ static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
 	int err;
 
 	err = igrad_linear_open(&bw->linear, cmdbuf, operands, scratch, bw->fused ? dw : 0,
-				igrad_plan_backward);
+				args->schedule == IGRAD_SCHEDULE_WS_PAPER ? igrad_plan_paper
+									  : igrad_plan_backward);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
 	return err;

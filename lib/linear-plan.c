@@ -118,20 +118,27 @@ static uint32_t halve(uint32_t n, uint32_t unit)
 	return half <= unit ? unit : (half + unit - 1) / unit * unit;
 }
 
-/* Make the plan smaller by one step; false when it cannot be. */
-static bool shrink(struct igrad_plan *plan, uint32_t *most)
+/* The side of W that panels do not cut. */
+static enum igrad_dim across(enum igrad_dim panels)
 {
+	return panels == IGRAD_DIM_I ? IGRAD_DIM_O : IGRAD_DIM_I;
+}
+
+/* Make the plan smaller by one step; false when it cannot be. */
+static bool shrink(struct igrad_plan *plan, enum igrad_dim panels, uint32_t *most)
+{
+	enum igrad_dim other = across(panels);
 	uint32_t *block = plan->block;
 	uint32_t unit = max_u32(plan->tile.rows, plan->tile.cols);
 
-	if (block[IGRAD_DIM_I] > unit)
-		block[IGRAD_DIM_I] = halve(block[IGRAD_DIM_I], unit);
-	else if (block[IGRAD_DIM_O] > 4 * unit)
-		block[IGRAD_DIM_O] = halve(block[IGRAD_DIM_O], unit);
+	if (block[panels] > unit)
+		block[panels] = halve(block[panels], unit);
+	else if (block[other] > 4 * unit)
+		block[other] = halve(block[other], unit);
 	else if (block[IGRAD_DIM_B] > 4 * unit)
 		block[IGRAD_DIM_B] = halve(block[IGRAD_DIM_B], unit);
-	else if (block[IGRAD_DIM_O] > unit)
-		block[IGRAD_DIM_O] = halve(block[IGRAD_DIM_O], unit);
+	else if (block[other] > unit)
+		block[other] = halve(block[other], unit);
 	else if (block[IGRAD_DIM_B] > MIN_STREAM)
 		block[IGRAD_DIM_B] = halve(block[IGRAD_DIM_B], MIN_STREAM);
 	else if (*most > 1)
@@ -164,25 +171,27 @@ static void use_up(const struct igrad_problem *problem, struct igrad_plan *plan)
 	}
 }
 
-/* In-features of a block whose W takes about as long to load as hides the DMA's latency. */
-static uint32_t panel(const struct igrad_problem *problem)
+/* How wide a panel is whose W takes long enough to load to hide the DMA's latency. */
+static uint32_t panel(const struct igrad_problem *problem, enum igrad_dim panels)
 {
 	uint32_t unit = max_u32(problem->array.rows, problem->array.cols);
 	uint64_t words = problem->panel_bytes / 4 + 1;
-	uint64_t rows = words / problem->dim[IGRAD_DIM_O] + 1;
-	uint64_t panel = (rows + unit - 1) / unit * unit;
+	uint64_t lines = words / problem->dim[across(panels)] + 1;
+	uint64_t panel = (lines + unit - 1) / unit * unit;
 
-	return panel < problem->dim[IGRAD_DIM_I] ? panel : problem->dim[IGRAD_DIM_I];
+	return panel < problem->dim[panels] ? panel : problem->dim[panels];
 }
 
-static int make_plan(const struct igrad_problem *problem, struct igrad_plan *plan)
+static int make_plan(const struct igrad_problem *problem, enum igrad_dim panels,
+		     struct igrad_plan *plan)
 {
+	enum igrad_dim other = across(panels);
 	uint32_t most = UINT32_MAX;
 
 	plan->tile = problem->array;
 	plan->block[IGRAD_DIM_B] = min_u32(problem->dim[IGRAD_DIM_B], IGRAD_MAX_BATCH);
-	plan->block[IGRAD_DIM_I] = min_u32(panel(problem), IGRAD_MAX_BATCH);
-	plan->block[IGRAD_DIM_O] = problem->dim[IGRAD_DIM_O];
+	plan->block[panels] = min_u32(panel(problem, panels), IGRAD_MAX_BATCH);
+	plan->block[other] = min_u32(problem->dim[other], IGRAD_MAX_BATCH);
 	set_slots(problem, plan, most);
 	if (fits(problem, plan))
 		return 0;
@@ -190,7 +199,7 @@ static int make_plan(const struct igrad_problem *problem, struct igrad_plan *pla
 	most = 2;
 	set_slots(problem, plan, most);
 	while (!fits(problem, plan)) {
-		if (!shrink(plan, &most))
+		if (!shrink(plan, panels, &most))
 			return -ENOSPC;
 		set_slots(problem, plan, most);
 	}
@@ -215,7 +224,7 @@ int igrad_plan_forward(const struct igrad_problem *problem, struct igrad_plan *p
 	int err;
 
 	set_order(plan, IGRAD_DIM_B, IGRAD_DIM_I, IGRAD_DIM_O);
-	err = make_plan(problem, plan);
+	err = make_plan(problem, IGRAD_DIM_I, plan);
 	if (plan->block[IGRAD_DIM_O] < problem->dim[IGRAD_DIM_O])
 		set_order(plan, IGRAD_DIM_B, IGRAD_DIM_O, IGRAD_DIM_I);
 	return err;
@@ -225,5 +234,13 @@ int igrad_plan_forward(const struct igrad_problem *problem, struct igrad_plan *p
 int igrad_plan_backward(const struct igrad_problem *problem, struct igrad_plan *plan)
 {
 	set_order(plan, IGRAD_DIM_I, IGRAD_DIM_O, IGRAD_DIM_B);
-	return make_plan(problem, plan);
+	return make_plan(problem, IGRAD_DIM_I, plan);
+}
+
+/* With dY stationary in-features are streamed: the more of them the better, so panels cut the other
+ * side. */
+int igrad_plan_paper(const struct igrad_problem *problem, struct igrad_plan *plan)
+{
+	set_order(plan, IGRAD_DIM_O, IGRAD_DIM_I, IGRAD_DIM_B);
+	return make_plan(problem, IGRAD_DIM_O, plan);
 }

@@ -88,8 +88,7 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
 		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill,
-		      int (*planner)(const struct igrad_problem *, struct igrad_plan *))
+		      uint32_t spill, igrad_planner *planner)
 {
 	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
 	int err;

@@ -68,9 +68,12 @@ struct igrad_plan {
 	uint32_t slots[IGRAD_NUM_ROLES];
 };
 
-/** igrad_plan_forward, igrad_plan_backward - 0 or -ENOSPC */
-int igrad_plan_forward(const struct igrad_problem *problem, struct igrad_plan *plan);
-int igrad_plan_backward(const struct igrad_problem *problem, struct igrad_plan *plan);
+/** igrad_planner - computes a plan; 0 or -ENOSPC */
+typedef int igrad_planner(const struct igrad_problem *problem, struct igrad_plan *plan);
+
+igrad_planner igrad_plan_forward;
+igrad_planner igrad_plan_backward; /* of ws+os and interleaved */
+igrad_planner igrad_plan_paper;	   /* backward of ws-paper */
 
 /** igrad_plan_bytes - SRAM that @plan takes */
 uint64_t igrad_plan_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan);
@@ -95,12 +98,11 @@ struct igrad_linear {
  * igrad_linear_open - check the operands and map them
  * @operands: by role; NULL where there is none
  * @scratch, @spill: as in struct igrad_problem
- * @planner: igrad_plan_forward() or igrad_plan_backward()
+ * @planner: says how to cut the layer
  */
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
 		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill,
-		      int (*planner)(const struct igrad_problem *, struct igrad_plan *));
+		      uint32_t spill, igrad_planner *planner);
 
 /** igrad_linear_close - write results back; returns the first error of all commands */
 int igrad_linear_close(struct igrad_linear *linear);
