@@ -8,3 +8,6 @@ core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c 
 
 $(eval $(call core_test,property,$(core-reference)))
 $(eval $(call core_test,check))
+$(eval $(call core_test,kernels))
+$(eval $(call core_test,math))
+$(eval $(call core_test,mmu))
