@@ -57,7 +57,7 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 	const bool dma = opcode < IGRAD_OP_LOAD_W, array = !dma && opcode < IGRAD_OP_VEC_FILL;
 
 	if (array && index == 0)
-		return rng_between(rng, 1, 8) | rng_between(rng, 1, 16) << 16;
+		return (rng_u32(rng) & 0x000f0007) + 0x00010001;
 	if (dma ? index == 5 || index == 6 : index < 2)
 		return rng_between(rng, 1, 16);
 	if (dma && index < 2)
@@ -69,7 +69,7 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 	return rng_below(rng, 15000) * 4;
 }
 
-static struct igrad_cmd random_cmd(struct rng *rng)
+static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 {
 	static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23,
 					  0x24, 0x25, 0x26, 0x27, 0x28, 0x40, 0x41,
@@ -87,13 +87,13 @@ static struct igrad_cmd random_cmd(struct rng *rng)
 	if (rng_below(rng, 100) == 0)
 		cmd.opcode = (uint8_t)rng_u32(rng);
 	if (rng_below(rng, 100) == 0)
-		cmd.wait_sem[rng_below(rng, 3)] = (uint8_t)rng_below(rng, 34);
+		cmd.wait_sem[round % 3] = (uint8_t)rng_below(rng, 34);
 	if (rng_below(rng, 100) == 0)
-		cmd.wait_value[rng_below(rng, 3)] = word(rng);
+		cmd.wait_value[round % 3] = word(rng);
 	if (rng_below(rng, 100) == 0)
 		cmd.engine = (uint8_t)rng_below(rng, 6);
 	if (rng_below(rng, 6) == 0)
-		cmd.u.words[rng_below(rng, 10)] = word(rng);
+		cmd.u.words[round % 10] = word(rng);
 	return cmd;
 }
 
@@ -106,8 +106,8 @@ static struct igrad_desc random_desc(struct rng *rng)
 	desc.pt_root = word(rng);
 	desc.num_cmds = word(rng);
 	desc.flags = word(rng);
-	desc.report = (uint64_t)word(rng) << rng_below(rng, 33);
-	desc.cmds = (uint64_t)word(rng) << rng_below(rng, 33);
+	desc.report = (uint64_t)word(rng) << (desc.num_cmds % 33);
+	desc.cmds = (uint64_t)word(rng) << (desc.flags % 33);
 	return desc;
 }
 
@@ -158,7 +158,7 @@ static void test_random_bytes(void **state)
 		const unsigned int n = rng_between(&rng, 1, MOST);
 
 		for (unsigned int i = 0; i < n; i++)
-			cmds[i] = random_cmd(&rng);
+			cmds[i] = random_cmd(&rng, round + i);
 		rig.desc = random_desc(&rng);
 		rig_run(&rig, cmds, n);
 		sensible(&rig.result);
