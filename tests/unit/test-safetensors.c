@@ -249,7 +249,7 @@ static void malformed_headers_are_refused(void **context)
 		{ "{} x", 0, "not one JSON object" },
 		{ " {}", 0, "not one JSON object" },
 		{ "[]", 0, "not one JSON object" },
-		{ "null", 0, "not one JSON object" },
+		{ "null", 0, "not JSON" },
 		{ "{'a':1}", 0, "not JSON" },
 		{ "{\"\xff\":1}", 0, "not JSON" },
 		{ "{\"a\":[[[[[[[[]]]]]]]]}", 0, "not JSON" },
