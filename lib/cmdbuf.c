@@ -243,6 +243,7 @@ int igrad_cmdbuf_reset(struct igrad_cmdbuf *cmdbuf)
 	igrad_tracker_reset(&cmdbuf->sram);
 	igrad_order_reset(&cmdbuf->order);
 	cmdbuf->num_cmds = 0;
+	cmdbuf->sram_next = 0;
 	cmdbuf->uploaded = 0;
 	cmdbuf->tag = 0;
 	cmdbuf->err = 0;

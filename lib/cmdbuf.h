@@ -17,6 +17,7 @@ struct igrad_cmdbuf_buffer {
  * @err: the first error; sticks until reset
  * @device_cmds: where the first @uploaded commands have a copy for the device
  * @uses: room for the buffers of a job, and for the commands and the report
+ * @sram_next: where the next operation's SRAM begins
  * @in_flight: the last submission to each queue
  */
 struct igrad_cmdbuf {
@@ -33,6 +34,7 @@ struct igrad_cmdbuf {
 
 	struct igrad_tracker sram;
 	struct igrad_order order;
+	uint32_t sram_next;
 
 	struct igrad_buffer *device_cmds;
 	uint32_t uploaded;

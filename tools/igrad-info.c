@@ -43,7 +43,7 @@ static double now(void)
 
 static int run_nop(struct igrad_queue *queue, struct igrad_cmdbuf *cmdbuf, struct answer *answer)
 {
-	const struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP };
+	const struct igrad_cmd nop = {.opcode = IGRAD_OP_NOP};
 	struct igrad_fence *fence;
 	double start = now();
 
@@ -66,7 +66,7 @@ static int ask(struct igrad_device *device, struct answer *answer)
 	struct igrad_queue *queue = NULL;
 	struct igrad_cmdbuf *cmdbuf = NULL;
 
-	*answer = (struct answer){ .what = "queue" };
+	*answer = (struct answer){.what = "queue"};
 	answer->err = igrad_queue_new(device, &queue);
 	if (!answer->err)
 		answer->err = igrad_cmdbuf_new(device, &cmdbuf);
@@ -183,10 +183,10 @@ static bool show_all(struct json_object *list)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "device", required_argument, NULL, 'd' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{"device", required_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	const char *uri = getenv("IGRAD_DEVICE");
 	struct json_object *list = NULL;

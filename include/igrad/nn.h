@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libigrad: networks of linear layers, trained for classification.
+ *
+ * ReLU stands between layers, softmax cross-entropy behind the last one. A training step is one
+ * command buffer, built once and submitted for every batch: forward, loss, backward and update
+ * never go back to the CPU. Two of them with their own batch memory alternate, so that the next
+ * batch is filled in while the device works.
+ *
+ * Conventions are those of igrad.h; a trainer or an evaluator may be used from one thread at a
+ * time.
+ */
+#ifndef IGRAD_NN_H
+#define IGRAD_NN_H
+
+#include "igrad/igrad.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- random numbers */
+
+/**
+ * struct igrad_rng - xoshiro256**, seeded by splitmix64: the same numbers on every machine
+ */
+struct igrad_rng {
+	uint64_t s[4];
+};
+
+void igrad_rng_seed(struct igrad_rng *rng, uint64_t seed);
+uint64_t igrad_rng_next(struct igrad_rng *rng);
+/** igrad_rng_below - 0 … @n − 1: the upper half of next() × n */
+uint64_t igrad_rng_below(struct igrad_rng *rng, uint64_t n);
+/** igrad_rng_float - 0 ≤ x < 1: the top 24 bits of next(), divided by 2^24 */
+float igrad_rng_float(struct igrad_rng *rng);
+/** igrad_rng_shuffle - 0 … @n − 1 in random order: from the last down, each swapped with below(i +
+ * 1) */
+void igrad_rng_shuffle(struct igrad_rng *rng, uint32_t *order, uint32_t n);
+
+/* ---------------------------------------------------------------- networks */
+
+struct igrad_net;
+
+#define IGRAD_NET_MAX_LAYERS 64
+#define IGRAD_NET_MAX_WIDTH  (1u << 20)
+
+/**
+ * igrad_net_new - a network with parameters drawn from @seed
+ * @layers: widths from input to output, as in "784-256-128-10"
+ *
+ * Layer by layer and in row-major order, weights are (2u − 1)·l with u = igrad_rng_float() and
+ * l = √(6 / in-features) (He's uniform initialisation), every operation rounded to fp32; biases are
+ * 0.
+ */
+int igrad_net_new(struct igrad_device *device, const char *layers, uint64_t seed,
+		  struct igrad_net **net, struct igrad_error *error);
+struct igrad_net *igrad_net_ref(struct igrad_net *net);
+void igrad_net_unref(struct igrad_net *net);
+
+struct igrad_device *igrad_net_device(const struct igrad_net *net);
+/** igrad_net_layers - linear layers; there is one width more */
+uint32_t igrad_net_layers(const struct igrad_net *net);
+uint32_t igrad_net_width(const struct igrad_net *net, uint32_t index);
+/** igrad_net_weight, igrad_net_bias - I×O and 1×O, of layer 0 …; owned by the network */
+const struct igrad_matrix *igrad_net_weight(const struct igrad_net *net, uint32_t layer);
+const struct igrad_matrix *igrad_net_bias(const struct igrad_net *net, uint32_t layer);
+/** igrad_net_weight_velocity, igrad_net_bias_velocity - NULL before training with momentum */
+const struct igrad_matrix *igrad_net_weight_velocity(const struct igrad_net *net, uint32_t layer);
+const struct igrad_matrix *igrad_net_bias_velocity(const struct igrad_net *net, uint32_t layer);
+
+/**
+ * igrad_net_save - write the parameters as safetensors: "0.weight" (I×O), "0.bias", "1.weight", …
+ * @velocity: also "0.weight.velocity" and so on, if there are any
+ *
+ * The file is complete under its name, or is not there.
+ */
+int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
+		   struct igrad_error *error);
+/**
+ * igrad_net_load - the network is unchanged unless all parameters are there, in the right shape
+ *
+ * Velocities are taken over if the file has them.
+ */
+int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error);
+
+/* ---------------------------------------------------------------- data */
+
+/**
+ * struct igrad_dataset - labelled rows of bytes; a byte x stands for x / 255, rounded to fp32
+ */
+struct igrad_dataset {
+	const uint8_t *images; /* count × features */
+	const uint8_t *labels;
+	uint32_t count;
+	uint32_t features;
+};
+
+/* ---------------------------------------------------------------- training */
+
+struct igrad_train_options {
+	uint32_t batch;
+	enum igrad_schedule schedule;
+	struct igrad_optimizer optimizer;
+};
+
+/** struct igrad_train_stats - sums over the steps that have ended, from the jobs' reports */
+struct igrad_train_stats {
+	uint64_t steps;
+	uint64_t samples;
+	uint64_t correct; /* argmax of the logits is the label; the first of equals counts */
+	double loss;	  /* sum over samples */
+	uint64_t cycles;
+	uint64_t macs;
+	uint64_t sram_accesses;
+	uint64_t dram_bytes;
+};
+
+struct igrad_trainer;
+
+int igrad_trainer_new(struct igrad_net *net, const struct igrad_train_options *options,
+		      struct igrad_trainer **trainer, struct igrad_error *error);
+struct igrad_trainer *igrad_trainer_ref(struct igrad_trainer *trainer);
+void igrad_trainer_unref(struct igrad_trainer *trainer); /* waits for what has been submitted */
+
+/**
+ * igrad_trainer_begin - room for the next batch, once the device no longer needs it
+ * @x: batch × features, to be filled in
+ * @labels: batch class numbers, likewise
+ */
+int igrad_trainer_begin(struct igrad_trainer *trainer, float **x, uint32_t **labels,
+			struct igrad_error *error);
+/** igrad_trainer_step - train with the batch that has been filled in; does not wait */
+int igrad_trainer_step(struct igrad_trainer *trainer, struct igrad_error *error);
+/** igrad_trainer_finish - wait for all steps; only then are the parameters up to date */
+int igrad_trainer_finish(struct igrad_trainer *trainer, struct igrad_error *error);
+
+/** igrad_trainer_stats - of the steps that have ended since the last call */
+void igrad_trainer_stats(struct igrad_trainer *trainer, struct igrad_train_stats *stats);
+
+/** igrad_progress_fn - @done of @total steps; return false to stop early */
+typedef bool igrad_progress_fn(void *opaque, uint32_t done, uint32_t total);
+
+/**
+ * igrad_trainer_epoch - up to @max_steps steps over @data in an order drawn from @seed and @epoch
+ *
+ * The order is igrad_rng_shuffle() with a generator seeded with @seed + 2^32 · (@epoch + 1). Every
+ * step has a whole batch: rows that are left over at the end are not used in this epoch. Ends with
+ * igrad_trainer_finish(). 0 and not an error when @progress stops it.
+ */
+int igrad_trainer_epoch(struct igrad_trainer *trainer, const struct igrad_dataset *data,
+			uint64_t seed, uint32_t epoch, uint32_t max_steps,
+			igrad_progress_fn *progress, void *opaque, struct igrad_error *error);
+
+/** igrad_net_evaluate - loss and accuracy on all of @data, @batch rows at a time and then the rest
+ */
+int igrad_net_evaluate(struct igrad_net *net, const struct igrad_dataset *data, uint32_t batch,
+		       struct igrad_train_stats *stats, struct igrad_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IGRAD_NN_H */

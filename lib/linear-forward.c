@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/* A linear layer's forward pass: W stationary, x streamed, y summed up over in-features. */
+#include <errno.h>
+
+#include "linear.h"
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void forward_tile(struct igrad_linear *linear, const struct igrad_block *block, uint32_t i,
+			 uint32_t o, struct igrad_size tile, bool relu)
+{
+	uint32_t b = block->at[IGRAD_DIM_B];
+	struct igrad_size out = {block->n[IGRAD_DIM_B], tile.cols};
+	struct igrad_emitter *e = &linear->e;
+	struct igrad_place w = igrad_linear_at(linear, IGRAD_ROLE_W, i, o, IGRAD_USE_IN);
+	struct igrad_place x = igrad_linear_at(linear, IGRAD_ROLE_X, b, i, IGRAD_USE_IN);
+	struct igrad_place y = igrad_linear_at(linear, IGRAD_ROLE_Y, b, o,
+					       i ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
+
+	igrad_emit_tile(e, IGRAD_OP_LOAD_W, 0, tile, w);
+	igrad_emit_fprop(e, i ? IGRAD_FLAG_ADD : 0, tile, out.rows, x, y);
+	if (i + tile.rows < linear->problem.dim[IGRAD_DIM_I])
+		return;
+	if (linear->windows[IGRAD_ROLE_BIAS].num_slots)
+		igrad_emit_bias(e, out, y,
+				igrad_linear_at(linear, IGRAD_ROLE_BIAS, 0, o, IGRAD_USE_IN));
+	if (relu)
+		igrad_emit_relu(e, out, y);
+}
+
+static void forward_block(struct igrad_linear *linear, const struct igrad_block *block, bool relu)
+{
+	uint32_t end_i = block->at[IGRAD_DIM_I] + block->n[IGRAD_DIM_I];
+	uint32_t end_o = block->at[IGRAD_DIM_O] + block->n[IGRAD_DIM_O];
+	struct igrad_size tile;
+
+	for (uint32_t i = block->at[IGRAD_DIM_I]; i < end_i; i += tile.rows) {
+		tile.rows = min_u32(linear->plan.tile.rows, end_i - i);
+		for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
+			tile.cols = min_u32(linear->plan.tile.cols, end_o - o);
+			forward_tile(linear, block, i, o, tile, relu);
+		}
+	}
+}
+
+int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
+			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
+			 const struct igrad_matrix *y)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {
+		[IGRAD_ROLE_X] = x,
+		[IGRAD_ROLE_W] = w,
+		[IGRAD_ROLE_BIAS] = b,
+		[IGRAD_ROLE_Y] = y,
+	};
+	struct igrad_linear linear;
+	struct igrad_block block;
+
+	if (!y)
+		return -EINVAL;
+	if (!igrad_linear_open(&linear, cmdbuf, operands, 0, 0, igrad_plan_forward)) {
+		igrad_linear_first(&linear, &block);
+		do
+			forward_block(&linear, &block, relu);
+		while (!linear.e.err && igrad_linear_next(&linear, &block));
+	}
+	return igrad_linear_close(&linear);
+}

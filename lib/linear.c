@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/* What the forward and the backward pass of a linear layer share: operands, and the loops over
+ * blocks. */
+#include <errno.h>
+#include <string.h>
+
+#include "linear.h"
+
+#define MAX_DIM (1u << 24)
+
+static int check_matrix(const struct igrad_matrix *m, struct igrad_size size)
+{
+	if (!m->buffer || m->rows != size.rows || m->cols != size.cols)
+		return -EINVAL;
+	if (m->offset % 4 || m->pitch % 4 || (m->pitch && m->pitch < m->cols * 4))
+		return -EINVAL;
+	return 0;
+}
+
+/* W fixes I and O; X, or else dY or Y, fixes B. */
+static int set_dims(struct igrad_problem *problem, const struct igrad_matrix *const operands[])
+{
+	const struct igrad_matrix *w = operands[IGRAD_ROLE_W];
+	const struct igrad_matrix *x = operands[IGRAD_ROLE_X];
+
+	if (!w || !x)
+		return -EINVAL;
+	problem->dim[IGRAD_DIM_B] = x->rows;
+	problem->dim[IGRAD_DIM_I] = w->rows;
+	problem->dim[IGRAD_DIM_O] = w->cols;
+	for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
+		if (!problem->dim[d])
+			return -EINVAL;
+		if (problem->dim[d] > MAX_DIM)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static int set_problem(struct igrad_problem *problem, const struct igrad_device_info *info,
+		       const struct igrad_matrix *const operands[], uint32_t scratch,
+		       uint32_t spill)
+{
+	uint64_t panel = 8ull * info->dram_latency * info->dram_bytes_per_cycle;
+	int err = set_dims(problem, operands);
+
+	if (err)
+		return err;
+	problem->array.rows = info->rows;
+	problem->array.cols = info->cols;
+	problem->sram_bytes = info->sram_bytes;
+	problem->panel_bytes = panel < info->sram_bytes ? panel : info->sram_bytes;
+	problem->scratch = scratch;
+	problem->spill = spill;
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+		if (!operands[role])
+			continue;
+		err = check_matrix(operands[role], igrad_role_size(problem, role));
+		if (err)
+			return err;
+		problem->home |= 1u << role;
+	}
+	return 0;
+}
+
+static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
+			uint32_t sram_bytes)
+{
+	uint32_t bytes = igrad_plan_bytes(&linear->problem, &linear->plan);
+	struct igrad_sram sram;
+
+	sram.next = igrad_sram_reserve(linear->e.cmdbuf, bytes);
+	sram.end = sram_bytes;
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+		int err;
+
+		if (!linear->plan.slots[role])
+			continue;
+		err = igrad_window_init(&linear->windows[role], &sram, operands[role],
+					igrad_role_size(&linear->problem, role),
+					igrad_role_block(&linear->plan, role),
+					linear->plan.slots[role]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
+		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
+		      uint32_t spill, igrad_planner *planner)
+{
+	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
+	int err;
+
+	memset(linear, 0, sizeof(*linear));
+	linear->e.cmdbuf = cmdbuf;
+	err = set_problem(&linear->problem, info, operands, scratch, spill);
+	if (!err)
+		err = planner(&linear->problem, &linear->plan);
+	if (!err)
+		err = map_operands(linear, operands, info->sram_bytes);
+	linear->e.err = err;
+	return err;
+}
+
+int igrad_linear_close(struct igrad_linear *linear)
+{
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		igrad_window_flush(&linear->windows[role], &linear->e);
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		igrad_window_fini(&linear->windows[role]);
+	return linear->e.err;
+}
+
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
+				   uint32_t col, enum igrad_window_use use)
+{
+	return igrad_window_get(&linear->windows[role], &linear->e, row, col, use);
+}
+
+static void set_extent(const struct igrad_linear *linear, struct igrad_block *block, int dim)
+{
+	uint32_t left = linear->problem.dim[dim] - block->at[dim];
+
+	block->n[dim] = left < linear->plan.block[dim] ? left : linear->plan.block[dim];
+}
+
+void igrad_linear_first(const struct igrad_linear *linear, struct igrad_block *block)
+{
+	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
+		block->at[dim] = 0;
+		set_extent(linear, block, dim);
+	}
+}
+
+bool igrad_linear_next(const struct igrad_linear *linear, struct igrad_block *block)
+{
+	for (int loop = IGRAD_NUM_DIMS - 1; loop >= 0; loop--) {
+		enum igrad_dim dim = linear->plan.order[loop];
+		bool more = linear->problem.dim[dim] - block->at[dim] > linear->plan.block[dim];
+
+		block->at[dim] = more ? block->at[dim] + linear->plan.block[dim] : 0;
+		set_extent(linear, block, dim);
+		if (more)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+/* One batch's way through a network: forward, loss and, when training, backward. */
+#include <errno.h>
+#include <string.h>
+
+#include "backend.h"
+#include "nn.h"
+
+static struct igrad_matrix place(uint64_t *offset, uint32_t rows, uint32_t cols)
+{
+	struct igrad_matrix matrix = {.offset = *offset, .rows = rows, .cols = cols};
+
+	*offset += ((uint64_t)rows * cols * 4 + 63) / 64 * 64;
+	return matrix;
+}
+
+/* ---------------------------------------------------------------- memory */
+
+int igrad_scratch_init(struct igrad_scratch *scratch, struct igrad_net *net, uint32_t batch)
+{
+	uint64_t size = 0;
+	int err;
+
+	memset(scratch, 0, sizeof(*scratch));
+	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
+		scratch->y[l] = place(&size, batch, net->width[l + 1]);
+		scratch->dy[l] = place(&size, batch, net->width[l + 1]);
+	}
+	if (!size)
+		return 0;
+	err = igrad_buffer_new(net->device, size, &scratch->buffer);
+	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
+		scratch->y[l].buffer = scratch->buffer;
+		scratch->dy[l].buffer = scratch->buffer;
+	}
+	return err;
+}
+
+void igrad_scratch_fini(struct igrad_scratch *scratch)
+{
+	igrad_buffer_unref(scratch->buffer);
+	scratch->buffer = NULL;
+}
+
+static int pass_memory(struct igrad_pass *pass)
+{
+	uint32_t batch = pass->batch, features = pass->net->width[0];
+	uint32_t classes = pass->net->width[pass->net->num_layers];
+	uint64_t size = 0;
+	int err;
+
+	pass->x = place(&size, batch, features);
+	pass->labels = place(&size, batch, 1);
+	pass->logits = place(&size, batch, classes);
+	pass->dlogits = place(&size, batch, classes);
+	pass->losses = place(&size, batch, 1);
+	err = igrad_buffer_new(pass->net->device, size, &pass->buffer);
+	pass->x.buffer = pass->buffer;
+	pass->labels.buffer = pass->buffer;
+	pass->logits.buffer = pass->buffer;
+	pass->dlogits.buffer = pass->buffer;
+	pass->losses.buffer = pass->buffer;
+	return err;
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static const struct igrad_matrix *layer_input(const struct igrad_pass *pass,
+					      const struct igrad_scratch *scratch, uint32_t layer)
+{
+	return layer ? &scratch->y[layer - 1] : &pass->x;
+}
+
+static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch)
+{
+	uint32_t last = pass->net->num_layers - 1;
+	int err = 0;
+
+	for (uint32_t l = 0; !err && l <= last; l++) {
+		const struct igrad_layer *layer = &pass->net->layers[l];
+
+		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
+		err = igrad_linear_forward(pass->cmdbuf, layer_input(pass, scratch, l), &layer->w,
+					   &layer->b, l < last,
+					   l < last ? &scratch->y[l] : &pass->logits);
+	}
+	if (err)
+		return err;
+	return igrad_softmax_xent(pass->cmdbuf, &pass->logits, &pass->labels, &pass->dlogits,
+				  &pass->losses, 1.0f / (float)pass->batch);
+}
+
+static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
+			  const struct igrad_train_options *options)
+{
+	bool momentum = options->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	uint32_t last = pass->net->num_layers - 1;
+	int err = 0;
+
+	for (uint32_t l = last + 1; !err && l-- > 0;) {
+		const struct igrad_layer *layer = &pass->net->layers[l];
+		struct igrad_linear_backward args = {
+			.schedule = options->schedule,
+			.x = layer_input(pass, scratch, l),
+			.w = &layer->w,
+			.b = &layer->b,
+			.y = l < last ? &scratch->y[l] : NULL,
+			.dy = l < last ? &scratch->dy[l] : &pass->dlogits,
+			.dx = l ? &scratch->dy[l - 1] : NULL,
+			.vw = momentum ? &layer->vw : NULL,
+			.vb = momentum ? &layer->vb : NULL,
+			.optimizer = options->optimizer,
+		};
+
+		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
+		err = igrad_linear_backward(pass->cmdbuf, &args);
+	}
+	return err;
+}
+
+int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
+		    const struct igrad_scratch *scratch, uint32_t batch,
+		    const struct igrad_train_options *options)
+{
+	int err;
+
+	memset(pass, 0, sizeof(*pass));
+	pass->net = igrad_net_ref(net);
+	pass->batch = batch;
+	for (int i = 0; i < 256; i++)
+		pass->level[i] = (float)i / 255.0f;
+	err = pass_memory(pass);
+	if (!err)
+		err = igrad_cmdbuf_new(net->device, &pass->cmdbuf);
+	if (!err)
+		err = build_forward(pass, scratch);
+	if (!err && options)
+		err = build_backward(pass, scratch, options);
+	return err;
+}
+
+void igrad_pass_fini(struct igrad_pass *pass)
+{
+	if (pass->fence)
+		igrad_fence_wait(pass->fence, -1);
+	igrad_fence_unref(pass->fence);
+	igrad_cmdbuf_unref(pass->cmdbuf);
+	igrad_buffer_unref(pass->buffer);
+	igrad_net_unref(pass->net);
+	memset(pass, 0, sizeof(*pass));
+}
+
+/* ---------------------------------------------------------------- running */
+
+void igrad_pass_fill(struct igrad_pass *pass, uint32_t row, const struct igrad_dataset *data,
+		     uint32_t index)
+{
+	const uint8_t *from = data->images + (size_t)index * data->features;
+	float *to = (float *)igrad_matrix_data(&pass->x) + (size_t)row * data->features;
+	uint32_t *labels = igrad_matrix_data(&pass->labels);
+
+	for (uint32_t i = 0; i < data->features; i++)
+		to[i] = pass->level[from[i]];
+	labels[row] = data->labels[index];
+}
+
+int igrad_pass_submit(struct igrad_pass *pass, struct igrad_queue *queue)
+{
+	return igrad_queue_submit(queue, pass->cmdbuf, &pass->fence);
+}
+
+static uint32_t argmax(const float *values, uint32_t count)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i < count; i++)
+		if (values[i] > values[best])
+			best = i;
+	return best;
+}
+
+static void add_results(const struct igrad_pass *pass, struct igrad_train_stats *stats)
+{
+	const float *losses = igrad_matrix_data(&pass->losses);
+	const float *logits = igrad_matrix_data(&pass->logits);
+	const uint32_t *labels = igrad_matrix_data(&pass->labels);
+	uint32_t classes = pass->logits.cols;
+
+	for (uint32_t b = 0; b < pass->batch; b++) {
+		stats->loss += losses[b];
+		stats->correct += argmax(logits + (size_t)b * classes, classes) == labels[b];
+	}
+	stats->samples += pass->batch;
+	stats->steps++;
+}
+
+int igrad_pass_collect(struct igrad_pass *pass, struct igrad_train_stats *stats)
+{
+	struct igrad_report report;
+	int err;
+
+	if (!pass->fence)
+		return 0;
+	err = igrad_fence_wait(pass->fence, -1);
+	if (!err)
+		err = igrad_fence_report(pass->fence, &report);
+	igrad_fence_unref(pass->fence);
+	pass->fence = NULL;
+	if (err)
+		return err;
+	add_results(pass, stats);
+	stats->cycles += report.cycles;
+	stats->macs += report.macs;
+	stats->sram_accesses += igrad_report_sram_accesses(&report);
+	stats->dram_bytes += report.dram_read_bytes + report.dram_write_bytes;
+	return 0;
+}
+
+int igrad_queue_explain(struct igrad_queue *queue, int err, struct igrad_error *error)
+{
+	struct igrad_queue_error first;
+
+	if (igrad_queue_error(queue, &first) || !first.err)
+		return igrad_fail(error, err, "the device: %s", igrad_strerror(err));
+	return igrad_fail(error, err, "job %llu failed: %s (%s, command %u, address 0x%llx)",
+			  (unsigned long long)first.seqno, igrad_strerror(first.err),
+			  igrad_reason_string(first.reason), first.command,
+			  (unsigned long long)first.fault_addr);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/* SRAM allocation, and matrices seen through SRAM. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cmdbuf.h"
+#include "sram.h"
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+const struct igrad_device_info *igrad_sram_device(const struct igrad_cmdbuf *cmdbuf)
+{
+	return igrad_device_info(cmdbuf->device);
+}
+
+uint32_t igrad_sram_reserve(struct igrad_cmdbuf *cmdbuf, uint32_t bytes)
+{
+	uint32_t start = cmdbuf->sram_next;
+
+	if (bytes > igrad_sram_device(cmdbuf)->sram_bytes - start)
+		start = 0;
+	cmdbuf->sram_next = start + bytes;
+	return start;
+}
+
+int igrad_sram_alloc(struct igrad_sram *sram, uint64_t words, uint32_t *addr)
+{
+	if (words > (sram->end - sram->next) / 4)
+		return -ENOSPC;
+	*addr = sram->next;
+	sram->next += words * 4;
+	return 0;
+}
+
+static uint32_t div_up(uint32_t a, uint32_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+uint64_t igrad_window_blocks(struct igrad_size size, struct igrad_size block)
+{
+	return (uint64_t)div_up(size.rows, block.rows) * div_up(size.cols, block.cols);
+}
+
+int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
+		      const struct igrad_matrix *home, struct igrad_size size,
+		      struct igrad_size block, uint32_t num_slots)
+{
+	*window = (struct igrad_window){
+		.home = home,
+		.size = size,
+		.block = block,
+		.num_slots = num_slots,
+		.resident = num_slots >= igrad_window_blocks(size, block),
+	};
+	window->slots = calloc(num_slots, sizeof(*window->slots));
+	if (!window->slots)
+		return -ENOMEM;
+
+	for (uint32_t i = 0; i < num_slots; i++) {
+		int err = igrad_sram_alloc(sram, (uint64_t)block.rows * block.cols,
+					   &window->slots[i].addr);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void igrad_window_fini(struct igrad_window *window)
+{
+	free(window->slots);
+	window->slots = NULL;
+	window->num_slots = 0;
+}
+
+static struct igrad_size slot_size(const struct igrad_window *window, const struct igrad_slot *slot)
+{
+	return (struct igrad_size){
+		min_u32(window->block.rows, window->size.rows - slot->row),
+		min_u32(window->block.cols, window->size.cols - slot->col),
+	};
+}
+
+static struct igrad_place slot_place(const struct igrad_window *window,
+				     const struct igrad_slot *slot)
+{
+	return (struct igrad_place){slot->addr, window->block.cols * 4};
+}
+
+static void write_back(struct igrad_window *window, struct igrad_emitter *e,
+		       struct igrad_slot *slot)
+{
+	if (slot->valid && slot->dirty && window->home)
+		igrad_emit_store(e, window->home, slot->row, slot->col, slot_size(window, slot),
+				 slot_place(window, slot));
+	slot->dirty = false;
+}
+
+static void bring_in(struct igrad_window *window, struct igrad_emitter *e, struct igrad_slot *slot)
+{
+	struct igrad_size size = slot_size(window, slot);
+	struct igrad_place place = slot_place(window, slot);
+
+	igrad_emit_load(e, window->home, slot->row, slot->col, size, place);
+	if (window->relu)
+		igrad_emit_relu_grad(
+			e, size,
+			igrad_window_get(window->relu, e, slot->row, slot->col, IGRAD_USE_IN),
+			place);
+}
+
+/* A resident block has a slot of its own; others are searched for, and replaced in turn. */
+static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, uint32_t col)
+{
+	struct igrad_slot *slot;
+
+	if (window->resident) {
+		uint32_t across = div_up(window->size.cols, window->block.cols);
+
+		return &window->slots[row / window->block.rows * across + col / window->block.cols];
+	}
+	for (uint32_t i = 0; i < window->num_slots; i++) {
+		slot = &window->slots[i];
+		if (slot->valid && slot->row == row && slot->col == col)
+			return slot;
+	}
+	slot = &window->slots[window->victim];
+	window->victim = (window->victim + 1) % window->num_slots;
+	return slot;
+}
+
+struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_emitter *e,
+				    uint32_t row, uint32_t col, enum igrad_window_use use)
+{
+	uint32_t block_row = row - row % window->block.rows;
+	uint32_t block_col = col - col % window->block.cols;
+	struct igrad_slot *slot = find_slot(window, block_row, block_col);
+
+	if (!slot->valid || slot->row != block_row || slot->col != block_col) {
+		write_back(window, e, slot);
+		slot->row = block_row;
+		slot->col = block_col;
+		slot->valid = true;
+		if (use != IGRAD_USE_OUT && window->home)
+			bring_in(window, e, slot);
+		else if (use != IGRAD_USE_OUT && !e->err)
+			e->err = -EINVAL; /* scratch that was lost: the plan is wrong */
+	}
+	if (use != IGRAD_USE_IN)
+		slot->dirty = true;
+	return igrad_place_at(slot_place(window, slot), row - block_row, col - block_col);
+}
+
+void igrad_window_flush(struct igrad_window *window, struct igrad_emitter *e)
+{
+	for (uint32_t i = 0; i < window->num_slots; i++)
+		write_back(window, e, &window->slots[i]);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SRAM as an operation sees it: a bump allocator, and matrices that are brought in block by block.
+ *
+ * A window maps a matrix in DRAM to a few slots in SRAM, each of one block's size. Asking for an
+ * element brings in the block that it lies in and, when no slot is left, writes the oldest block
+ * back. With a slot for every block the matrix is resident; with two, the DMA engine fills one
+ * while the array works on the other, since commands only wait for what they depend on. All this
+ * happens while commands are being built: what comes out is a plain command stream. Internal.
+ */
+#ifndef IGRAD_SRAM_H
+#define IGRAD_SRAM_H
+
+#include "tile.h"
+
+/** igrad_sram_device - the device whose SRAM commands of @cmdbuf use */
+const struct igrad_device_info *igrad_sram_device(const struct igrad_cmdbuf *cmdbuf);
+
+/**
+ * igrad_sram_reserve - where an operation that needs @bytes of SRAM puts them
+ *
+ * Operations go round SRAM, so that one may load while the one before it still computes.
+ */
+uint32_t igrad_sram_reserve(struct igrad_cmdbuf *cmdbuf, uint32_t bytes);
+
+/** struct igrad_sram - what is left of SRAM; allocations live until the operation's end */
+struct igrad_sram {
+	uint32_t next;
+	uint32_t end;
+};
+
+/** igrad_sram_alloc - -ENOSPC when @words do not fit */
+int igrad_sram_alloc(struct igrad_sram *sram, uint64_t words, uint32_t *addr);
+
+struct igrad_slot {
+	uint32_t addr;
+	uint32_t row;
+	uint32_t col;
+	bool valid;
+	bool dirty;
+};
+
+/**
+ * struct igrad_window - a matrix seen through SRAM
+ * @home: where it lives in DRAM, or NULL: scratch, whose blocks are lost when their slot is reused
+ * @size: of the whole matrix
+ * @block: of a block, in rows and columns; blocks at the edges are smaller
+ * @relu: a window of the same geometry, or NULL: blocks brought in are zeroed where it is not
+ * positive
+ */
+struct igrad_window {
+	const struct igrad_matrix *home;
+	struct igrad_size size;
+	struct igrad_size block;
+	struct igrad_window *relu;
+	struct igrad_slot *slots;
+	uint32_t num_slots;
+	uint32_t victim;
+	bool resident;
+};
+
+/** igrad_window_blocks - how many blocks of @block a matrix of @size has */
+uint64_t igrad_window_blocks(struct igrad_size size, struct igrad_size block);
+
+/** igrad_window_init - allocate @num_slots slots; -ENOSPC, -ENOMEM */
+int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
+		      const struct igrad_matrix *home, struct igrad_size size,
+		      struct igrad_size block, uint32_t num_slots);
+void igrad_window_fini(struct igrad_window *window);
+
+enum igrad_window_use {
+	IGRAD_USE_IN,	 /* the contents are needed and stay as they are */
+	IGRAD_USE_OUT,	 /* they will be written, and nothing was there before */
+	IGRAD_USE_INOUT, /* they are needed and will change */
+};
+
+/** igrad_window_get - where the element (@row, @col) is; valid until the next call for this window
+ */
+struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_emitter *e,
+				    uint32_t row, uint32_t col, enum igrad_window_use use);
+
+/** igrad_window_flush - write back what has changed */
+void igrad_window_flush(struct igrad_window *window, struct igrad_emitter *e);
+
+#endif /* IGRAD_SRAM_H */

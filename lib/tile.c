@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/* Commands, one function each. */
+#include <endian.h>
+#include <string.h>
+
+#include "tile.h"
+
+/* Commands are little-endian, floats in them too. */
+static igrad_le32 bits_of(float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return htole32(bits);
+}
+
+static void emit(struct igrad_emitter *e, const struct igrad_cmd *cmd, struct igrad_buffer *buffer)
+{
+	if (!e->err)
+		e->err = igrad_cmdbuf_emit(e->cmdbuf, cmd, buffer);
+}
+
+struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col)
+{
+	place.addr += row * place.pitch + col * 4;
+	return place;
+}
+
+static void emit_dma(struct igrad_emitter *e, enum igrad_opcode op, const struct igrad_matrix *m,
+		     uint32_t row, uint32_t col, struct igrad_size size, struct igrad_place sram)
+{
+	uint32_t pitch = m->pitch ? m->pitch : m->cols * 4;
+	struct igrad_cmd cmd = {
+		.opcode = op,
+		.u.dma =
+			{
+				.va = htole64(m->offset + (uint64_t)row * pitch +
+					      (uint64_t)col * 4),
+				.pitch = htole32(pitch),
+				.sram = htole32(sram.addr),
+				.sram_pitch = htole32(sram.pitch),
+				.rows = htole32(size.rows),
+				.cols = htole32(size.cols),
+			},
+	};
+
+	emit(e, &cmd, m->buffer);
+}
+
+void igrad_emit_load(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+		     uint32_t col, struct igrad_size size, struct igrad_place to)
+{
+	emit_dma(e, IGRAD_OP_DMA_LOAD, m, row, col, size, to);
+}
+
+void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+		      uint32_t col, struct igrad_size size, struct igrad_place from)
+{
+	emit_dma(e, IGRAD_OP_DMA_STORE, m, row, col, size, from);
+}
+
+static struct igrad_cmd array_cmd(enum igrad_opcode op, uint16_t flags, struct igrad_size tile,
+				  uint32_t batch)
+{
+	return (struct igrad_cmd){
+		.opcode = op,
+		.flags = htole16(flags),
+		.u.array =
+			{
+				.rows = htole16(tile.rows),
+				.cols = htole16(tile.cols),
+				.batch = htole32(batch),
+			},
+	};
+}
+
+static void set_x(struct igrad_cmd *cmd, struct igrad_place x)
+{
+	cmd->u.array.x = htole32(x.addr);
+	cmd->u.array.x_pitch = htole32(x.pitch);
+}
+
+static void set_g(struct igrad_cmd *cmd, struct igrad_place g)
+{
+	cmd->u.array.g = htole32(g.addr);
+	cmd->u.array.g_pitch = htole32(g.pitch);
+}
+
+static void set_p(struct igrad_cmd *cmd, struct igrad_place p)
+{
+	cmd->u.array.p = htole32(p.addr);
+	cmd->u.array.p_pitch = htole32(p.pitch);
+}
+
+void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size tile, struct igrad_place p)
+{
+	struct igrad_cmd cmd = array_cmd(op, flags, tile, 0);
+
+	set_p(&cmd, p);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_fprop(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place x, struct igrad_place p)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_FPROP, flags, tile, batch);
+
+	set_x(&cmd, x);
+	set_p(&cmd, p);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place g, struct igrad_place p)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_DGRAD, flags, tile, batch);
+
+	set_g(&cmd, g);
+	set_p(&cmd, p);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place x, struct igrad_place g)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_WGRAD, flags, tile, batch);
+
+	set_x(&cmd, x);
+	set_g(&cmd, g);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+			    uint32_t batch, struct igrad_place x, struct igrad_place g,
+			    struct igrad_place p)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_INTERLEAVED, flags, tile, batch);
+
+	set_x(&cmd, x);
+	set_g(&cmd, g);
+	set_p(&cmd, p);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
+		       const struct igrad_step *step)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_UPDATE, step->decay ? IGRAD_FLAG_DECAY : 0, tile,
+					 0);
+
+	cmd.u.array.lr = bits_of(step->lr);
+	cmd.u.array.keep = step->decay ? bits_of(step->keep) : 0;
+	emit(e, &cmd, NULL);
+}
+
+static struct igrad_cmd vec_cmd(enum igrad_opcode op, uint16_t flags, struct igrad_size size,
+				struct igrad_place a, struct igrad_place d)
+{
+	return (struct igrad_cmd){
+		.opcode = op,
+		.flags = htole16(flags),
+		.u.vec =
+			{
+				.rows = htole32(size.rows),
+				.cols = htole32(size.cols),
+				.a = htole32(a.addr),
+				.a_pitch = htole32(a.pitch),
+				.d = htole32(d.addr),
+				.d_pitch = htole32(d.pitch),
+			},
+	};
+}
+
+void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
+		     struct igrad_place bias)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_BIAS, 0, size, y, y);
+
+	cmd.u.vec.b = htole32(bias.addr);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_relu(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_RELU, 0, size, y, y);
+
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
+			  struct igrad_place dy)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_RELU_GRAD, 0, size, y, dy);
+
+	cmd.u.vec.b = htole32(dy.addr);
+	cmd.u.vec.b_pitch = htole32(dy.pitch);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
+		       struct igrad_place a, struct igrad_place sums)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_COLSUM, flags, size, a, sums);
+
+	cmd.u.vec.d_pitch = 0;
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_AXPY, 0, size, a, d);
+
+	cmd.u.vec.b = htole32(b.addr);
+	cmd.u.vec.b_pitch = htole32(b.pitch);
+	cmd.u.vec.imm = bits_of(alpha);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struct igrad_step *step,
+		    struct igrad_place w, struct igrad_place dw)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_SGD, step->decay ? IGRAD_FLAG_DECAY : 0, size,
+				       w, w);
+
+	cmd.u.vec.b = htole32(dw.addr);
+	cmd.u.vec.b_pitch = htole32(dw.pitch);
+	cmd.u.vec.imm = bits_of(step->lr);
+	cmd.u.vec.imm2 = step->decay ? bits_of(step->keep) : 0;
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,
+			     struct igrad_place logits, struct igrad_place labels,
+			     struct igrad_place dlogits, struct igrad_place losses)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_SOFTMAX_XENT, 0, size, logits, dlogits);
+
+	cmd.u.vec.b = htole32(labels.addr);
+	cmd.u.vec.b_pitch = htole32(labels.pitch);
+	cmd.u.vec.imm = bits_of(scale);
+	cmd.u.vec.imm2 = htole32(losses.addr);
+	emit(e, &cmd, NULL);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands, one function each: what the manual's command tables say, in C. Internal.
+ */
+#ifndef IGRAD_TILE_H
+#define IGRAD_TILE_H
+
+#include "igrad/igrad.h"
+
+/**
+ * struct igrad_emitter - where commands go
+ * @err: the first error; nothing is emitted after it, so that a sequence is checked once at its end
+ */
+struct igrad_emitter {
+	struct igrad_cmdbuf *cmdbuf;
+	int err;
+};
+
+/** struct igrad_place - the upper left corner of a matrix in SRAM; pitch in bytes */
+struct igrad_place {
+	uint32_t addr;
+	uint32_t pitch;
+};
+
+/** struct igrad_size - rows and columns, in words */
+struct igrad_size {
+	uint32_t rows;
+	uint32_t cols;
+};
+
+/** struct igrad_step - one update of weights, as constants of the commands */
+struct igrad_step {
+	float lr;
+	float keep; /* 1 − ηλ */
+	bool decay; /* whether @keep is applied */
+};
+
+/** igrad_place_at - the element (@row, @col) words away */
+struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col);
+
+/* DMA between SRAM and the part of @m that begins at (@row, @col) */
+void igrad_emit_load(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+		     uint32_t col, struct igrad_size size, struct igrad_place to);
+void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+		      uint32_t col, struct igrad_size size, struct igrad_place from);
+
+/* The array; @tile is in-features × out-features of the array, @batch what is streamed */
+void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size tile, struct igrad_place p);
+void igrad_emit_fprop(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place x, struct igrad_place p);
+void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place g, struct igrad_place p);
+void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+		      uint32_t batch, struct igrad_place x, struct igrad_place g);
+void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
+			    uint32_t batch, struct igrad_place x, struct igrad_place g,
+			    struct igrad_place p);
+void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
+		       const struct igrad_step *step);
+
+/* The vector unit */
+void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
+		     struct igrad_place bias);
+void igrad_emit_relu(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y);
+void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
+			  struct igrad_place dy);
+void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
+		       struct igrad_place a, struct igrad_place sums);
+void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d);
+void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struct igrad_step *step,
+		    struct igrad_place w, struct igrad_place dw);
+void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,
+			     struct igrad_place logits, struct igrad_place labels,
+			     struct igrad_place dlogits, struct igrad_place losses);
+
+#endif /* IGRAD_TILE_H */

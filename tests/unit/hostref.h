@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Training with plain loops of fmaf(), after the manual and nothing else: it shares no code with
+ * the device, the command buffers or the scheduler, and is what their results are held to, bit for
+ * bit. All matrices are row-major and contiguous; B batch rows, I in-features, O out-features.
+ */
+#ifndef HOSTREF_H
+#define HOSTREF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ref_shape {
+	size_t B, I, O;
+};
+
+struct ref_optimizer {
+	float lr;
+	float momentum;
+	float decay;
+	bool use_momentum;
+};
+
+float ref_exp(float x);
+float ref_log(float x);
+
+/* y = x·w + b, and ReLU; b may be NULL */
+void ref_forward(struct ref_shape s, const float *x, const float *w, const float *b, bool relu,
+		 float *y);
+/* dy = 0 where the layer's output y was not positive */
+void ref_relu_grad(size_t n, const float *y, float *dy);
+void ref_dgrad(struct ref_shape s, const float *dy, const float *w, float *dx);
+void ref_wgrad(struct ref_shape s, const float *x, const float *dy, float *dw);
+void ref_bgrad(struct ref_shape s, const float *dy, float *db);
+/* v is used with momentum only */
+void ref_update(size_t n, const struct ref_optimizer *opt, const float *dw, float *v, float *w);
+/* losses and dlogits of B rows of O classes */
+void ref_softmax_xent(size_t B, size_t O, const float *logits, const uint32_t *labels, float scale,
+		      float *dlogits, float *losses);
+
+#endif /* HOSTREF_H */

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Linear layers and the loss against the host reference, bit for bit: random shapes, arrays, SRAM
+ * sizes, schedules and optimisers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "hostref.h"
+#include "matrices.h"
+
+#define CASES 250
+
+struct lab {
+	struct igrad_device *device;
+	struct igrad_queue *queue;
+	struct igrad_cmdbuf *cmdbuf;
+};
+
+static void lab_open(struct lab *lab, const char *uri)
+{
+	struct igrad_error error;
+
+	if (igrad_device_open(uri, &lab->device, &error))
+		fail_msg("%s: %s", uri, error.message);
+	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
+	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
+}
+
+static void lab_close(struct lab *lab)
+{
+	igrad_cmdbuf_unref(lab->cmdbuf);
+	igrad_queue_unref(lab->queue);
+	igrad_device_unref(lab->device);
+}
+
+static void lab_run(struct lab *lab, struct igrad_report *report)
+{
+	int err = igrad_queue_run(lab->queue, lab->cmdbuf, report);
+	struct igrad_queue_error error;
+
+	if (!err)
+		return;
+	igrad_queue_error(lab->queue, &error);
+	fail_msg("job failed: %s, %s, command %u", igrad_strerror(err),
+		 igrad_reason_string(error.reason), error.command);
+}
+
+/* Arrays and SRAM of all kinds; small SRAM makes blocking necessary. */
+static void random_uri(struct igrad_rng *rng, char *uri, size_t size)
+{
+	static const unsigned int srams[] = {16, 16, 16, 20, 32, 64, 256, 4096};
+	static const unsigned int sides[] = {1, 2, 3, 4, 5, 7, 8, 13, 16, 32, 33, 64};
+
+	snprintf(uri, size, "sim:rows=%u,cols=%u,sram-kib=%u", sides[igrad_rng_below(rng, 12)],
+		 sides[igrad_rng_below(rng, 12)], srams[igrad_rng_below(rng, 8)]);
+}
+
+static struct ref_shape random_shape(struct igrad_rng *rng)
+{
+	/* Mostly small; now and then one dimension needs several blocks. */
+	struct ref_shape s = {random_between(rng, 1, 40), random_between(rng, 1, 40),
+			      random_between(rng, 1, 40)};
+	size_t *dims[] = {&s.B, &s.I, &s.O};
+
+	if (!igrad_rng_below(rng, 3))
+		*dims[igrad_rng_below(rng, 3)] = random_between(rng, 1, 400);
+	if (!igrad_rng_below(rng, 4))
+		*dims[igrad_rng_below(rng, 3)] = random_between(rng, 1, 900);
+	return s;
+}
+
+static float *random_matrix(struct igrad_rng *rng, size_t n, bool wild)
+{
+	float *values = calloc(n, sizeof(*values));
+
+	assert_non_null(values);
+	random_values(rng, values, n, wild);
+	return values;
+}
+
+static struct igrad_matrix matrix_of(struct lab *lab, struct igrad_rng *rng, size_t rows,
+				     size_t cols, const float *values)
+{
+	struct igrad_matrix m = matrix_new(lab->device, rng, rows, cols);
+
+	if (values)
+		matrix_put(&m, values);
+	return m;
+}
+
+/* Print what a failing case was made of, so that it can be repeated. */
+static void announce(const char *what, unsigned int number, const char *uri, struct ref_shape s)
+{
+	(void)what;
+	(void)number;
+	(void)uri;
+	(void)s;
+	if (getenv("IGRAD_TEST_VERBOSE"))
+		print_message("# %s %u: %s, B=%zu I=%zu O=%zu\n", what, number, uri, s.B, s.I, s.O);
+}
+
+/* ---------------------------------------------------------------- forward */
+
+static void forward_case(unsigned int number)
+{
+	struct igrad_matrix mx, mw, mb, my;
+	struct ref_shape s;
+	struct igrad_rng rng;
+	bool relu, bias, wild;
+	float *x, *w, *b, *y;
+	struct lab lab;
+	char uri[128];
+
+	igrad_rng_seed(&rng, number);
+	random_uri(&rng, uri, sizeof(uri));
+	s = random_shape(&rng);
+	announce("forward", number, uri, s);
+	relu = igrad_rng_below(&rng, 2);
+	bias = igrad_rng_below(&rng, 4);
+	wild = !igrad_rng_below(&rng, 4);
+	lab_open(&lab, uri);
+
+	x = random_matrix(&rng, s.B * s.I, wild);
+	w = random_matrix(&rng, s.I * s.O, wild);
+	b = random_matrix(&rng, s.O, wild);
+	y = calloc(s.B * s.O, sizeof(*y));
+	mx = matrix_of(&lab, &rng, s.B, s.I, x);
+	mw = matrix_of(&lab, &rng, s.I, s.O, w);
+	mb = matrix_of(&lab, &rng, 1, s.O, b);
+	my = matrix_of(&lab, &rng, s.B, s.O, NULL);
+
+	assert_int_equal(igrad_linear_forward(lab.cmdbuf, &mx, &mw, bias ? &mb : NULL, relu, &my),
+			 0);
+	lab_run(&lab, NULL);
+	ref_forward(s, x, w, bias ? b : NULL, relu, y);
+	assert_matrix_is("y", &my, y);
+	assert_margins("y", &my);
+	assert_matrix_is("w", &mw, w);
+
+	matrix_free(&mx);
+	matrix_free(&mw);
+	matrix_free(&mb);
+	matrix_free(&my);
+	free(x);
+	free(w);
+	free(b);
+	free(y);
+	lab_close(&lab);
+}
+
+static void test_forward(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < CASES; i++)
+		forward_case(i);
+}
+
+/* ---------------------------------------------------------------- backward */
+
+enum { X, W, B, Y, DY, DX, DW, DB, VW, VB, NUM };
+static const char *const names[NUM] = {"x", "w", "b", "y", "dy", "dx", "dw", "db", "vw", "vb"};
+
+struct backward_case {
+	struct ref_shape s;
+	bool first, bias, masked, want_dw, want_db;
+	struct igrad_optimizer optimizer;
+	float *in[NUM];
+	float *out[NUM];
+};
+
+static void sizes_of(struct ref_shape s, size_t rows[NUM], size_t cols[NUM])
+{
+	const size_t r[NUM] = {s.B, s.I, 1, s.B, s.B, s.B, s.I, 1, s.I, 1};
+	const size_t c[NUM] = {s.I, s.O, s.O, s.O, s.O, s.I, s.O, s.O, s.O, s.O};
+
+	memcpy(rows, r, sizeof(r));
+	memcpy(cols, c, sizeof(c));
+}
+
+static void backward_setup(struct backward_case *c, struct igrad_rng *rng)
+{
+	size_t rows[NUM], cols[NUM];
+	bool wild = !igrad_rng_below(rng, 4);
+
+	c->s = random_shape(rng);
+	c->first = !igrad_rng_below(rng, 3);
+	c->bias = igrad_rng_below(rng, 4);
+	c->masked = igrad_rng_below(rng, 2);
+	c->optimizer.update = igrad_rng_below(rng, 3);
+	c->optimizer.lr = 0.1f * igrad_rng_float(rng);
+	c->optimizer.momentum = igrad_rng_float(rng);
+	c->optimizer.decay = igrad_rng_below(rng, 2) ? igrad_rng_float(rng) : 0.0f;
+	c->want_dw = c->optimizer.update == IGRAD_UPDATE_NONE || !igrad_rng_below(rng, 3);
+	c->want_db = igrad_rng_below(rng, 2);
+	sizes_of(c->s, rows, cols);
+	for (int i = 0; i < NUM; i++) {
+		size_t n = rows[i] * cols[i];
+
+		c->in[i] = random_matrix(rng, n, wild);
+		c->out[i] = calloc(n, sizeof(float));
+		assert_non_null(c->out[i]);
+		memcpy(c->out[i], c->in[i], n * sizeof(float));
+	}
+}
+
+static void backward_reference(struct backward_case *c)
+{
+	struct ref_optimizer opt = {
+		.lr = c->optimizer.lr,
+		.momentum = c->optimizer.momentum,
+		.decay = c->optimizer.decay,
+		.use_momentum = c->optimizer.update == IGRAD_UPDATE_MOMENTUM,
+	};
+	size_t n = c->s.B * c->s.O;
+	float *dy = calloc(n, sizeof(*dy));
+
+	assert_non_null(dy);
+	memcpy(dy, c->in[DY], n * sizeof(*dy));
+	if (c->masked)
+		ref_relu_grad(n, c->in[Y], dy);
+	ref_dgrad(c->s, dy, c->in[W], c->out[DX]);
+	ref_wgrad(c->s, c->in[X], dy, c->out[DW]);
+	ref_bgrad(c->s, dy, c->out[DB]);
+	free(dy);
+	if (c->optimizer.update == IGRAD_UPDATE_NONE)
+		return;
+	ref_update(c->s.I * c->s.O, &opt, c->out[DW], c->out[VW], c->out[W]);
+	ref_update(c->s.O, &opt, c->out[DB], c->out[VB], c->out[B]);
+}
+
+static void backward_check(const struct backward_case *c, const struct igrad_matrix m[NUM])
+{
+	bool updated = c->optimizer.update != IGRAD_UPDATE_NONE;
+	bool written[NUM] = {
+		[W] = updated,
+		[B] = updated && c->bias,
+		[DX] = !c->first,
+		[DW] = c->want_dw,
+		[DB] = c->want_db,
+		[VW] = c->optimizer.update == IGRAD_UPDATE_MOMENTUM,
+		[VB] = c->optimizer.update == IGRAD_UPDATE_MOMENTUM && c->bias,
+	};
+
+	for (int i = 0; i < NUM; i++) {
+		assert_matrix_is(names[i], &m[i], written[i] ? c->out[i] : c->in[i]);
+		assert_margins(names[i], &m[i]);
+	}
+}
+
+static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct backward_case *c,
+			 enum igrad_schedule schedule, struct igrad_report *report)
+{
+	bool momentum = c->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	struct igrad_matrix m[NUM];
+	struct igrad_linear_backward args = {
+		.schedule = schedule,
+		.x = &m[X],
+		.w = &m[W],
+		.b = c->bias ? &m[B] : NULL,
+		.y = c->masked ? &m[Y] : NULL,
+		.dy = &m[DY],
+		.dx = c->first ? NULL : &m[DX],
+		.dw = c->want_dw ? &m[DW] : NULL,
+		.db = c->want_db ? &m[DB] : NULL,
+		.vw = momentum ? &m[VW] : NULL,
+		.vb = momentum && c->bias ? &m[VB] : NULL,
+		.optimizer = c->optimizer,
+	};
+	size_t rows[NUM], cols[NUM];
+
+	sizes_of(c->s, rows, cols);
+	for (int i = 0; i < NUM; i++)
+		m[i] = matrix_of(lab, rng, rows[i], cols[i], c->in[i]);
+	assert_int_equal(igrad_cmdbuf_reset(lab->cmdbuf), 0);
+	assert_int_equal(igrad_linear_backward(lab->cmdbuf, &args), 0);
+	lab_run(lab, report);
+	backward_check(c, m);
+	assert_int_equal(igrad_cmdbuf_reset(lab->cmdbuf), 0);
+	for (int i = 0; i < NUM; i++)
+		matrix_free(&m[i]);
+}
+
+static void backward_free(struct backward_case *c)
+{
+	for (int i = 0; i < NUM; i++) {
+		free(c->in[i]);
+		free(c->out[i]);
+	}
+}
+
+static void test_backward(void **state)
+{
+	(void)state;
+	for (unsigned int number = 0; number < CASES; number++) {
+		struct backward_case c = {0};
+		struct igrad_rng rng;
+		struct lab lab;
+		char uri[128];
+
+		igrad_rng_seed(&rng, 1000 + number);
+		random_uri(&rng, uri, sizeof(uri));
+		backward_setup(&c, &rng);
+		announce("backward", number, uri, c.s);
+		backward_reference(&c);
+		lab_open(&lab, uri);
+		for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
+			backward_run(&lab, &rng, &c, schedule, NULL);
+		lab_close(&lab);
+		backward_free(&c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_backward),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/* What igrad-train shows: text, a progress bar, JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <json.h>
+
+#include "igrad-train.h"
+
+#define BAR_WIDTH    30
+#define BAR_SECONDS  0.1
+#define LINE_SECONDS 10.0
+
+struct output {
+	const struct settings *settings;
+	bool terminal; /* stderr is one */
+	bool bar;      /* a bar stands on the current line */
+	double shown;
+	struct json_object *json;
+	struct json_object *epochs;
+};
+
+double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec * 1e-9;
+}
+
+struct output *output_new(const struct settings *settings)
+{
+	struct output *out = calloc(1, sizeof(*out));
+
+	if (!out)
+		return NULL;
+	out->settings = settings;
+	out->terminal = isatty(STDERR_FILENO);
+	out->json = json_object_new_object();
+	out->epochs = json_object_new_array();
+	if (!out->json || !out->epochs) {
+		free(out);
+		return NULL;
+	}
+	json_object_object_add(out->json, "epochs", out->epochs);
+	return out;
+}
+
+static void add_string(struct json_object *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static void add_count(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static void add_real(struct json_object *object, const char *key, double value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.6g", value);
+	json_object_object_add(object, key, json_object_new_double_s(value, text));
+}
+
+static double mean_loss(const struct igrad_train_stats *stats)
+{
+	return stats->samples ? stats->loss / stats->samples : 0.0;
+}
+
+static double accuracy(const struct igrad_train_stats *stats)
+{
+	return stats->samples ? (double)stats->correct / stats->samples : 0.0;
+}
+
+void output_start(struct output *out, struct igrad_net *net, const struct dataset *train,
+		  const struct dataset *test)
+{
+	const struct igrad_train_options *options = &out->settings->train;
+	const char *device = igrad_device_uri(igrad_net_device(net));
+	const char *schedule = igrad_schedule_name(options->schedule);
+	uint64_t params = 0;
+
+	for (uint32_t l = 0; l < igrad_net_layers(net); l++)
+		params += (igrad_net_width(net, l) + 1ull) * igrad_net_width(net, l + 1);
+	if (out->settings->json) {
+		add_string(out->json, "network", out->settings->layers);
+		add_string(out->json, "device", device);
+		add_string(out->json, "schedule", schedule);
+		add_count(out->json, "parameters", params);
+		add_count(out->json, "batch", options->batch);
+		add_count(out->json, "seed", out->settings->seed);
+		return;
+	}
+	printf("network   %s, %llu parameters\n", out->settings->layers,
+	       (unsigned long long)params);
+	printf("device    %s\n", device);
+	printf("data      %u images to train with, %u to test with\n", train->rows.count,
+	       test->rows.count);
+	if (!out->settings->eval_only)
+		printf("training  %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n",
+		       schedule, options->batch, options->optimizer.lr, options->optimizer.momentum,
+		       options->optimizer.decay);
+	if (!out->settings->eval_only)
+		printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
+		       "accesses      DRAM bytes  seconds\n");
+	fflush(stdout);
+}
+
+static void clear_bar(struct output *out)
+{
+	if (out->bar)
+		fputs("\r\033[K", stderr);
+	out->bar = false;
+}
+
+void output_progress(struct output *out, uint32_t epoch, uint32_t done, uint32_t total)
+{
+	double now = seconds_now();
+	int filled = (uint64_t)done * BAR_WIDTH / total;
+
+	if (!out->shown)
+		out->shown = now;
+	if (now - out->shown < (out->terminal ? BAR_SECONDS : LINE_SECONDS))
+		return;
+	out->shown = now;
+	if (!out->terminal) {
+		fprintf(stderr, "epoch %u: step %u of %u\n", epoch, done, total);
+		return;
+	}
+	out->bar = true;
+	fprintf(stderr, "\repoch %u [%.*s%.*s] %u/%u", epoch, filled,
+		"##############################", BAR_WIDTH - filled,
+		"                              ", done, total);
+}
+
+static void epoch_json(struct output *out, const struct epoch *epoch)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_count(object, "epoch", epoch->number);
+	add_count(object, "steps", epoch->train.steps);
+	add_real(object, "loss", mean_loss(&epoch->train));
+	add_real(object, "accuracy", accuracy(&epoch->train));
+	add_real(object, "test_loss", mean_loss(&epoch->test));
+	add_real(object, "test_accuracy", accuracy(&epoch->test));
+	add_count(object, "cycles", epoch->train.cycles);
+	add_count(object, "macs", epoch->train.macs);
+	add_count(object, "sram_accesses", epoch->train.sram_accesses);
+	add_count(object, "dram_bytes", epoch->train.dram_bytes);
+	add_real(object, "seconds", epoch->seconds);
+	json_object_array_add(out->epochs, object);
+}
+
+void output_epoch(struct output *out, const struct epoch *epoch)
+{
+	const struct igrad_train_stats *train = &epoch->train, *test = &epoch->test;
+
+	clear_bar(out);
+	if (out->settings->json) {
+		epoch_json(out, epoch);
+		return;
+	}
+	printf("%5u %7llu %8.4f  %8.4f   %8.4f  %8.4f %13llu %14llu %15llu %8.1f\n", epoch->number,
+	       (unsigned long long)train->steps, mean_loss(train), accuracy(train), mean_loss(test),
+	       accuracy(test), (unsigned long long)train->cycles,
+	       (unsigned long long)train->sram_accesses, (unsigned long long)train->dram_bytes,
+	       epoch->seconds);
+	fflush(stdout);
+}
+
+void output_evaluation(struct output *out, const struct igrad_train_stats *test)
+{
+	clear_bar(out);
+	if (out->settings->json) {
+		add_real(out->json, "test_loss", mean_loss(test));
+		add_real(out->json, "test_accuracy", accuracy(test));
+		return;
+	}
+	printf("\ntest accuracy %.4f, loss %.4f, on %llu images\n", accuracy(test), mean_loss(test),
+	       (unsigned long long)test->samples);
+}
+
+bool output_end(struct output *out, double seconds)
+{
+	bool good;
+
+	clear_bar(out);
+	if (out->settings->json) {
+		add_real(out->json, "seconds", seconds);
+		printf("%s\n", json_object_to_json_string_ext(out->json, JSON_C_TO_STRING_PLAIN));
+	}
+	good = !fflush(stdout) && !ferror(stdout);
+	json_object_put(out->json);
+	free(out);
+	return good;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/* A training from beginning to end. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "igrad-train.h"
+
+static volatile sig_atomic_t interrupted;
+
+bool session_interrupted(void)
+{
+	return interrupted;
+}
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+	/* A second one ends the program at once. */
+	signal(SIGINT, SIG_DFL);
+}
+
+/* ---------------------------------------------------------------- set-up */
+
+static int open_device(struct session *s, struct igrad_error *error)
+{
+	const char *uri = s->settings.device ? s->settings.device : getenv("IGRAD_DEVICE");
+	char with_threads[512];
+
+	if (uri && !*uri)
+		uri = NULL;
+	if (s->settings.threads) {
+		if (uri && strncmp(uri, "sim:", 4)) {
+			snprintf(error->message, sizeof(error->message),
+				 "--threads is for sim: devices; %s has its own", uri);
+			return -EINVAL;
+		}
+		snprintf(with_threads, sizeof(with_threads), "%s%sthreads=%u",
+			 uri ? uri : "sim:", uri && uri[4] ? "," : "", s->settings.threads);
+		uri = with_threads;
+	}
+	return igrad_device_open(uri, &s->device, error);
+}
+
+int session_prepare(struct session *s, struct igrad_error *error)
+{
+	char dir[4096];
+	int err = open_device(s, error);
+
+	if (!err)
+		err = igrad_net_new(s->device, s->settings.layers, s->settings.seed, &s->net,
+				    error);
+	if (!err && s->settings.load)
+		err = igrad_net_load(s->net, s->settings.load, error);
+	if (!err)
+		err = dataset_find(s->settings.data, dir, sizeof(dir), error);
+	if (!err)
+		err = dataset_load(dir, "train", &s->train, error);
+	if (!err)
+		err = dataset_load(dir, "t10k", &s->test, error);
+	return err;
+}
+
+void session_fini(struct session *s)
+{
+	igrad_net_unref(s->net);
+	igrad_device_unref(s->device);
+	dataset_fini(&s->train);
+	dataset_fini(&s->test);
+}
+
+/* ---------------------------------------------------------------- training */
+
+static bool on_progress(void *opaque, uint32_t done, uint32_t total)
+{
+	struct session *s = opaque;
+
+	output_progress(s->out, s->epoch + 1, done, total);
+	return !interrupted;
+}
+
+static int run_epoch(struct session *s, struct igrad_trainer *trainer, uint32_t *steps_left,
+		     struct igrad_error *error)
+{
+	struct epoch epoch = {.number = s->epoch + 1};
+	double start = seconds_now();
+	int err = igrad_trainer_epoch(trainer, &s->train.rows, s->settings.seed, s->epoch,
+				      *steps_left, on_progress, s, error);
+
+	if (err)
+		return err;
+	igrad_trainer_stats(trainer, &epoch.train);
+	epoch.seconds = seconds_now() - start;
+	if (*steps_left != UINT32_MAX)
+		*steps_left -= epoch.train.steps;
+	err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &epoch.test,
+				 error);
+	if (!err)
+		output_epoch(s->out, &epoch);
+	s->last = epoch;
+	return err;
+}
+
+int session_train(struct session *s, struct igrad_error *error)
+{
+	uint32_t steps_left = s->settings.steps;
+	struct igrad_trainer *trainer;
+	int err = igrad_trainer_new(s->net, &s->settings.train, &trainer, error);
+
+	if (err)
+		return err;
+	signal(SIGINT, on_interrupt);
+	for (s->epoch = 0; s->epoch < s->settings.epochs && steps_left && !interrupted;
+	     s->epoch++) {
+		err = run_epoch(s, trainer, &steps_left, error);
+		if (err)
+			break;
+	}
+	igrad_trainer_unref(trainer);
+	if (!err && s->settings.save)
+		err = igrad_net_save(s->net, s->settings.save, true, error);
+	return err;
+}
+
+int session_evaluate(struct session *s, struct igrad_error *error)
+{
+	struct igrad_train_stats stats;
+	int err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &stats, error);
+
+	if (!err)
+		output_evaluation(s->out, &stats);
+	return err;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/* igrad-train's command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "igrad-train.h"
+
+static const char usage[] =
+	"Usage: igrad-train [options] WIDTHS\n"
+	"\n"
+	"Trains a network of linear layers, ReLU between them and softmax cross-entropy at the end, on\n"
+	"labelled images. WIDTHS go from input to output, as in 784-256-128-10.\n"
+	"\n"
+	"Training:\n"
+	"  -b, --batch N       rows a step (64); rows that do not fill a batch wait for another epoch\n"
+	"  -e, --epochs N      passes over the training images (5)\n"
+	"  -n, --steps N       stop after so many steps, over as many epochs as that takes unless --epochs is given\n"
+	"  -r, --lr X          learning rate (0.1)\n"
+	"  -m, --momentum X    momentum (0: none; the update is then fused where the schedule can)\n"
+	"  -w, --decay X       weight decay, of weights and biases (0)\n"
+	"  -s, --seed N        of initial weights and of the order of images (1)\n"
+	"      --schedule S    of the backward pass: ws-paper, ws+os or interleaved (interleaved);\n"
+	"                      the results are the same bit for bit\n"
+	"\n"
+	"Files:\n"
+	"      --data DIR      IDX files train-images-idx3-ubyte and so on, gzipped or not; otherwise\n"
+	"                      $IGRAD_DATA, else the first that is there of\n"
+	"                      $IGRAD_CACHE/fashion-mnist (~/.cache/igrad/fashion-mnist),\n"
+	"                      /usr/share/datasets/fashion-mnist and /data\n"
+	"      --load FILE     start from these parameters (safetensors)\n"
+	"      --save FILE     write the parameters when training ends, with velocities if there are any\n"
+	"      --eval          only evaluate on the test images; goes with --load\n"
+	"\n"
+	"Device:\n"
+	"  -d, --device URI    drm:/dev/accel/accelN, or sim: with properties as in sim:rows=64,cols=64;\n"
+	"                      otherwise $IGRAD_DEVICE, else the first igrad of this machine, else sim:\n"
+	"  -t, --threads N     host threads of a sim: device\n"
+	"\n"
+	"Output:\n"
+	"  -j, --json          one JSON object instead of text\n"
+	"  -h, --help          this\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (parameters are saved as asked).\n";
+
+enum { OPT_SCHEDULE = 256, OPT_DATA, OPT_LOAD, OPT_SAVE, OPT_EVAL };
+
+static const struct option options[] = {
+	{"batch", required_argument, NULL, 'b'},
+	{"epochs", required_argument, NULL, 'e'},
+	{"steps", required_argument, NULL, 'n'},
+	{"lr", required_argument, NULL, 'r'},
+	{"momentum", required_argument, NULL, 'm'},
+	{"decay", required_argument, NULL, 'w'},
+	{"seed", required_argument, NULL, 's'},
+	{"schedule", required_argument, NULL, OPT_SCHEDULE},
+	{"data", required_argument, NULL, OPT_DATA},
+	{"load", required_argument, NULL, OPT_LOAD},
+	{"save", required_argument, NULL, OPT_SAVE},
+	{"eval", no_argument, NULL, OPT_EVAL},
+	{"device", required_argument, NULL, 'd'},
+	{"threads", required_argument, NULL, 't'},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format, ...)
+{
+	va_list args;
+
+	fputs("igrad-train: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("\nTry 'igrad-train --help'.\n", stderr);
+	exit(EXIT_USAGE);
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t low, uint64_t high)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (*text < '0' || *text > '9' || *end || errno || value < low || value > high)
+		wrong("--%s %s: a number from %llu to %llu is needed", option, text,
+		      (unsigned long long)low, (unsigned long long)high);
+	return value;
+}
+
+static float real(const char *option, const char *text)
+{
+	char *end;
+	float value = strtof(text, &end);
+
+	if (end == text || *end || !isfinite(value) || value < 0.0f)
+		wrong("--%s %s: a number of at least 0 is needed", option, text);
+	return value;
+}
+
+static void set_option(struct settings *s, int option, const char *value)
+{
+	struct igrad_optimizer *optimizer = &s->train.optimizer;
+
+	switch (option) {
+	case 'b':
+		s->train.batch = number("batch", value, 1, IGRAD_MAX_BATCH);
+		break;
+	case 'e':
+		s->epochs = number("epochs", value, 1, 1000000);
+		break;
+	case 'n':
+		s->steps = number("steps", value, 1, UINT32_MAX - 1);
+		break;
+	case 'r':
+		optimizer->lr = real("lr", value);
+		break;
+	case 'm':
+		optimizer->momentum = real("momentum", value);
+		break;
+	case 'w':
+		optimizer->decay = real("decay", value);
+		break;
+	case 's':
+		s->seed = number("seed", value, 0, UINT64_MAX);
+		break;
+	case OPT_SCHEDULE:
+		if (igrad_schedule_parse(value, &s->train.schedule))
+			wrong("--schedule %s: there are ws-paper, ws+os and interleaved", value);
+		break;
+	case OPT_DATA:
+		s->data = value;
+		break;
+	case OPT_LOAD:
+		s->load = value;
+		break;
+	case OPT_SAVE:
+		s->save = value;
+		break;
+	case OPT_EVAL:
+		s->eval_only = true;
+		break;
+	case 'd':
+		s->device = value;
+		break;
+	case 't':
+		s->threads = number("threads", value, 1, 64);
+		break;
+	case 'j':
+		s->json = true;
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(EXIT_OK);
+	default:
+		fputs("Try 'igrad-train --help'.\n", stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+void settings_default(struct settings *s)
+{
+	*s = (struct settings){
+		.epochs = 5,
+		.steps = UINT32_MAX,
+		.seed = 1,
+		.train =
+			{
+				.batch = 64,
+				.schedule = IGRAD_SCHEDULE_INTERLEAVED,
+				.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f},
+			},
+	};
+}
+
+void settings_parse(struct settings *s, int argc, char **argv)
+{
+	int option;
+
+	settings_default(s);
+	s->epochs = 0;
+	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)
+		set_option(s, option, optarg);
+	if (optind + 1 != argc)
+		wrong(optind == argc ? "which network? Widths are needed, as in 784-256-128-10"
+				     : "one network at a time: '%s' is too much",
+		      argv[optind + 1]);
+	s->layers = argv[optind];
+	if (!s->epochs)
+		s->epochs = s->steps == UINT32_MAX ? 5 : UINT32_MAX; /* as many as steps take */
+	if (s->train.optimizer.momentum != 0.0f)
+		s->train.optimizer.update = IGRAD_UPDATE_MOMENTUM;
+	if (s->eval_only && s->save)
+		wrong("--eval changes nothing that --save could save");
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* igrad-train: train a network on labelled images. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "igrad-train.h"
+
+static int run(struct session *s, struct igrad_error *error)
+{
+	double start = seconds_now();
+	int err;
+
+	s->out = output_new(&s->settings);
+	if (!s->out) {
+		snprintf(error->message, sizeof(error->message), "out of memory");
+		return -ENOMEM;
+	}
+	output_start(s->out, s->net, &s->train, &s->test);
+	err = s->settings.eval_only ? session_evaluate(s, error) : session_train(s, error);
+	if (!output_end(s->out, seconds_now() - start) && !err) {
+		snprintf(error->message, sizeof(error->message), "cannot write to stdout: %s",
+			 strerror(errno));
+		err = -EIO;
+	}
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct igrad_error error = {""};
+	struct session s = {0};
+	int err;
+
+	settings_parse(&s.settings, argc, argv);
+	err = session_prepare(&s, &error);
+	if (!err)
+		err = run(&s, &error);
+	session_fini(&s);
+	if (err) {
+		fprintf(stderr, "igrad-train: %s\n",
+			*error.message ? error.message : igrad_strerror(err));
+		return EXIT_FAILED;
+	}
+	return session_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+}

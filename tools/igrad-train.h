@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* igrad-train: what was asked for, the training, and how results are shown. */
+#ifndef IGRAD_TRAIN_H
+#define IGRAD_TRAIN_H
+
+#include "dataset.h"
+
+/* Exit status. */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_INTERRUPTED = 130,
+};
+
+struct settings {
+	const char *layers;
+	const char *data;
+	const char *device;
+	const char *save;
+	const char *load;
+	uint32_t epochs;
+	uint32_t steps;	  /* over all epochs; UINT32_MAX: no limit */
+	uint32_t threads; /* 0: as the device says */
+	uint64_t seed;
+	bool eval_only;
+	bool json;
+	struct igrad_train_options train;
+};
+
+/** settings_default - all but the network */
+void settings_default(struct settings *settings);
+/** settings_parse - exits with a message when the command line is wrong, or asked for help */
+void settings_parse(struct settings *settings, int argc, char **argv);
+
+/** struct epoch - what is reported of an epoch */
+struct epoch {
+	uint32_t number; /* from 1 */
+	double seconds;
+	struct igrad_train_stats train;
+	struct igrad_train_stats test;
+};
+
+struct output;
+
+/** output_new - text as it comes or, with --json, one object at the end; NULL without memory */
+struct output *output_new(const struct settings *settings);
+void output_start(struct output *out, struct igrad_net *net, const struct dataset *train,
+		  const struct dataset *test);
+/** output_progress - a bar if stderr is a terminal, else a line from time to time */
+void output_progress(struct output *out, uint32_t epoch, uint32_t done, uint32_t total);
+void output_epoch(struct output *out, const struct epoch *epoch);
+void output_evaluation(struct output *out, const struct igrad_train_stats *test);
+/** output_end - returns false when stdout could not be written */
+bool output_end(struct output *out, double seconds);
+
+/** struct session - a training from beginning to end; @last: what the last epoch came to */
+struct session {
+	struct settings settings;
+	struct igrad_device *device;
+	struct igrad_net *net;
+	struct dataset train;
+	struct dataset test;
+	struct output *out;
+	uint32_t epoch; /* the one that runs, from 0 */
+	struct epoch last;
+};
+
+/** session_prepare - device, network and data; session_fini() cleans up also when it fails */
+int session_prepare(struct session *s, struct igrad_error *error);
+int session_train(struct session *s, struct igrad_error *error);
+int session_evaluate(struct session *s, struct igrad_error *error);
+void session_fini(struct session *s);
+/** session_interrupted - has the user stopped it? */
+bool session_interrupted(void);
+
+/** seconds_now - of a clock that never goes back */
+double seconds_now(void);
+
+#endif /* IGRAD_TRAIN_H */
