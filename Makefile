@@ -47,7 +47,7 @@ endef
 .PHONY: all
 all: host
 
-include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk tests/unit/module.mk \
+include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk tests/unit/module.mk tests/e2e/module.mk \
 	tests/bench/module.mk)
 
 .PHONY: host unit-tests
