@@ -14,6 +14,10 @@ BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wmissing-prototypes -Wstric
 	-Wvla -ffp-contract=off -fno-math-errno -fPIC -pthread -MMD -MP -Iinclude
 WERROR ?= -Werror
 
+# V=1 shows whole commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@echo '  $(1)	$(patsubst $(BUILD)/%,%,$@)')
+
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # $(call library,NAME,SOURCES[,PKGS][,CFLAGS]): $(BUILD)/lib/libNAME.a
@@ -24,7 +28,8 @@ $$(call objs,$(2)): private OBJ_CFLAGS := $(4)
 $(BUILD)/lib/lib$(1).a: $$(call objs,$(2))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call say,AR)
+	$$(Q)$$(AR) rcs $$@ $$^
 LIBRARIES += $(BUILD)/lib/lib$(1).a
 endef
 
@@ -34,7 +39,8 @@ $$(call objs,$(2)): private OBJ_PKGS := $(4) $(foreach l,$(3),$$(LIB_PKGS_$(l)))
 $$(call objs,$(2)): private OBJ_CFLAGS := $(5)
 $(BUILD)/bin/$(1): $$(call objs,$(2)) $(foreach l,$(3),$(BUILD)/lib/lib$(l).a)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^ $$(if $$(strip $(4) $(foreach l,$(3),$$(LIB_PKGS_$(l)))),$$$$($$(PKGCONF) --libs $(4) $(foreach l,$(3),$$(LIB_PKGS_$(l))))) $(6) -lm
+	$$(call say,LINK)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^ $$(if $$(strip $(4) $(foreach l,$(3),$$(LIB_PKGS_$(l)))),$$$$($$(PKGCONF) --libs $(4) $(foreach l,$(3),$$(LIB_PKGS_$(l))))) $(6) -lm
 PROGRAMS += $(BUILD)/bin/$(1)
 endef
 
@@ -44,23 +50,42 @@ $(call program,tests/$(1),$(2),$(3),cmocka $(4),$(5),$(6))
 UNIT_TESTS += $(BUILD)/bin/tests/$(1)
 endef
 
+# $(call kselftest,NAME,SOURCES[,LIBS][,PKGS][,CFLAGS]): a test of the driver on the kernel's kselftest_harness.h, run in
+# the guest by `make check`: $(BUILD)/bin/kselftest/NAME
+define kselftest
+$(call program,kselftest/$(1),$(2),$(3),$(4),-std=gnu11 -isystem $(BUILD)/kernel-src/tools/testing/selftests $(5))
+$$(call objs,$(2)): | fetch-kernel-source
+KSELFTESTS += $(BUILD)/bin/kselftest/$(1)
+endef
+
+# Compilers run side by side; a make called from here takes part in that.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS)
+endif
+
 .PHONY: all
 all: host
 
-include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk tests/unit/module.mk tests/e2e/module.mk \
-	tests/bench/module.mk)
+include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
+HOST_PROGRAMS = $(filter-out $(UNIT_TESTS) $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
+
+include tools/setup/module.mk tools/vm/module.mk tests/check.mk
 
 .PHONY: host unit-tests
-host: $(LIBRARIES) $(filter-out $(UNIT_TESTS) $(BENCHES),$(PROGRAMS))
+host: $(LIBRARIES) $(HOST_PROGRAMS)
 unit-tests: $(UNIT_TESTS)
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(BASE_CFLAGS) $(WERROR) $(OBJ_CFLAGS) \
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(WERROR) $(OBJ_CFLAGS) \
 		$(if $(strip $(OBJ_PKGS)),$$($(PKGCONF) --cflags $(OBJ_PKGS))) -c -o $@ $<
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: clean
+.PHONY: clean help
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@sed -n '/^Targets/,$$p' tools/setup/help

@@ -15,7 +15,7 @@
 #include <xf86drm.h>
 
 #include "backend.h"
-#include "drm_nodes.h"
+#include "drm-nodes.h"
 #include "uapi/drm/igrad_accel.h"
 
 struct drm_device {

@@ -31,8 +31,11 @@ void igrad_mmu_free(struct igrad_mmu *mmu);
  */
 struct igrad_space igrad_mmu_space(struct igrad_mmu *mmu, uint64_t pt_root);
 
+/** IGRAD_MMU_EVERY_ROOT - to igrad_mmu_flush(): every translation there is; no root is unaligned */
+#define IGRAD_MMU_EVERY_ROOT UINT64_MAX
+
 /**
- * igrad_mmu_flush - forget every translation of @pt_root (all of them, if the MMU cannot tell)
+ * igrad_mmu_flush - forget every translation of @pt_root
  *
  * Returns a ticket. The flush has completed when igrad_mmu_flushed() says so of the ticket: every
  * access that began before it has ended, and later ones walk the tables anew.

@@ -87,7 +87,7 @@ static void end_access(struct igrad_mmu *mmu, struct access *access)
 static void forget(struct translation *translations, unsigned int count, uint64_t root)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		if (translations[i].root == root)
+		if (root == IGRAD_MMU_EVERY_ROOT || translations[i].root == root)
 			translations[i].valid = false;
 	}
 }

@@ -7,3 +7,5 @@ CORE_SOURCES := $(addprefix $(core-dir)/, account.c array.c check.c config.c dma
 
 # -O3 lets the compiler vectorise the plain loops of the vector unit; it changes no result.
 $(eval $(call library,igrad-core,$(CORE_SOURCES),,-O3 -fno-trapping-math -I$(core-dir)))
+
+include $(wildcard tests/unit/core/module.mk tests/bench/core/module.mk)

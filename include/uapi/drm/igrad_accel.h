@@ -40,8 +40,9 @@ enum drm_igrad_query_type {
 /**
  * struct drm_igrad_dev_query - DRM_IOCTL_IGRAD_DEV_QUERY
  *
- * With @pointer zero only @size is written. Otherwise at most @size bytes are copied and @size is set
- * to what the kernel knows; if that is less than asked for, the rest of the buffer is left alone.
+ * With @pointer zero only @size is written. Otherwise at most @size bytes are copied and @size is
+ * set to what the kernel knows; if that is less than asked for, the rest of the buffer is left
+ * alone.
  */
 struct drm_igrad_dev_query {
 	/** @type: enum drm_igrad_query_type; unknown: -EINVAL */
@@ -117,8 +118,8 @@ struct drm_igrad_queue_info {
 /**
  * struct drm_igrad_bo_create - DRM_IOCTL_IGRAD_BO_CREATE
  *
- * Memory is zeroed, charged to the caller's cgroup, mapped writable for the device at @va, and stays
- * there until the handle is closed and every job that lists the buffer has ended.
+ * Memory is zeroed, charged to the caller's cgroup, mapped writable for the device at @va, and
+ * stays there until the handle is closed and every job that lists the buffer has ended.
  * Errors: -EINVAL (size 0 or too large), -ENOMEM, -ENOSPC (no VA left).
  */
 struct drm_igrad_bo_create {
@@ -210,7 +211,7 @@ struct drm_igrad_array {
 #define DRM_IGRAD_BO_WRITE	(1 << 1)
 
 /**
- * struct drm_igrad_bo_ref - a buffer that a job uses; it keeps memory and VA until the job has ended
+ * struct drm_igrad_bo_ref - a buffer that a job uses, with memory and VA kept until it has ended
  */
 struct drm_igrad_bo_ref {
 	/** @handle: GEM handle; listing one twice: -EINVAL */
@@ -262,10 +263,11 @@ struct drm_igrad_job {
  *
  * Errors: -EINVAL (alignment, ranges outside the VA space, counts of zero or over the caps, a
  * wait on a syncobj without fence), -ENOENT (queue, BO, syncobj), -EIO (the queue has failed),
- * -E2BIG, -EFAULT (user pointers), -ENOMEM.
+ * -EBUSY (too many jobs of the queue have not ended), -E2BIG, -EFAULT (user pointers), -ENOMEM.
  *
- * A job's fence carries 0, or -EFAULT, -ETIME, -EINVAL, -EIO for the job that failed, -ECANCELED for
- * those behind it in its queue, -ENODEV when the device went away.
+ * A job's fence carries 0, or -EFAULT, -ETIME, -EINVAL, -EIO for the job that failed, -ECANCELED
+ * for those behind it in its queue and for those that waited when their file was closed, -ENODEV
+ * when the device went away.
  */
 struct drm_igrad_submit {
 	/** @queue_id: where */

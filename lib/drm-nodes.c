@@ -11,7 +11,7 @@
 #include <xf86drm.h>
 
 #include "backend.h"
-#include "drm_nodes.h"
+#include "drm-nodes.h"
 
 #define NODE_DIR  "/dev/accel"
 #define SYSFS_DIR "/sys/class/accel"

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Driver for the igrad training accelerator: the PCI device and its node.
+ */
+
+#include <drm/drm_accel.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_managed.h>
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include <drm/igrad_accel.h>
+
+#include "igrad_device.h"
+#include "igrad_file.h"
+#include "igrad_gem.h"
+#include "igrad_hw.h"
+#include "igrad_irq.h"
+#include "igrad_queue.h"
+#include "igrad_reset.h"
+#include "igrad_sched.h"
+#include "igrad_submit.h"
+
+#define IGRAD_MIN_TIMEOUT_MS	20
+
+static unsigned int job_timeout_ms = 5000;
+module_param(job_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(job_timeout_ms,
+		 "A job that retires no command for so long is ended (ms, 20 to 30000, default 5000)");
+
+struct workqueue_struct *igrad_release_wq;
+
+static const struct drm_ioctl_desc igrad_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(IGRAD_DEV_QUERY, igrad_query_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(IGRAD_BO_CREATE, igrad_bo_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(IGRAD_BO_INFO, igrad_bo_info_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(IGRAD_QUEUE_CREATE, igrad_queue_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(IGRAD_QUEUE_DESTROY, igrad_queue_destroy_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(IGRAD_SUBMIT, igrad_submit_ioctl, 0),
+};
+
+static const struct file_operations igrad_fops = {
+	.owner = THIS_MODULE,
+	DRM_ACCEL_FOPS,
+	.show_fdinfo = drm_show_fdinfo,
+};
+
+static const struct drm_driver igrad_drm_driver = {
+	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
+			   DRIVER_SYNCOBJ_TIMELINE,
+	.open = igrad_file_open,
+	.postclose = igrad_file_close,
+	.show_fdinfo = igrad_file_show_fdinfo,
+	.gem_create_object = igrad_gem_create_object,
+	.gem_prime_import_sg_table = drm_gem_shmem_prime_import_sg_table,
+	.ioctls = igrad_ioctls,
+	.num_ioctls = ARRAY_SIZE(igrad_ioctls),
+	.fops = &igrad_fops,
+	.name = "igrad",
+	.desc = "igrad training accelerator",
+	.major = 1,
+};
+
+static int igrad_pci_init(struct igrad_device *idev, struct pci_dev *pdev)
+{
+	int ret;
+
+	ret = pcim_enable_device(pdev);
+	if (ret)
+		return ret;
+	if (pci_resource_len(pdev, IGRAD_BAR_REGS) < IGRAD_BAR_REGS_SIZE)
+		return -ENODEV;
+	idev->regs = pcim_iomap_region(pdev, IGRAD_BAR_REGS, "igrad");
+	if (IS_ERR(idev->regs))
+		return PTR_ERR(idev->regs);
+
+	/* As wide as the address in a page-table entry. */
+	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(fls64(IGRAD_PTE_ADDR)));
+	if (ret)
+		return ret;
+	/* Pieces of a buffer may be as long as they come. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+
+	return 0;
+}
+
+static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
+{
+	int ret;
+
+	ret = igrad_hw_init(idev);
+	if (ret)
+		return ret;
+	ret = igrad_ring_init(idev);
+	if (ret)
+		return ret;
+	ret = igrad_sched_init(idev);
+	if (ret)
+		return ret;
+	ret = igrad_irq_init(idev);
+	if (ret)
+		return ret;
+
+	pci_set_master(pdev);
+
+	return igrad_ring_restart(idev, 0, 0);
+}
+
+/* The device is quiet when this returns, and everybody who waits for a job has an answer. */
+static void igrad_stop(struct igrad_device *idev, struct pci_dev *pdev)
+{
+	igrad_hw_pause(idev);
+	igrad_irq_fini(idev);
+	cancel_work_sync(&idev->reset_work);
+	igrad_hw_reset(idev);
+	pci_clear_master(pdev);
+	igrad_ring_kill(idev, -ENODEV);
+}
+
+static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct igrad_device *idev;
+	int ret;
+
+	idev = devm_drm_dev_alloc(&pdev->dev, &igrad_drm_driver, struct igrad_device, drm);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+
+	idev->job_timeout_ms = clamp(job_timeout_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
+	igrad_reset_init(idev);
+	ret = drmm_mutex_init(&idev->drm, &idev->tlb_lock);
+	if (ret)
+		return ret;
+	ret = igrad_pci_init(idev, pdev);
+	if (ret)
+		return dev_err_probe(&pdev->dev, ret, "cannot set up the PCI device\n");
+	ret = igrad_start(idev, pdev);
+	if (ret)
+		return dev_err_probe(&pdev->dev, ret, "cannot start the device\n");
+
+	pci_set_drvdata(pdev, idev);
+	ret = drm_dev_register(&idev->drm, 0);
+	if (ret)
+		igrad_stop(idev, pdev);
+
+	return ret;
+}
+
+static void igrad_remove(struct pci_dev *pdev)
+{
+	struct igrad_device *idev = pci_get_drvdata(pdev);
+
+	drm_dev_unplug(&idev->drm);
+	igrad_stop(idev, pdev);
+}
+
+static const struct pci_device_id igrad_pci_ids[] = {
+	{ PCI_DEVICE(IGRAD_PCI_VENDOR, IGRAD_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, igrad_pci_ids);
+
+static struct pci_driver igrad_pci_driver = {
+	.name = "igrad",
+	.id_table = igrad_pci_ids,
+	.probe = igrad_probe,
+	.remove = igrad_remove,
+};
+
+static int __init igrad_module_init(void)
+{
+	int ret;
+
+	igrad_release_wq = alloc_workqueue("igrad-release", WQ_UNBOUND, 0);
+	if (!igrad_release_wq)
+		return -ENOMEM;
+
+	ret = pci_register_driver(&igrad_pci_driver);
+	if (ret)
+		destroy_workqueue(igrad_release_wq);
+
+	return ret;
+}
+module_init(igrad_module_init);
+
+static void __exit igrad_module_exit(void)
+{
+	pci_unregister_driver(&igrad_pci_driver);
+	/* What files that were closed have left to do; it frees the devices, too. */
+	destroy_workqueue(igrad_release_wq);
+}
+module_exit(igrad_module_exit);
+
+MODULE_DESCRIPTION("igrad training accelerator");
+MODULE_LICENSE("GPL");

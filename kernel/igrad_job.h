@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IGRAD_JOB_H__
+#define __IGRAD_JOB_H__
+
+#include <drm/gpu_scheduler.h>
+#include <linux/list.h>
+#include <linux/workqueue.h>
+
+#include "igrad_vm.h"
+
+struct dma_fence_chain;
+struct drm_file;
+struct drm_igrad_job;
+struct drm_syncobj;
+struct igrad_queue;
+
+/**
+ * struct igrad_job_bo - a buffer that a job uses
+ * @mapping: keeps buffer and address
+ * @handle: of the buffer
+ * @flags: DRM_IGRAD_BO_*
+ */
+struct igrad_job_bo {
+	struct igrad_mapping *mapping;
+	u32 handle;
+	u32 flags;
+};
+
+/**
+ * struct igrad_job_signal - a syncobj that gets the job's fence
+ * @syncobj: which
+ * @chain: memory for a timeline point; NULL for a binary one
+ * @point: of the timeline
+ */
+struct igrad_job_signal {
+	struct drm_syncobj *syncobj;
+	struct dma_fence_chain *chain;
+	u64 point;
+};
+
+/**
+ * struct igrad_job - a job
+ * @base: what the scheduler knows
+ * @queue: that it belongs to; a reference
+ * @vm: that it executes in; a reference
+ * @hw_fence: allocated ahead; while the device has the job, the ring's reference to it
+ * @seqno: in the queue
+ * @cmds: VA of the first command
+ * @report: VA of the report, or 0
+ * @num_cmds: number of commands
+ * @ring_index: while in the ring
+ * @ring_node: in &igrad_ring.jobs, or on the way out
+ * @error: how it ended
+ * @num_bos: number of @bos
+ * @num_signals: number of @signals
+ * @bos: buffers
+ * @signals: syncobjs
+ * @release: the end, in a process
+ */
+struct igrad_job {
+	struct drm_sched_job base;
+	struct igrad_queue *queue;
+	struct igrad_vm *vm;
+	struct dma_fence *hw_fence;
+
+	u64 seqno;
+	u64 cmds;
+	u64 report;
+	u32 num_cmds;
+
+	u32 ring_index;
+	struct list_head ring_node;
+	int error;
+
+	u32 num_bos;
+	u32 num_signals;
+	struct igrad_job_bo *bos;
+	struct igrad_job_signal *signals;
+
+	struct work_struct release;
+};
+
+static inline struct igrad_job *to_igrad_job(struct drm_sched_job *base)
+{
+	return container_of(base, struct igrad_job, base);
+}
+
+struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *queue,
+				   const struct drm_igrad_job *args);
+void igrad_job_destroy(struct igrad_job *job);
+void igrad_job_release(struct igrad_job *job);
+void igrad_job_init_fence(struct igrad_job *job);
+
+#endif /* __IGRAD_JOB_H__ */

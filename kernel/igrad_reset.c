@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery: reset the device, and let it go on with all jobs but the one that it had begun. Runs on
+ * the device's recovery queue only, one at a time.
+ */
+
+#include <drm/drm_drv.h>
+#include <linux/dma-fence.h>
+#include <linux/pci.h>
+
+#include "igrad_hw.h"
+#include "igrad_irq.h"
+#include "igrad_reset.h"
+
+/* Nothing more can be expected of the device. Make sure that it writes to no memory. */
+static void igrad_reset_give_up(struct igrad_device *idev)
+{
+	struct device *dev = idev->drm.dev;
+
+	dev_err_ratelimited(dev, "the device cannot be reset, no job will run any more\n");
+	pci_clear_master(to_pci_dev(dev));
+	igrad_ring_kill(idev, -EIO);
+}
+
+/**
+ * igrad_reset_run() - reset the device
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ * @blame: errno of the job that it has begun and not completed, if any
+ */
+void igrad_reset_run(struct igrad_device *idev, int blame)
+{
+	u32 started;
+	int ret;
+
+	if (igrad_ring_error(idev))
+		return;
+
+	dev_warn_ratelimited(idev->drm.dev, "reset: %s\n",
+			     blame == -ETIME ? "a job does not end" : "the device has failed");
+
+	igrad_ring_pause(idev);
+	started = igrad_hw_pause(idev);
+	igrad_irq_sync(idev);
+	ret = igrad_hw_reset(idev);
+	if (!ret)
+		ret = igrad_ring_restart(idev, started, blame);
+	if (ret)
+		igrad_reset_give_up(idev);
+}
+
+static void igrad_reset_work(struct work_struct *work)
+{
+	struct igrad_device *idev = container_of(work, struct igrad_device, reset_work);
+	bool cookie;
+	int idx;
+
+	if (!drm_dev_enter(&idev->drm, &idx))
+		return;
+	cookie = dma_fence_begin_signalling();
+	igrad_reset_run(idev, -EIO);
+	dma_fence_end_signalling(cookie);
+	drm_dev_exit(idx);
+}
+
+/**
+ * igrad_reset_init() - prepare for the worst
+ * @idev: device
+ */
+void igrad_reset_init(struct igrad_device *idev)
+{
+	INIT_WORK(&idev->reset_work, igrad_reset_work);
+}
+
+/**
+ * igrad_reset_schedule() - have a device reset that has failed; never waits
+ * @idev: device
+ */
+void igrad_reset_schedule(struct igrad_device *idev)
+{
+	queue_work(idev->recovery_wq, &idev->reset_work);
+}
+
+/**
+ * igrad_reset_wait() - reset a device that does not do as it is told, and wait for that
+ * @idev: device
+ */
+void igrad_reset_wait(struct igrad_device *idev)
+{
+	igrad_reset_schedule(idev);
+	flush_work(&idev->reset_work);
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ring: jobs that the device has. They enter from the scheduler, one at a time, and leave in
+ * order when their completion has been written, when the device is reset, or when it is gone.
+ *
+ * All functions collect the jobs that end while they hold the lock, and signal their fences without
+ * it: what waits for a fence may belong to anybody.
+ */
+
+#include <drm/drm_print.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+
+#include "igrad_hw.h"
+#include "igrad_job.h"
+#include "igrad_queue.h"
+
+/* A device that was started so often, with nothing done and no job to blame, is broken. */
+#define IGRAD_RING_MAX_STARTS	4
+
+/**
+ * igrad_ring_init() - allocate a ring that takes jobs; igrad_ring_restart() shows it to the device
+ * @idev: device
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int igrad_ring_init(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+	struct device *dev = idev->drm.dev;
+
+	BUILD_BUG_ON(IGRAD_RING_ENTRIES < IGRAD_RING_JOBS);
+	BUILD_BUG_ON(sizeof(struct igrad_desc) != 64);
+	BUILD_BUG_ON(sizeof(struct igrad_completion) != 32);
+
+	spin_lock_init(&ring->lock);
+	INIT_LIST_HEAD(&ring->jobs);
+	ring->state = IGRAD_RING_PAUSED;
+
+	ring->desc = dmam_alloc_coherent(dev, IGRAD_RING_ENTRIES * sizeof(*ring->desc),
+					 &ring->desc_dma, GFP_KERNEL);
+	ring->cq = dmam_alloc_coherent(dev, IGRAD_RING_ENTRIES * sizeof(*ring->cq),
+				       &ring->cq_dma, GFP_KERNEL);
+
+	return ring->desc && ring->cq ? 0 : -ENOMEM;
+}
+
+static u32 igrad_ring_slot(u32 index)
+{
+	return index & (IGRAD_RING_ENTRIES - 1);
+}
+
+static void igrad_ring_saw_progress(struct igrad_ring *ring)
+{
+	ring->progress = jiffies;
+	ring->since = ktime_get();
+}
+
+static void igrad_ring_write_desc(struct igrad_ring *ring, const struct igrad_job *job)
+{
+	struct igrad_desc *desc = &ring->desc[igrad_ring_slot(job->ring_index)];
+
+	*desc = (struct igrad_desc) {
+		.pt_root = cpu_to_le64(igrad_mmu_root(&job->vm->mmu)),
+		.cmds = cpu_to_le64(job->cmds),
+		.num_cmds = cpu_to_le32(job->num_cmds),
+		.seqno = cpu_to_le64(job->seqno),
+		.report = cpu_to_le64(job->report),
+	};
+}
+
+static void igrad_ring_append(struct igrad_ring *ring, struct igrad_job *job)
+{
+	job->ring_index = ring->tail++;
+	igrad_ring_write_desc(ring, job);
+}
+
+/* For want of a completion that says more. */
+static void igrad_ring_blame_job(struct igrad_job *job, int error)
+{
+	igrad_queue_fail(job->queue, &(struct igrad_failure) {
+		.error = error,
+		.seqno = job->seqno,
+	});
+}
+
+/* The job has ended; its queue learns that before anybody who waits for the fence. */
+static void igrad_ring_end_job(struct igrad_job *job, int error, struct list_head *ended)
+{
+	job->error = error;
+	job->queue->completed++;
+	list_move_tail(&job->ring_node, ended);
+}
+
+/* A job can be freed as soon as its fence has signalled, and is not looked at after that. */
+static void igrad_ring_signal(struct list_head *ended)
+{
+	struct igrad_job *job, *next;
+
+	list_for_each_entry_safe(job, next, ended, ring_node) {
+		struct dma_fence *fence = job->hw_fence;
+
+		list_del_init(&job->ring_node);
+		job->hw_fence = NULL;
+		if (job->error)
+			dma_fence_set_error(fence, job->error);
+		dma_fence_signal(fence);
+		dma_fence_put(fence);
+	}
+}
+
+/**
+ * igrad_ring_push() - hand a job to the device
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ * @job: job whose turn it is; on success the ring has taken a reference to its fence
+ *
+ * Allocates nothing and waits for nothing: fences depend on it.
+ *
+ * Return: 0, -ECANCELED when the job's queue has failed or was closed, or why the device is dead.
+ */
+int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
+{
+	struct igrad_ring *ring = &idev->ring;
+	int ret = 0;
+
+	spin_lock(&ring->lock);
+
+	if (ring->state == IGRAD_RING_DEAD) {
+		ret = ring->dead_error;
+		igrad_ring_blame_job(job, ret);
+	} else if (igrad_queue_is_over(job->queue)) {
+		ret = -ECANCELED;
+	}
+
+	if (ret) {
+		job->queue->completed++;
+		goto out_unlock;
+	}
+
+	igrad_job_init_fence(job);
+	dma_fence_get(job->hw_fence);
+
+	if (list_empty(&ring->jobs))
+		igrad_ring_saw_progress(ring);
+	list_add_tail(&job->ring_node, &ring->jobs);
+	igrad_ring_append(ring, job);
+	if (ring->state == IGRAD_RING_RUNNING)
+		igrad_write(idev, IGRAD_REG_RING_TAIL, ring->tail);
+
+out_unlock:
+	spin_unlock(&ring->lock);
+
+	return ret;
+}
+
+static int igrad_ring_status_to_errno(u16 status)
+{
+	switch (status) {
+	case IGRAD_STATUS_OK:
+		return 0;
+	case IGRAD_STATUS_MALFORMED:
+		return -EINVAL;
+	case IGRAD_STATUS_FAULT:
+		return -EFAULT;
+	case IGRAD_STATUS_SKIPPED:
+		return -ECANCELED;
+	default:
+		return -EIO;
+	}
+}
+
+/* The device has stopped behind a failed job of @queue: what follows of that queue must not run. */
+static void igrad_ring_skip_queue(struct igrad_ring *ring, const struct igrad_queue *queue)
+{
+	struct igrad_job *job;
+
+	list_for_each_entry(job, &ring->jobs, ring_node)
+		if (job->queue == queue)
+			ring->desc[igrad_ring_slot(job->ring_index)].flags |=
+				cpu_to_le32(IGRAD_DESC_SKIP);
+}
+
+static void igrad_ring_complete(struct igrad_device *idev, struct igrad_job *job,
+				struct list_head *ended)
+{
+	struct igrad_ring *ring = &idev->ring;
+	struct igrad_completion cq = ring->cq[igrad_ring_slot(job->ring_index)];
+	u16 status = le16_to_cpu(cq.status);
+	ktime_t now = ktime_get();
+	int error = igrad_ring_status_to_errno(status);
+
+	atomic64_add(ktime_to_ns(ktime_sub(now, ring->since)), &job->vm->busy_ns);
+	ring->since = now;
+	ring->progress = jiffies;
+	ring->starts = 0;
+	igrad_ring_end_job(job, error, ended);
+
+	if (status == IGRAD_STATUS_OK || status == IGRAD_STATUS_SKIPPED)
+		return;
+
+	igrad_queue_fail(job->queue, &(struct igrad_failure) {
+		.error = error,
+		.seqno = job->seqno,
+		.addr = le64_to_cpu(cq.addr),
+		.command = le32_to_cpu(cq.command),
+		.reason = le16_to_cpu(cq.reason),
+	});
+	igrad_ring_skip_queue(ring, job->queue);
+	ring->resume = true;
+}
+
+/* Take the jobs whose completion has been written. */
+static void igrad_ring_collect(struct igrad_device *idev, struct list_head *ended)
+{
+	struct igrad_ring *ring = &idev->ring;
+	struct igrad_job *job, *next;
+
+	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
+		struct igrad_completion *cq = &ring->cq[igrad_ring_slot(job->ring_index)];
+
+		if (le32_to_cpu(READ_ONCE(cq->stamp)) != job->ring_index + 1)
+			break;
+		/* The stamp was written last. */
+		dma_rmb();
+		igrad_ring_complete(idev, job, ended);
+	}
+}
+
+/**
+ * igrad_ring_process() - end the jobs that the device has completed, and let it go on if it stopped
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ *
+ * Return: whether the device has failed and must be reset.
+ */
+bool igrad_ring_process(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+	bool failed = false;
+	LIST_HEAD(ended);
+	u32 status;
+
+	spin_lock(&ring->lock);
+	if (ring->state == IGRAD_RING_RUNNING) {
+		igrad_ring_collect(idev, &ended);
+
+		status = igrad_read(idev, IGRAD_REG_STATUS);
+		failed = status & IGRAD_DEV_FATAL;
+		/*
+		 * The completion of a failed job may be seen before the device has stopped. It
+		 * would ignore RESUME then; its event interrupt brings us here again.
+		 */
+		if (!failed && ring->resume && status & IGRAD_DEV_STOPPED) {
+			ring->resume = false;
+			igrad_hw_resume(idev);
+		}
+	}
+	spin_unlock(&ring->lock);
+
+	igrad_ring_signal(&ended);
+
+	return failed;
+}
+
+/**
+ * igrad_ring_is_stuck() - look, now and then, whether the device makes progress
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ *
+ * Return: whether nothing has happened for too long, or one job has executed for too long.
+ */
+bool igrad_ring_is_stuck(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+	unsigned long patience = msecs_to_jiffies(idev->job_timeout_ms);
+	bool stuck = false;
+	u32 started;
+	u64 retired;
+
+	spin_lock(&ring->lock);
+	if (ring->state != IGRAD_RING_RUNNING || list_empty(&ring->jobs))
+		goto out_unlock;
+
+	started = igrad_read(idev, IGRAD_REG_RING_STARTED);
+	retired = igrad_hw_retired(idev);
+	if (started != ring->started || retired != ring->retired) {
+		ring->started = started;
+		ring->retired = retired;
+		ring->progress = jiffies;
+	}
+
+	stuck = time_after_eq(jiffies, ring->progress + patience) ||
+		ktime_ms_delta(ktime_get(), ring->since) >= IGRAD_JOB_LIMIT_MS;
+
+out_unlock:
+	spin_unlock(&ring->lock);
+
+	return stuck;
+}
+
+/**
+ * igrad_ring_pause() - leave the device alone until igrad_ring_restart()
+ * @idev: device
+ */
+void igrad_ring_pause(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+
+	spin_lock(&ring->lock);
+	if (ring->state == IGRAD_RING_RUNNING)
+		ring->state = IGRAD_RING_PAUSED;
+	spin_unlock(&ring->lock);
+}
+
+/*
+ * End what the device had begun without completing it. That is one job at most, the one to blame:
+ * it may have written to memory, and must never run again.
+ */
+static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error,
+			     struct list_head *ended)
+{
+	struct igrad_job *job, *next;
+	bool found = false;
+
+	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
+		if ((s32)(started - job->ring_index) <= 0)
+			break;
+		igrad_ring_blame_job(job, error);
+		igrad_ring_end_job(job, error, ended);
+		found = true;
+	}
+
+	return found;
+}
+
+/* End the jobs that wait behind a failed one of their queue. */
+static void igrad_ring_cancel(struct igrad_ring *ring, struct list_head *ended)
+{
+	struct igrad_job *job, *next;
+
+	list_for_each_entry_safe(job, next, &ring->jobs, ring_node)
+		if (job->queue->failure.error)
+			igrad_ring_end_job(job, -ECANCELED, ended);
+}
+
+/* Stamps of the past would be taken for completions: indices start at 0 again. */
+static void igrad_ring_rewrite(struct igrad_ring *ring)
+{
+	struct igrad_job *job;
+
+	memset(ring->cq, 0, IGRAD_RING_ENTRIES * sizeof(*ring->cq));
+	ring->tail = 0;
+	ring->started = 0;
+	ring->retired = 0;
+	ring->resume = false;
+	list_for_each_entry(job, &ring->jobs, ring_node)
+		igrad_ring_append(ring, job);
+}
+
+/**
+ * igrad_ring_restart() - give a device that was just reset the jobs that it had not begun
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ * @started: number of entries begun before the reset
+ * @blame: errno of a job that was begun and has not completed
+ *
+ * Return: 0, or -EIO when the device keeps failing without there being a job to blame.
+ */
+int igrad_ring_restart(struct igrad_device *idev, u32 started, int blame)
+{
+	struct igrad_ring *ring = &idev->ring;
+	LIST_HEAD(ended);
+	int ret = 0;
+
+	spin_lock(&ring->lock);
+	igrad_ring_collect(idev, &ended);
+	if (!igrad_ring_blame(ring, started, blame, &ended) &&
+	    ++ring->starts > IGRAD_RING_MAX_STARTS)
+		ret = -EIO;
+	igrad_ring_cancel(ring, &ended);
+
+	if (!ret && ring->state == IGRAD_RING_PAUSED) {
+		igrad_ring_rewrite(ring);
+		igrad_hw_enable(idev);
+		if (ring->tail)
+			igrad_write(idev, IGRAD_REG_RING_TAIL, ring->tail);
+		igrad_ring_saw_progress(ring);
+		ring->state = IGRAD_RING_RUNNING;
+	}
+	spin_unlock(&ring->lock);
+
+	igrad_ring_signal(&ended);
+
+	return ret;
+}
+
+/**
+ * igrad_ring_kill() - end all jobs, and refuse further ones
+ * @idev: device that does no DMA any more
+ * @error: why
+ */
+void igrad_ring_kill(struct igrad_device *idev, int error)
+{
+	struct igrad_ring *ring = &idev->ring;
+	struct igrad_job *job, *next;
+	LIST_HEAD(ended);
+
+	spin_lock(&ring->lock);
+	ring->state = IGRAD_RING_DEAD;
+	ring->dead_error = error;
+	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
+		igrad_ring_blame_job(job, error);
+		igrad_ring_end_job(job, error, &ended);
+	}
+	spin_unlock(&ring->lock);
+
+	igrad_ring_signal(&ended);
+}
+
+/**
+ * igrad_ring_error() - is the device beyond recovery?
+ * @idev: device
+ *
+ * Return: errno of all further jobs, 0 while there is hope.
+ */
+int igrad_ring_error(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+	int error;
+
+	spin_lock(&ring->lock);
+	error = ring->state == IGRAD_RING_DEAD ? ring->dead_error : 0;
+	spin_unlock(&ring->lock);
+
+	return error;
+}

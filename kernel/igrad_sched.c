@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the DRM scheduler asks of us: run a job, look after jobs that take long, free a job.
+ *
+ * The scheduler is never stopped. Jobs that the device has are in the ring, which outlives resets
+ * by itself; jobs that come meanwhile join them there.
+ */
+
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+#include <linux/dma-fence.h>
+
+#include "igrad_device.h"
+#include "igrad_irq.h"
+#include "igrad_job.h"
+#include "igrad_queue.h"
+#include "igrad_reset.h"
+#include "igrad_sched.h"
+
+/* Looks in the time that a job may take to retire a command. */
+#define IGRAD_LOOKS_PER_TIMEOUT	4
+
+static struct igrad_device *igrad_sched_to_device(struct drm_gpu_scheduler *sched)
+{
+	return container_of(sched, struct igrad_device, sched);
+}
+
+static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
+{
+	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
+	struct igrad_job *job = to_igrad_job(sched_job);
+	struct dma_fence *fence = job->hw_fence;
+	int idx, ret;
+
+	if (!drm_dev_enter(&idev->drm, &idx))
+		return ERR_PTR(-ENODEV);
+	ret = igrad_ring_push(idev, job);
+	drm_dev_exit(idx);
+
+	return ret ? ERR_PTR(ret) : fence;
+}
+
+/*
+ * The scheduler took the job off its list before it asked us. Whatever came of it, it belongs back
+ * there: it is freed from there once it has ended, but only if somebody looks again.
+ */
+static void igrad_sched_take_back(struct drm_sched_job *sched_job)
+{
+	struct drm_gpu_scheduler *sched = sched_job->sched;
+
+	spin_lock(&sched->job_list_lock);
+	list_add(&sched_job->list, &sched->pending_list);
+	spin_unlock(&sched->job_list_lock);
+	drm_sched_wqueue_start(sched);
+}
+
+/*
+ * Called several times in the life of a job that takes long. The scheduler names the oldest job
+ * that it has not freed; whether one hangs, and which, only the ring knows.
+ */
+static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sched_job)
+{
+	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
+	/* Keeps the scheduler, too, when the job is freed behind our back. */
+	struct igrad_queue *queue = igrad_queue_get(to_igrad_job(sched_job)->queue);
+	bool cookie = dma_fence_begin_signalling();
+	int idx;
+
+	if (drm_dev_enter(&idev->drm, &idx)) {
+		igrad_irq_sync(idev);
+		/* An interrupt may have been lost, and the jobs be long done. */
+		if (igrad_ring_process(idev))
+			igrad_reset_run(idev, -EIO);
+		else if (igrad_ring_is_stuck(idev))
+			igrad_reset_run(idev, -ETIME);
+		drm_dev_exit(idx);
+	}
+	dma_fence_end_signalling(cookie);
+
+	igrad_sched_take_back(sched_job);
+	igrad_queue_put(queue);
+
+	return DRM_GPU_SCHED_STAT_NOMINAL;
+}
+
+static void igrad_sched_free_job(struct drm_sched_job *sched_job)
+{
+	igrad_job_release(to_igrad_job(sched_job));
+}
+
+static const struct drm_sched_backend_ops igrad_sched_ops = {
+	.run_job = igrad_sched_run_job,
+	.timedout_job = igrad_sched_timedout_job,
+	.free_job = igrad_sched_free_job,
+};
+
+/* With the device: every queue holds a reference to it, so that no entity is left. */
+static void igrad_sched_fini(struct drm_device *drm, void *data)
+{
+	struct igrad_device *idev = to_igrad_device(drm);
+
+	drm_sched_fini(&idev->sched);
+	destroy_workqueue(idev->recovery_wq);
+}
+
+/**
+ * igrad_sched_init() - make a scheduler that lasts as long as the device
+ * @idev: device
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int igrad_sched_init(struct igrad_device *idev)
+{
+	unsigned long look = msecs_to_jiffies(idev->job_timeout_ms) / IGRAD_LOOKS_PER_TIMEOUT;
+	int ret;
+
+	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery", WQ_MEM_RECLAIM);
+	if (!idev->recovery_wq)
+		return -ENOMEM;
+
+	ret = drm_sched_init(&idev->sched, &igrad_sched_ops, NULL, DRM_SCHED_PRIORITY_COUNT,
+			     IGRAD_RING_JOBS, 0, max(look, 1UL), idev->recovery_wq, NULL, "igrad",
+			     idev->drm.dev);
+	if (ret) {
+		destroy_workqueue(idev->recovery_wq);
+		return ret;
+	}
+
+	return drmm_add_action_or_reset(&idev->drm, igrad_sched_fini, NULL);
+}

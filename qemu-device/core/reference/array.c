@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference.h"
+
+/* Words that crossed the edge of the array, by stream, within a cycle; and the most there were. */
+enum stream { STREAM_X, STREAM_G, STREAM_PSUM_IN, STREAM_PSUM_OUT, STREAM_SHIFT, NUM_STREAMS };
+
+struct traffic {
+	unsigned int now[NUM_STREAMS];
+	unsigned int widest[NUM_STREAMS];
+};
+
+struct stream_state {
+	struct ref_device *device;
+	const struct igrad_cmd *cmd;
+	struct traffic traffic;
+	unsigned int pitch; /* cycles from one batch row to the next */
+	unsigned int *left; /* psums that have left, by lane */
+	bool southward;	    /* psums, else eastward */
+};
+
+static void impossible(const char *what)
+{
+	fprintf(stderr, "reference: %s\n", what);
+	abort();
+}
+
+static void end_cycle(struct traffic *traffic)
+{
+	for (unsigned int i = 0; i < NUM_STREAMS; i++) {
+		if (traffic->widest[i] < traffic->now[i])
+			traffic->widest[i] = traffic->now[i];
+		traffic->now[i] = 0;
+	}
+}
+
+static void end_command(struct ref_device *device, const struct traffic *traffic)
+{
+	uint64_t words = 0;
+
+	for (unsigned int i = 0; i < NUM_STREAMS; i++)
+		words += traffic->widest[i];
+	if (device->counts->peak_words < words)
+		device->counts->peak_words = words;
+}
+
+static struct ref_pe *pe_at(struct ref_device *device, struct ref_pe *pes, unsigned int r,
+			    unsigned int c)
+{
+	return &pes[r * device->config.cols + c];
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* The west and north edges: what arrives there in cycle t */
+/* --------------------------------------------------------------------------------------------- */
+
+/* Lane l lags l cycles behind lane 0: which batch row enters in cycle t? Returns false for none. */
+static bool due(const struct stream_state *s, unsigned int t, unsigned int lane, unsigned int late,
+		unsigned int *b)
+{
+	if (t < lane + late || (t - lane - late) % s->pitch)
+		return false;
+	*b = (t - lane - late) / s->pitch;
+	return *b < s->cmd->u.array.batch;
+}
+
+static struct ref_wire x_edge(struct stream_state *s, unsigned int t, unsigned int r)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	const unsigned int late = s->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
+	struct ref_wire none = {false, 0.0f};
+	uint32_t addr;
+	unsigned int b;
+
+	if (s->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || !due(s, t, r, late, &b))
+		return none;
+	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * 4
+							    : b * a->x_pitch + r * 4);
+	s->traffic.now[STREAM_X]++;
+	return (struct ref_wire){true, ref_float(ref_read(s->device, addr, IGRAD_ACCESS_X_READ))};
+}
+
+static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	struct ref_wire none = {false, 0.0f};
+	unsigned int b;
+
+	if (s->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || !due(s, t, c, 0, &b))
+		return none;
+	s->traffic.now[STREAM_G]++;
+	return (struct ref_wire){true, ref_float(ref_read(s->device, a->g + b * a->g_pitch + c * 4,
+							  IGRAD_ACCESS_G_READ))};
+}
+
+static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	const unsigned int lanes = s->southward ? a->cols : a->rows;
+	struct ref_wire none = {false, 0.0f};
+	unsigned int b;
+
+	if (s->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || !due(s, t, lane, 0, &b))
+		return none;
+	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
+		return (struct ref_wire){true, 0.0f};
+	s->traffic.now[STREAM_PSUM_IN]++;
+	return (struct ref_wire){true,
+				 ref_float(ref_read(s->device, a->p + b * a->p_pitch + lane * 4,
+						    IGRAD_ACCESS_PSUM_READ))};
+}
+
+static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
+{
+	return (struct ref_token){
+		.valid = t < s->cmd->u.array.batch * s->pitch,
+		.first = t < s->pitch,
+		.phase = t % s->pitch,
+	};
+}
+
+/* The south or east edge: the next batch row's psum of this lane. */
+static void psum_leaves(struct stream_state *s, unsigned int lane, float value)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	ref_write(s->device, a->p + s->left[lane]++ * a->p_pitch + lane * 4, ref_bits(value),
+		  IGRAD_ACCESS_PSUM_WRITE);
+	s->traffic.now[STREAM_PSUM_OUT]++;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* A PE's cycle */
+/* --------------------------------------------------------------------------------------------- */
+
+struct inputs {
+	struct ref_wire x;
+	struct ref_wire g;
+	struct ref_wire psum;
+	struct ref_token token;
+};
+
+static struct inputs inputs_of(struct stream_state *s, unsigned int t, unsigned int r,
+			       unsigned int c)
+{
+	struct ref_device *d = s->device;
+	const struct ref_pe *west = c ? pe_at(d, d->before, r, c - 1) : NULL;
+	const struct ref_pe *north = r ? pe_at(d, d->before, r - 1, c) : NULL;
+	struct inputs in;
+
+	in.x = west ? west->x : x_edge(s, t, r);
+	in.g = north ? north->g : g_edge(s, t, c);
+	if (s->southward)
+		in.psum = north ? north->psum : psum_edge(s, t, c);
+	else
+		in.psum = west ? west->psum : psum_edge(s, t, r);
+	in.token = west ? west->token : north ? north->token : token_edge(s, t);
+	return in;
+}
+
+/* One multiply-add at most. A PE that the tile does not cover passes the psum on unchanged. */
+static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
+			struct ref_wire operand)
+{
+	pe->psum = in->psum;
+	if (!in->psum.valid || !operand.valid)
+		return;
+	pe->psum.value = ref_fma(operand.value, pe->w, in->psum.value);
+	s->device->counts->macs++;
+}
+
+static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
+		       struct ref_wire g)
+{
+	const bool fresh = in->token.first && !(s->cmd->flags & IGRAD_FLAG_KEEP);
+
+	pe->psum.valid = false;
+	if (!in->x.valid || !g.valid)
+		return;
+	pe->acc = ref_fma(in->x.value, g.value, fresh ? 0.0f : pe->acc);
+	s->device->counts->macs++;
+}
+
+static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in)
+{
+	switch (s->cmd->opcode) {
+	case IGRAD_OP_FPROP:
+		add_to_psum(s, pe, in, in->x);
+		break;
+	case IGRAD_OP_DGRAD:
+		add_to_psum(s, pe, in, in->g);
+		break;
+	case IGRAD_OP_WGRAD:
+		add_to_acc(s, pe, in, in->g);
+		break;
+	default: /* INTERLEAVED */
+		if (in->token.phase == 0) {
+			add_to_psum(s, pe, in, in->g);
+			pe->g_held = in->g;
+		} else {
+			add_to_acc(s, pe, in, pe->g_held);
+		}
+		break;
+	}
+}
+
+static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, unsigned int c)
+{
+	struct ref_pe *pe = pe_at(s->device, s->device->pe, r, c);
+	const struct inputs in = inputs_of(s, t, r, c);
+
+	pe->x = in.x;
+	pe->g = in.g;
+	pe->token = in.token;
+	pe->psum.valid = false;
+	if (in.token.valid)
+		work(s, pe, &in);
+	else if (in.x.valid || in.g.valid || in.psum.valid)
+		impossible("data without control");
+	if (pe->psum.valid && s->southward && r + 1 == s->device->config.rows)
+		psum_leaves(s, c, pe->psum.value);
+	if (pe->psum.valid && !s->southward && c + 1 == s->device->config.cols)
+		psum_leaves(s, r, pe->psum.value);
+}
+
+static void start_cycle(struct ref_device *d)
+{
+	memcpy(d->before, d->pe, sizeof(*d->pe) * d->config.rows * d->config.cols);
+}
+
+static bool in_flight(struct ref_device *d)
+{
+	for (unsigned int i = 0; i < d->config.rows * d->config.cols; i++) {
+		if (d->pe[i].token.valid)
+			return true;
+	}
+	return false;
+}
+
+/* The stream is over when no PE works any more: the last token has left the far corner. */
+static uint64_t stream(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const unsigned int lanes = d->config.rows > d->config.cols ? d->config.rows
+								   : d->config.cols;
+	struct stream_state s = {
+		.device = d,
+		.cmd = cmd,
+		.pitch = cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1,
+		.left = calloc(lanes, sizeof(*s.left)),
+		.southward = cmd->opcode == IGRAD_OP_FPROP,
+	};
+	unsigned int t = 0;
+
+	if (!s.left)
+		impossible("out of memory");
+	for (;; t++) {
+		start_cycle(d);
+		for (unsigned int r = 0; r < d->config.rows; r++) {
+			for (unsigned int c = 0; c < d->config.cols; c++)
+				pe_cycle(&s, t, r, c);
+		}
+		end_cycle(&s.traffic);
+		if (!in_flight(d))
+			break;
+	}
+	end_command(d, &s.traffic);
+	free(s.left);
+	return t; /* cycles 0 … t - 1 saw work */
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Loads, drains, update */
+/* --------------------------------------------------------------------------------------------- */
+
+static float *target(struct ref_pe *pe, uint8_t opcode)
+{
+	return opcode == IGRAD_OP_LOAD_W || opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc;
+}
+
+/* What enters column c at the north edge: the last row first, so that all arrive together. */
+static struct ref_wire load_edge(struct ref_device *d, const struct igrad_cmd *cmd,
+				 unsigned int row, unsigned int c, struct traffic *traffic)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const enum igrad_operand operand = cmd->opcode == IGRAD_OP_LOAD_W
+						   ? IGRAD_ACCESS_STATIONARY_READ
+						   : IGRAD_ACCESS_ACC_READ;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+
+	if (row >= a->rows || c >= a->cols)
+		return (struct ref_wire){false, 0.0f};
+	traffic->now[STREAM_SHIFT]++;
+	return (struct ref_wire){
+		true,
+		ref_float(ref_read(
+			d, a->p + (transpose ? c * a->p_pitch + row * 4 : row * a->p_pitch + c * 4),
+			operand))};
+}
+
+static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const unsigned int rows = d->config.rows, cols = d->config.cols;
+	struct traffic traffic = {0};
+	unsigned int t;
+
+	for (t = 0; t < rows; t++) {
+		start_cycle(d);
+		for (unsigned int r = 0; r < rows; r++) {
+			for (unsigned int c = 0; c < cols; c++)
+				pe_at(d, d->pe, r, c)->shift =
+					r ? pe_at(d, d->before, r - 1, c)->shift
+					  : load_edge(d, cmd, rows - 1 - t, c, &traffic);
+		}
+		end_cycle(&traffic);
+	}
+	for (unsigned int i = 0; i < rows * cols; i++) {
+		if (d->pe[i].shift.valid)
+			*target(&d->pe[i], cmd->opcode) = d->pe[i].shift.value;
+		d->pe[i].shift.valid = false;
+	}
+	end_command(d, &traffic);
+	return t;
+}
+
+/* In its first cycle every PE drives its register southwards, then what came from the north. */
+static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd, unsigned int t,
+			       unsigned int r, unsigned int c)
+{
+	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
+
+	if (t == 0)
+		return (struct ref_wire){covered, *target(pe_at(d, d->pe, r, c), cmd->opcode)};
+	if (r == 0)
+		return (struct ref_wire){false, 0.0f};
+	return pe_at(d, d->before, r - 1, c)->shift;
+}
+
+static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const enum igrad_operand operand = cmd->opcode == IGRAD_OP_DRAIN_W ? IGRAD_ACCESS_W_WRITE
+									   : IGRAD_ACCESS_ACC_WRITE;
+	const unsigned int rows = d->config.rows, cols = d->config.cols;
+	unsigned int missing = a->rows * a->cols;
+	struct traffic traffic = {0};
+	unsigned int t;
+
+	for (t = 0; missing; t++) {
+		start_cycle(d);
+		for (unsigned int r = 0; r < rows; r++) {
+			for (unsigned int c = 0; c < cols; c++)
+				pe_at(d, d->pe, r, c)->shift = drained(d, cmd, t, r, c);
+		}
+		for (unsigned int c = 0; c < cols; c++) {
+			const struct ref_wire out = pe_at(d, d->pe, rows - 1, c)->shift;
+
+			if (!out.valid)
+				continue;
+			ref_write(d, a->p + (rows - 1 - t) * a->p_pitch + c * 4,
+				  ref_bits(out.value), operand);
+			traffic.now[STREAM_SHIFT]++;
+			missing--;
+		}
+		end_cycle(&traffic);
+	}
+	for (unsigned int i = 0; i < rows * cols; i++)
+		d->pe[i].shift.valid = false;
+	end_command(d, &traffic);
+	return t;
+}
+
+/* Every PE has one multiplier and uses it once a cycle: decay takes a cycle of its own. */
+static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
+	uint64_t cycles = 0;
+
+	for (unsigned int use = decay ? 0 : 1; use < 2; use++, cycles++) {
+		for (unsigned int r = 0; r < a->rows; r++) {
+			for (unsigned int c = 0; c < a->cols; c++) {
+				struct ref_pe *pe = pe_at(d, d->pe, r, c);
+
+				if (use == 0)
+					pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+				else
+					pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+			}
+		}
+	}
+	return cycles;
+}
+
+uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+	case IGRAD_OP_LOAD_ACC:
+		return load(device, cmd);
+	case IGRAD_OP_DRAIN_W:
+	case IGRAD_OP_DRAIN_ACC:
+		return drain(device, cmd);
+	case IGRAD_OP_UPDATE:
+		return update(device, cmd);
+	default:
+		return stream(device, cmd);
+	}
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reference device: first every command in program order, for its results and the cycles it
+ * takes; then a clock that ticks, with four engines that look at their semaphores.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference.h"
+
+struct ref_device *ref_new(const struct ref_config *config)
+{
+	const size_t pes = (size_t)config->rows * config->cols;
+	struct ref_device *device = calloc(1, sizeof(*device));
+
+	if (!device)
+		abort();
+	device->config = *config;
+	device->pe = calloc(pes, sizeof(*device->pe));
+	device->before = calloc(pes, sizeof(*device->before));
+	device->sram = calloc(1, config->sram_bytes);
+	if (!device->pe || !device->before || !device->sram)
+		abort();
+	return device;
+}
+
+void ref_free(struct ref_device *device)
+{
+	free(device->pe);
+	free(device->before);
+	free(device->sram);
+	free(device);
+}
+
+uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand)
+{
+	uint32_t bits;
+
+	memcpy(&bits, device->sram + addr, sizeof(bits));
+	device->counts->sram[0][operand]++;
+	return bits;
+}
+
+void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igrad_operand operand)
+{
+	memcpy(device->sram + addr, &bits, sizeof(bits));
+	device->counts->sram[0][operand]++;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* DMA */
+/* --------------------------------------------------------------------------------------------- */
+
+/* A cycle begins whenever the channel's bytes of the last one are used up. */
+struct channel {
+	unsigned int room;
+	uint64_t cycles;
+};
+
+static void pass_byte(struct channel *channel, unsigned int width)
+{
+	if (channel->room == 0) {
+		channel->room = width;
+		channel->cycles++;
+	}
+	channel->room--;
+}
+
+static void dma_byte(struct ref_device *d, const struct igrad_cmd *cmd, uint32_t i, uint32_t byte)
+{
+	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	uint8_t *sram = d->sram + dma->sram + (size_t)i * dma->sram_pitch + byte;
+	uint8_t *memory = d->memory + dma->va + (size_t)i * dma->pitch + byte;
+
+	if (cmd->opcode == IGRAD_OP_DMA_LOAD) {
+		*sram = *memory;
+		d->counts->dram_read_bytes++;
+	} else {
+		*memory = *sram;
+		d->counts->dram_write_bytes++;
+	}
+}
+
+static uint64_t ref_dma(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	struct channel channel = {0, 0};
+
+	for (uint32_t i = 0; i < dma->rows + dma->fill_rows; i++) {
+		for (uint32_t byte = 0; byte < (dma->cols + dma->fill_cols) * 4; byte++) {
+			if (i < dma->rows && byte < dma->cols * 4) {
+				pass_byte(&channel, d->config.dram_bytes_per_cycle);
+				dma_byte(d, cmd, i, byte);
+			} else {
+				d->sram[dma->sram + (size_t)i * dma->sram_pitch + byte] = 0;
+			}
+		}
+	}
+	return channel.cycles;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* The clock */
+/* --------------------------------------------------------------------------------------------- */
+
+struct timed {
+	const struct igrad_cmd *cmd;
+	enum igrad_engine engine;
+	uint64_t held;
+	uint64_t latency;
+	bool started;
+	bool completed;
+	uint64_t start;
+};
+
+struct clock {
+	struct timed *cmds;
+	unsigned int num_cmds;
+	uint32_t semaphore[IGRAD_NUM_SEMAPHORES];
+	struct igrad_report *counts;
+};
+
+static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode & 0xf0) {
+	case 0x10:
+		return cmd->opcode == IGRAD_OP_DMA_LOAD ? IGRAD_ENGINE_LOAD : IGRAD_ENGINE_STORE;
+	case 0x20:
+		return IGRAD_ENGINE_ARRAY;
+	case 0x40:
+		return IGRAD_ENGINE_VECTOR;
+	default:
+		return (enum igrad_engine)cmd->engine;
+	}
+}
+
+static bool holds_engine(const struct timed *timed, uint64_t now)
+{
+	return timed->started && now < timed->start + timed->held;
+}
+
+/* The command that its engine would start next: the first that has not, if none holds the engine.
+ */
+static struct timed *head_of(struct clock *clock, enum igrad_engine engine, uint64_t now)
+{
+	for (unsigned int i = 0; i < clock->num_cmds; i++) {
+		struct timed *timed = &clock->cmds[i];
+
+		if (timed->engine != engine)
+			continue;
+		if (holds_engine(timed, now))
+			return NULL;
+		if (!timed->started)
+			return timed;
+	}
+	return NULL;
+}
+
+static bool may_start(const struct clock *clock, const struct timed *timed)
+{
+	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
+		if (clock->semaphore[timed->cmd->wait_sem[i]] < timed->cmd->wait_value[i])
+			return false;
+	}
+	return true;
+}
+
+static bool start_some(struct clock *clock, uint64_t now)
+{
+	bool any = false;
+
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		struct timed *head = head_of(clock, (enum igrad_engine)e, now);
+
+		if (!head || !may_start(clock, head))
+			continue;
+		head->started = true;
+		head->start = now;
+		any = true;
+	}
+	return any;
+}
+
+/* Commands of an engine complete in order: the first that has not completed is the next to. */
+static bool complete_some(struct clock *clock, uint64_t now)
+{
+	bool blocked[IGRAD_NUM_ENGINES] = {false};
+	bool any = false;
+
+	for (unsigned int i = 0; i < clock->num_cmds; i++) {
+		struct timed *timed = &clock->cmds[i];
+
+		if (timed->completed || blocked[timed->engine])
+			continue;
+		if (!timed->started || now < timed->start + timed->held + timed->latency) {
+			blocked[timed->engine] = true;
+			continue;
+		}
+		timed->completed = true;
+		clock->counts->retired[timed->engine]++;
+		if (timed->cmd->signal)
+			clock->semaphore[timed->cmd->signal]++;
+		any = true;
+	}
+	return any;
+}
+
+static bool all_completed(const struct clock *clock)
+{
+	for (unsigned int i = 0; i < clock->num_cmds; i++) {
+		if (!clock->cmds[i].completed)
+			return false;
+	}
+	return true;
+}
+
+/* What each engine does during the cycle that begins now. */
+static bool observe(struct clock *clock, uint64_t now)
+{
+	bool alive = false;
+
+	for (unsigned int i = 0; i < clock->num_cmds; i++) {
+		const struct timed *timed = &clock->cmds[i];
+
+		if (holds_engine(timed, now))
+			clock->counts->busy[timed->engine]++;
+		alive = alive || (timed->started && !timed->completed);
+	}
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		if (head_of(clock, (enum igrad_engine)e, now))
+			clock->counts->stalled[e]++;
+	}
+	return alive;
+}
+
+static bool run_clock(struct clock *clock)
+{
+	uint64_t now;
+
+	for (now = 0;; now++) {
+		bool any;
+
+		do {
+			any = complete_some(clock, now);
+			any = start_some(clock, now) || any;
+		} while (any);
+		if (all_completed(clock))
+			break;
+		if (!observe(clock, now))
+			return false; /* everybody waits: a deadlock */
+	}
+	clock->counts->cycles = now;
+	return true;
+}
+
+static uint64_t execute(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode & 0xf0) {
+	case 0x10:
+		return ref_dma(d, cmd);
+	case 0x20:
+		return ref_array(d, cmd);
+	case 0x40:
+		return ref_vector(d, cmd);
+	default:
+		return 0;
+	}
+}
+
+bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned int num_cmds,
+	     uint8_t *memory, struct igrad_report *report)
+{
+	const size_t pes = (size_t)device->config.rows * device->config.cols;
+	struct clock clock = {.num_cmds = num_cmds, .counts = report};
+	bool ended;
+
+	memset(report, 0, sizeof(*report));
+	memset(device->sram, 0, device->config.sram_bytes);
+	memset(device->pe, 0, pes * sizeof(*device->pe));
+	device->memory = memory;
+	device->counts = report;
+	clock.cmds = calloc(num_cmds, sizeof(*clock.cmds));
+	if (!clock.cmds)
+		abort();
+	for (unsigned int i = 0; i < num_cmds; i++) {
+		const bool dma = (cmds[i].opcode & 0xf0) == 0x10;
+
+		clock.cmds[i].cmd = &cmds[i];
+		clock.cmds[i].engine = engine_of(&cmds[i]);
+		clock.cmds[i].held = execute(device, &cmds[i]);
+		clock.cmds[i].latency = dma ? device->config.dram_latency : 0;
+	}
+	ended = run_clock(&clock);
+	free(clock.cmds);
+	return ended;
+}

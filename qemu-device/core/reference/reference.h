@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reference: a machine of R × C processing elements, moved forward cycle by cycle and wire by
+ * wire. Slow and obvious. It shares hw.h with the core and nothing else, so that the two can be
+ * held against each other; its cycles and accesses are counted as they happen, never computed.
+ *
+ * It runs well-formed command streams only: checking is not its subject.
+ */
+#ifndef IGRAD_REFERENCE_H
+#define IGRAD_REFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "igrad/hw.h"
+
+struct ref_config {
+	unsigned int rows;
+	unsigned int cols;
+	size_t sram_bytes;
+	unsigned int dram_bytes_per_cycle;
+	unsigned int dram_latency;
+};
+
+/* A value on a wire during one cycle. */
+struct ref_wire {
+	bool valid;
+	float value;
+};
+
+/*
+ * Control that sweeps the array with every batch row, one PE a cycle eastwards and southwards,
+ * through all PEs whether the tile covers them or not.
+ */
+struct ref_token {
+	bool valid;
+	bool first; /* the stream's first batch row */
+	unsigned int phase;
+};
+
+/* A processing element: its registers, and what it drives on its wires until the next cycle. */
+struct ref_pe {
+	float w;
+	float acc;
+	struct ref_wire g_held; /* interleaved: g of phase 0, for phase 1 */
+	struct ref_wire x;	/* to the east */
+	struct ref_wire g;	/* to the south */
+	struct ref_wire psum;	/* to the south in FPROP, to the east in DGRAD */
+	struct ref_wire shift;	/* to the south: loads and drains */
+	struct ref_token token; /* to the east; in column 0 to the south as well */
+};
+
+struct ref_device {
+	struct ref_config config;
+	struct ref_pe *pe;
+	struct ref_pe *before; /* the PEs as they stood at the end of the last cycle */
+	uint8_t *sram;
+	uint8_t *memory; /* DRAM; address 0 is memory[0] */
+	struct igrad_report *counts;
+};
+
+struct ref_device *ref_new(const struct ref_config *config);
+void ref_free(struct ref_device *device);
+
+/** ref_run - a job from zeroed SRAM and registers; returns false if a wait is never satisfied */
+bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned int num_cmds,
+	     uint8_t *memory, struct igrad_report *report);
+
+/* Execute one command; return the cycles that it took. */
+uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd);
+uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd);
+
+/* One word between SRAM and the machine, counted. */
+uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
+void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igrad_operand operand);
+
+uint32_t ref_bits(float value);
+float ref_float(uint32_t bits);
+float ref_canonical(float value);
+float ref_fma(float a, float b, float c);
+
+/* The manual's functions, in plain steps. */
+float ref_exp(float x);
+float ref_log(float x);
+
+#endif /* IGRAD_REFERENCE_H */

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* The vector unit: C lanes, each one element a cycle, elements in row order. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "reference.h"
+
+struct unit {
+	struct ref_device *device;
+	const struct igrad_cmd *cmd;
+	const struct igrad_cmd_vec *v;
+	unsigned int lanes_used; /* in this cycle */
+	uint64_t cycles;
+};
+
+static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand update,
+				     enum igrad_operand other)
+{
+	return u->cmd->opcode == IGRAD_OP_VEC_SGD || u->cmd->opcode == IGRAD_OP_VEC_AXPY ? update
+											 : other;
+}
+
+static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
+{
+	return ref_read(u->device, addr + i * pitch + j * 4,
+			counted_as(u, IGRAD_ACCESS_UPDATE_READ, IGRAD_ACCESS_VECTOR_READ));
+}
+
+static float get(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
+{
+	return ref_float(get_bits(u, addr, pitch, i, j));
+}
+
+static void put_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j,
+		     uint32_t bits)
+{
+	ref_write(u->device, addr + i * pitch + j * 4, bits,
+		  counted_as(u, IGRAD_ACCESS_UPDATE_WRITE, IGRAD_ACCESS_VECTOR_WRITE));
+}
+
+static void put(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j, float value)
+{
+	put_bits(u, addr, pitch, i, j, ref_bits(ref_canonical(value)));
+}
+
+/* A lane takes an element; the first of a cycle begins that cycle. */
+static void lane(struct unit *u)
+{
+	if (u->lanes_used == 0)
+		u->cycles++;
+	if (++u->lanes_used == u->device->config.cols)
+		u->lanes_used = 0;
+}
+
+static void end_pass(struct unit *u)
+{
+	u->lanes_used = 0;
+}
+
+static float a_of(struct unit *u, uint32_t i, uint32_t j)
+{
+	return get(u, u->v->a, u->v->a_pitch, i, j);
+}
+
+static float b_of(struct unit *u, uint32_t i, uint32_t j)
+{
+	return get(u, u->v->b, u->v->b_pitch, i, j);
+}
+
+static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
+{
+	const float imm = ref_float(u->v->imm), imm2 = ref_float(u->v->imm2);
+	const float a = a_of(u, i, j);
+	float b = 0.0f;
+
+	if (u->cmd->opcode != IGRAD_OP_VEC_RELU)
+		b = b_of(u, i, j);
+	switch (u->cmd->opcode) {
+	case IGRAD_OP_VEC_BIAS:
+		return a + b;
+	case IGRAD_OP_VEC_RELU:
+		return a > 0.0f || isnan(a) ? a : 0.0f;
+	case IGRAD_OP_VEC_RELU_GRAD:
+		return a > 0.0f ? b : 0.0f;
+	case IGRAD_OP_VEC_AXPY:
+		return ref_fma(imm, a, b);
+	default: /* VEC_SGD */
+		return ref_fma(-imm, b, u->cmd->flags & IGRAD_FLAG_DECAY ? imm2 * a : a);
+	}
+}
+
+static void elementwise(struct unit *u)
+{
+	for (uint32_t i = 0; i < u->v->rows; i++) {
+		for (uint32_t j = 0; j < u->v->cols; j++) {
+			lane(u);
+			if (u->cmd->opcode == IGRAD_OP_VEC_FILL)
+				put_bits(u, u->v->d, u->v->d_pitch, i, j, u->v->imm);
+			else if (u->cmd->opcode == IGRAD_OP_VEC_COPY)
+				put_bits(u, u->v->d, u->v->d_pitch, i, j,
+					 get_bits(u, u->v->a, u->v->a_pitch, i, j));
+			else
+				put(u, u->v->d, u->v->d_pitch, i, j, arithmetic(u, i, j));
+		}
+	}
+}
+
+/* The sums stay in the unit; they are written at the end, and read at the start with KEEP. */
+static void colsum(struct unit *u)
+{
+	for (uint32_t j = 0; j < u->v->cols; j++) {
+		float s = u->cmd->flags & IGRAD_FLAG_KEEP ? get(u, u->v->d, 0, 0, j) : 0.0f;
+
+		for (uint32_t i = 0; i < u->v->rows; i++) {
+			lane(u);
+			s += a_of(u, i, j);
+		}
+		put(u, u->v->d, 0, 0, j, s);
+	}
+}
+
+/* What the unit keeps of a row between the passes. */
+struct row {
+	float m;
+	float s;
+	float at_label;
+	uint32_t label;
+};
+
+static void maximum_pass(struct unit *u, uint32_t i, struct row *row)
+{
+	row->m = -INFINITY;
+	for (uint32_t j = 0; j < u->v->cols; j++) {
+		const float a = a_of(u, i, j);
+
+		lane(u);
+		if (a > row->m || isnan(a))
+			row->m = a;
+	}
+}
+
+static void exp_pass(struct unit *u, uint32_t i, struct row *row)
+{
+	row->label = get_bits(u, u->v->b, u->v->b_pitch, i, 0);
+	row->s = 0.0f;
+	for (uint32_t j = 0; j < u->v->cols; j++) {
+		const float a = a_of(u, i, j);
+		const float e = ref_exp(a - row->m);
+
+		lane(u);
+		if (j == row->label)
+			row->at_label = a;
+		row->s += e;
+		put(u, u->v->d, u->v->d_pitch, i, j, e);
+	}
+}
+
+static void quotient_pass(struct unit *u, uint32_t i, const struct row *row)
+{
+	for (uint32_t j = 0; j < u->v->cols; j++) {
+		const float q = get(u, u->v->d, u->v->d_pitch, i, j) / row->s;
+		const float difference = j == row->label ? q - 1.0f : q;
+
+		lane(u);
+		put(u, u->v->d, u->v->d_pitch, i, j, difference * ref_float(u->v->imm));
+	}
+}
+
+static void loss_pass(struct unit *u, uint32_t i, const struct row *row)
+{
+	const float shifted = row->at_label - row->m;
+
+	lane(u);
+	put(u, u->v->imm2, 4, i, 0, ref_log(row->s) - shifted);
+}
+
+static void softmax(struct unit *u)
+{
+	const uint32_t n = u->v->rows;
+	struct row *rows = calloc(n, sizeof(*rows));
+
+	if (!rows)
+		abort();
+	for (uint32_t i = 0; i < n; i++)
+		maximum_pass(u, i, &rows[i]);
+	end_pass(u);
+	for (uint32_t i = 0; i < n; i++)
+		exp_pass(u, i, &rows[i]);
+	end_pass(u);
+	for (uint32_t i = 0; i < n; i++)
+		quotient_pass(u, i, &rows[i]);
+	end_pass(u);
+	for (uint32_t i = 0; i < n; i++)
+		loss_pass(u, i, &rows[i]);
+	free(rows);
+}
+
+uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd)
+{
+	struct unit u = {.device = device, .cmd = cmd, .v = &cmd->u.vec};
+
+	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		softmax(&u);
+	else if (cmd->opcode == IGRAD_OP_VEC_COLSUM)
+		colsum(&u);
+	else
+		elementwise(&u);
+	device->counts->vector_ops += (uint64_t)cmd->u.vec.rows * cmd->u.vec.cols;
+	return u.cycles;
+}

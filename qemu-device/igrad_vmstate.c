@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Migration of a device that is not computing. A job's state is megabytes of
+ * SRAM and array registers in the core; while one is executing, saving fails
+ * and the machine goes on. Queued entries are not saved but fetched again.
+ */
+
+#include "qemu/osdep.h"
+#include "igrad_compat.h"
+#include "qemu/error-report.h"
+#include "hw/pci/msix.h"
+#include "migration/vmstate.h"
+#include "igrad.h"
+
+static int igrad_pre_save(void *opaque)
+{
+    IgradState *s = opaque;
+    const struct igrad_result *result = &s->outcome.result;
+
+    if (s->resetting) {
+        igrad_worker_drain(&s->worker);
+        igrad_reset_pending(s);
+    }
+    igrad_collect(s);
+    if (!igrad_worker_idle(&s->worker)) {
+        error_report("igrad: %s is executing a job and cannot be saved",
+                     s->name);
+        return -EBUSY;
+    }
+    s->saved.overlap = s->config.overlap;
+    s->saved.retired = igrad_retired(s);
+    s->saved.status = result->status;
+    s->saved.reason = result->reason;
+    s->saved.command = result->command;
+    s->saved.addr = result->addr;
+    return 0;
+}
+
+static int igrad_bad_state(const char *what)
+{
+    error_report("igrad: the incoming state has %s", what);
+    return -EINVAL;
+}
+
+static int igrad_check_ring(const IgradState *s)
+{
+    uint32_t size;
+
+    if (!s->enabled || s->fatal) {
+        return 0;
+    }
+    if (!igrad_ring_valid(s)) {
+        return igrad_bad_state("a bad ring size or address");
+    }
+    size = 1u << s->ring_order;
+    if (s->tail - s->done > size ||
+        s->tail - s->started > s->tail - s->done ||
+        s->started - s->done != (s->held ? 1 : 0)) {
+        return igrad_bad_state("bad ring indices");
+    }
+    return 0;
+}
+
+static int igrad_post_load(void *opaque, int version_id)
+{
+    IgradState *s = opaque;
+
+    if (s->saved.overlap != s->config.overlap) {
+        return igrad_bad_state("another setting of overlap");
+    }
+    if ((s->irq_status | s->irq_enable) & ~IGRAD_IRQ_ALL) {
+        return igrad_bad_state("unknown interrupts");
+    }
+    if (s->saved.status > UINT16_MAX || s->saved.reason > UINT16_MAX) {
+        return igrad_bad_state("a bad outcome");
+    }
+    if (igrad_check_ring(s)) {
+        return -EINVAL;
+    }
+    igrad_ring_forget_queue(s);
+    s->retired_base = igrad_core_retired(s->worker.core) - s->saved.retired;
+    s->outcome.result.status = s->saved.status;
+    s->outcome.result.reason = s->saved.reason;
+    s->outcome.result.command = s->saved.command;
+    s->outcome.result.addr = s->saved.addr;
+    return 0;
+}
+
+const VMStateDescription igrad_vmstate = {
+    .name = TYPE_IGRAD,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = igrad_pre_save,
+    .post_load = igrad_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_PCI_DEVICE(parent_obj, IgradState),
+        VMSTATE_MSIX(parent_obj, IgradState),
+
+        VMSTATE_UINT32_EQUAL(config.rows, IgradState, "rows differ"),
+        VMSTATE_UINT32_EQUAL(config.cols, IgradState, "cols differ"),
+        VMSTATE_UINT32_EQUAL(config.sram_bytes, IgradState, "sram-kib differs"),
+        VMSTATE_UINT32_EQUAL(config.dram_bytes_per_cycle, IgradState,
+                             "dram-bytes-per-cycle differs"),
+        VMSTATE_UINT32_EQUAL(config.dram_latency, IgradState,
+                             "dram-latency differs"),
+        VMSTATE_UINT64_EQUAL(config.clock_hz, IgradState, "clock-hz differs"),
+        VMSTATE_BOOL(saved.overlap, IgradState),
+
+        VMSTATE_BOOL(enabled, IgradState),
+        VMSTATE_BOOL(stopped, IgradState),
+        VMSTATE_BOOL(fatal, IgradState),
+        VMSTATE_UINT32(irq_status, IgradState),
+        VMSTATE_UINT32(irq_enable, IgradState),
+        VMSTATE_UINT64(ring_base, IgradState),
+        VMSTATE_UINT64(cq_base, IgradState),
+        VMSTATE_UINT32(ring_order, IgradState),
+        VMSTATE_UINT64(saved.retired, IgradState),
+        VMSTATE_UINT32(retired_hi, IgradState),
+        VMSTATE_UINT64(tlb_root, IgradState),
+        VMSTATE_UINT32(tail, IgradState),
+        VMSTATE_UINT32(started, IgradState),
+        VMSTATE_UINT32(done, IgradState),
+
+        VMSTATE_BOOL(held, IgradState),
+        VMSTATE_UINT64(seqno, IgradState),
+        VMSTATE_UINT32(saved.status, IgradState),
+        VMSTATE_UINT32(saved.reason, IgradState),
+        VMSTATE_UINT32(saved.command, IgradState),
+        VMSTATE_UINT64(saved.addr, IgradState),
+        VMSTATE_TIMER_PTR(delay, IgradState),
+
+        VMSTATE_END_OF_LIST()
+    }
+};

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The device behind an IOMMU (VT-d), programmed through its registers. */
+
+#include "qemu/osdep.h"
+#include "igrad-storm.h"
+
+#define VTD          0xfed90000ull
+#define VTD_GCMD     0x18
+#define VTD_GSTS     0x1c
+#define VTD_RTADDR   0x20
+#define VTD_CCMD     0x28
+#define VTD_IOTLB    0xf8
+#define VTD_SRTP     (1u << 30)
+#define VTD_TE       (1u << 31)
+#define VTD_ROOT     0x800000ull
+#define VTD_CONTEXT  0x801000ull
+#define VTD_LEVEL3   0x802000ull
+#define VTD_LEVEL2   0x803000ull
+#define IOVA_BASE    0x40000000ull
+#define IOVA_BLOCK   0x200000ull
+#define IOVA_BLOCKS  16
+
+static void vtd_map(Dev *d, uint64_t block, uint64_t flags)
+{
+    qtest_writeq(d->qts, VTD_LEVEL2 + 8 * block,
+                 flags ? block * IOVA_BLOCK | 0x80 | flags : 0);
+}
+
+static void vtd_invalidate(Dev *d)
+{
+    qtest_writeq(d->qts, VTD + VTD_CCMD, 1ull << 63 | 1ull << 61);
+    qtest_writeq(d->qts, VTD + VTD_IOTLB, 1ull << 63 | 1ull << 60);
+}
+
+/* Guest-physical memory appears at IOVA_BASE, and nothing at its own place. */
+static void vtd_setup(Dev *d)
+{
+    qtest_writeq(d->qts, VTD_ROOT, VTD_CONTEXT | 1);
+    for (int devfn = 0; devfn < 256; devfn++) {
+        qtest_writeq(d->qts, VTD_CONTEXT + 16 * devfn, VTD_LEVEL3 | 1);
+        qtest_writeq(d->qts, VTD_CONTEXT + 16 * devfn + 8, 1 << 8 | 1);
+    }
+    qtest_writeq(d->qts, VTD_LEVEL3 + 8, VTD_LEVEL2 | 3);
+    for (uint64_t block = 0; block < IOVA_BLOCKS; block++) {
+        vtd_map(d, block, 3);
+    }
+    qtest_writeq(d->qts, VTD + VTD_RTADDR, VTD_ROOT);
+    qtest_writel(d->qts, VTD + VTD_GCMD, VTD_SRTP);
+    vtd_invalidate(d);
+    qtest_writel(d->qts, VTD + VTD_GCMD, VTD_TE);
+    g_assert_cmphex(qtest_readl(d->qts, VTD + VTD_GSTS) & VTD_TE, ==, VTD_TE);
+    d->dma = IOVA_BASE;
+}
+
+static void vtd_start(Dev *d, const char *device_args)
+{
+    dev_start_machine(d, "-device intel-iommu,aw-bits=39", device_args);
+    vtd_setup(d);
+}
+
+static void test_iommu(void)
+{
+    const uint64_t block = (AREA(0) + PAGES_OTHER) / IOVA_BLOCK;
+    Program p = { 0 };
+    uint64_t other;
+    Dev d;
+
+    vtd_start(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+
+    /* A guest-physical address means nothing on the bus. */
+    other = d.area + PAGES_OTHER;
+    map(&d, 0x90000, other, IGRAD_PTE_VALID | IGRAD_PTE_WRITE);
+    reg_write(&d, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_ALL);
+    check_fault(&d, 0x90000, IGRAD_REASON_BUS, 0x90000);
+
+    /* What the IOMMU takes away is gone, whatever the device has cached. */
+    map(&d, 0x91000, bus_of(&d, other), IGRAD_PTE_VALID | IGRAD_PTE_WRITE);
+    write_operands(&d);
+    add_fprop(&p, 0x91000);
+    submit(&d, &p, 1);
+    check_ok(&d, d.tail - 1, 1, p.num);
+    check_product(&d, other);
+    reg_write(&d, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_ALL);
+    msi_seen(&d, IGRAD_VECTOR_COMPLETION);
+    vtd_map(&d, block, 1);
+    vtd_invalidate(&d);
+    check_fault(&d, 0x91000, IGRAD_REASON_BUS, 0x91000);
+    vtd_map(&d, block, 0);
+    vtd_invalidate(&d);
+    check_fault(&d, 0x91000, IGRAD_REASON_BUS, 0x91000);
+    check_works(&d);
+    dev_stop(&d);
+}
+
+static void test_iommu_storms(void)
+{
+    Dev d;
+
+    vtd_start(&d, "");
+    dev_setup(&d);
+    check_storms(&d);
+    dev_stop(&d);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("igrad/iommu", test_iommu);
+    qtest_add_func("igrad/iommu-storms", test_iommu_storms);
+
+    return g_test_run();
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The device in its machine: neighbours, stop and go on, time, hot unplug,
+ * migration.
+ */
+
+#include "qemu/osdep.h"
+#include "igrad-storm.h"
+
+static void test_two_devices(void)
+{
+    QTestState *qts = qtest_init("-M q35 -nodefaults "
+                                 "-device igrad,addr=4," HANG
+                                 " -device igrad,addr=5,rows=8,cols=4");
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    Dev a, b;
+
+    dev_open(&a, qts, bus, QPCI_DEVFN(4, 0), 0);
+    dev_open(&b, qts, bus, QPCI_DEVFN(5, 0), 1);
+    dev_setup(&a);
+    dev_setup(&b);
+    g_assert_cmphex(reg_read(&b, IGRAD_REG_ARRAY), ==, 4 << 16 | 8);
+    check_works(&a);
+    check_works(&b);
+    start_hang(&a);
+    check_works(&b);
+    reset(&a);
+    check_works(&b);
+    ring_enable(&a);
+    check_works(&a);
+    g_free(b.pci);
+    dev_stop(&a);
+}
+
+static void test_stop_cont(void)
+{
+    Program p = { 0 };
+    Dev d;
+
+    dev_start(&d, HANG);
+    dev_setup(&d);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'stop'}");
+    add_nop(&p, 0);
+    submit(&d, &p, 8);
+    g_usleep(20000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_STARTED), ==, 0);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'cont'}");
+    check_ok(&d, 0, 8, 1);
+
+    /* Stopping does not wait for a job that never ends. */
+    start_hang(&d);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'stop'}");
+    qtest_qmp_assert_success(d.qts, "{'execute': 'cont'}");
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+
+    /* Nor does a reset of a stopped machine. */
+    qtest_qmp_assert_success(d.qts, "{'execute': 'stop'}");
+    reset(&d);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'cont'}");
+    ring_enable(&d);
+    check_works(&d);
+    dev_stop(&d);
+}
+
+/* A completion comes when the modelled clock says so, and not before. */
+static void test_realtime(void)
+{
+    Program p = { 0 };
+    struct igrad_report r;
+    int64_t ns;
+    Dev d;
+
+    dev_start(&d, "realtime=on,clock-hz=1000");
+    dev_setup(&d);
+    write_operands(&d);
+    add_fprop(&p, VA_Y);
+    submit(&d, &p, 1);
+    g_usleep(50000);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
+    qtest_memread(d.qts, page_of(&d, VA_REPORT), &r, sizeof(r));
+    ns = le64_to_cpu(r.cycles) * 1000000;
+    qtest_clock_step(d.qts, ns - 1000000);
+    g_usleep(10000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
+    qtest_clock_step(d.qts, 1000000);
+    check_ok(&d, 0, 1, p.num);
+    dev_stop(&d);
+}
+
+static void test_storms(void)
+{
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    check_storms(&d);
+    dev_stop(&d);
+}
+
+/*
+ * Tests: hot unplug
+ */
+
+#define ACPI_PCIHP_EJECT  0xcc8
+#define ACPI_PCIHP_SELECT 0xcd0
+
+/* A root port at 00:03.0 with bus 1 behind it. */
+static void start_behind_port(Dev *d, const char *machine_args)
+{
+    QTestState *qts = qtest_initf("-M q35 -nodefaults %s "
+                                  "-device pcie-root-port,id=rp,addr=3 "
+                                  "-device igrad,id=dut,bus=rp," HANG,
+                                  machine_args);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    QPCIDevice *port = qpci_device_find(bus, QPCI_DEVFN(3, 0));
+
+    g_assert_nonnull(port);
+    qpci_config_writeb(port, PCI_SECONDARY_BUS, 1);
+    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, 1);
+    qpci_config_writew(port, PCI_MEMORY_BASE, 0xe000);
+    qpci_config_writew(port, PCI_MEMORY_LIMIT, 0xefff);
+    qpci_device_enable(port);
+    g_free(port);
+    dev_open(d, qts, bus, 1 << 8, 0);
+}
+
+/* What the guest's ACPI code does when it has been asked to let go. */
+static void unplug(Dev *d)
+{
+    qtest_qmp_device_del_send(d->qts, "dut");
+    qtest_outl(d->qts, ACPI_PCIHP_SELECT, 0);
+    qtest_outl(d->qts, ACPI_PCIHP_EJECT, 1);
+    qtest_qmp_eventwait(d->qts, "DEVICE_DELETED");
+    g_assert_cmphex(qpci_config_readw(d->pci, PCI_VENDOR_ID), ==, 0xffff);
+}
+
+static void check_unplug(void (*prepare)(Dev *d))
+{
+    Dev d;
+
+    start_behind_port(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    prepare(&d);
+    unplug(&d);
+
+    /* And in again */
+    qtest_qmp_device_add(d.qts, "igrad", "dut", "{'bus': 'rp'}");
+    reopen(&d);
+    check_power_on(&d);
+    d.tail = 0;
+    dev_setup(&d);
+    check_works(&d);
+    dev_stop(&d);
+}
+
+static void test_unplug_hang(void)
+{
+    check_unplug(start_hang);
+}
+
+static void prepare_storm(Dev *d)
+{
+    submit_storm(d, 1);
+}
+
+static void test_unplug_storm(void)
+{
+    check_unplug(prepare_storm);
+}
+
+/* The program ends with a job in flight. */
+static void test_quit_hang(void)
+{
+    Dev d;
+
+    dev_start(&d, HANG);
+    dev_setup(&d);
+    start_hang(&d);
+    dev_stop(&d);
+}
+
+/*
+ * Tests: migration
+ */
+
+static char *migration_file(void)
+{
+    g_autofree char *name = NULL;
+    int fd = g_file_open_tmp("igrad-XXXXXX", &name, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    return g_steal_pointer(&name);
+}
+
+/* Migrate to a file; how did it end? */
+static bool migrate_out(Dev *d, const char *file)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
+
+    qtest_qmp_assert_success(d->qts, "{'execute': 'migrate',"
+                             " 'arguments': {'uri': %s}}", uri);
+    for (;;) {
+        QDict *ret = qtest_qmp_assert_success_ref(
+            d->qts, "{'execute': 'query-migrate'}");
+        g_autofree char *status = g_strdup(qdict_get_try_str(ret, "status"));
+
+        qobject_unref(ret);
+        if (!g_strcmp0(status, "completed")) {
+            return true;
+        }
+        if (!g_strcmp0(status, "failed")) {
+            return false;
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(10000);
+    }
+}
+
+/* Go on in a new process; the device is opened as it was left. */
+static void migrate_in(Dev *d, const char *file, const char *device_args)
+{
+    g_autofree char *args = g_strdup_printf("-incoming file:%s", file);
+    Dev old = *d;
+
+    qtest_quit(d->qts);
+    d->qts = qtest_initf("-M q35 -nodefaults %s "
+                         "-device igrad,id=dut,addr=4%s%s", args,
+                         *device_args ? "," : "", device_args);
+    qtest_qmp_eventwait(d->qts, "RESUME");
+    d->bus->qts = d->qts;
+    g_assert_cmphex(old.bar.addr, ==, d->bar.addr);
+}
+
+static void test_migrate(void)
+{
+    g_autofree char *file = migration_file();
+    Program bad = { 0 }, good = { .va = VA_CMDS + 0x1000 };
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    check_works(&d);
+    write_operands(&d);
+    add_cmd(&bad, 0xff);
+    add_fprop(&good, VA_Y);
+    put_desc(&d, 1, make_desc(&d, &bad, 61));
+    put_desc(&d, 2, make_desc(&d, &good, 62));
+    doorbell(&d, 3);
+    wait_reg(&d, IGRAD_REG_STATUS, UINT32_MAX, IGRAD_DEV_STOPPED);
+    reg_write(&d, IGRAD_REG_TLB_ROOT_LO, 0x1234000);
+
+    g_assert_true(migrate_out(&d, file));
+    migrate_in(&d, file, "");
+
+    check_completion(&d, 1, 61, IGRAD_STATUS_MALFORMED, IGRAD_REASON_OPCODE,
+                     0);
+    check_stopped(&d, 2);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_BASE_LO), ==, d.area + RING);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_CQ_BASE_LO), ==, d.area + CQ);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_SIZE), ==, RING_ORDER);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_TAIL), ==, 3);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_IRQ_ENABLE), ==, IGRAD_IRQ_ALL);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_TLB_ROOT_LO), ==, 0x1234000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 5);
+    resume(&d);
+    check_ok(&d, 2, 62, good.num);
+    check_product(&d, page_of(&d, VA_Y));
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 10);
+    check_works(&d);
+    unlink(file);
+    dev_stop(&d);
+}
+
+/* An outcome that waits for its time travels, and is told over there. */
+static void test_migrate_realtime(void)
+{
+    g_autofree char *file = migration_file();
+    const char *args = "realtime=on,clock-hz=1000";
+    Program p = { 0 };
+    Dev d;
+
+    dev_start(&d, args);
+    dev_setup(&d);
+    write_operands(&d);
+    add_fprop(&p, VA_Y);
+    submit(&d, &p, 7);
+    g_usleep(50000);
+    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
+    g_assert_true(migrate_out(&d, file));
+    migrate_in(&d, file, args);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+    qtest_clock_step(d.qts, 10 * G_GINT64_CONSTANT(1000000000));
+    check_ok(&d, 0, 7, p.num);
+    check_product(&d, page_of(&d, VA_Y));
+    unlink(file);
+    dev_stop(&d);
+}
+
+static void test_migrate_busy(void)
+{
+    g_autofree char *file = migration_file();
+    Dev d;
+
+    dev_start(&d, HANG);
+    dev_setup(&d);
+    start_hang(&d);
+    g_assert_false(migrate_out(&d, file));
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
+                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
+    reset(&d);
+    ring_enable(&d);
+    check_works(&d);
+    g_assert_true(migrate_out(&d, file));
+    unlink(file);
+    dev_stop(&d);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("igrad/two-devices", test_two_devices);
+    qtest_add_func("igrad/stop-cont", test_stop_cont);
+    qtest_add_func("igrad/realtime", test_realtime);
+    qtest_add_func("igrad/storms", test_storms);
+    qtest_add_func("igrad/unplug-hang", test_unplug_hang);
+    qtest_add_func("igrad/unplug-storm", test_unplug_storm);
+    qtest_add_func("igrad/quit-hang", test_quit_hang);
+    qtest_add_func("igrad/migrate", test_migrate);
+    qtest_add_func("igrad/migrate-realtime", test_migrate_realtime);
+    qtest_add_func("igrad/migrate-busy", test_migrate_busy);
+
+    return g_test_run();
+}

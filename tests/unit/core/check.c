@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: MIT */
+/* Every rule of the manual that a command or a descriptor can break, and the reason it is given. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rig.h"
+
+#define R 8
+#define C 16
+
+/* A command that is right, to be spoilt in one way by each case. */
+static struct igrad_cmd good(enum igrad_opcode opcode)
+{
+	struct igrad_cmd cmd;
+
+	switch (opcode) {
+	case IGRAD_OP_NOP:
+		return cmd_nop(IGRAD_ENGINE_ARRAY);
+	case IGRAD_OP_DMA_LOAD:
+	case IGRAD_OP_DMA_STORE:
+		return cmd_dma(opcode, RIG_DATA, 0, 4, 4);
+	case IGRAD_OP_LOAD_W:
+	case IGRAD_OP_LOAD_ACC:
+	case IGRAD_OP_DRAIN_ACC:
+	case IGRAD_OP_DRAIN_W:
+		return cmd_shift(opcode, R, C, 0, C);
+	case IGRAD_OP_UPDATE:
+		return cmd_stream(opcode, R, C, 0);
+	case IGRAD_OP_FPROP:
+		cmd = cmd_stream(opcode, R, C, 4);
+		return *cmd_p(cmd_x(&cmd, 0, R), 4096, C);
+	case IGRAD_OP_DGRAD:
+		cmd = cmd_stream(opcode, R, C, 4);
+		return *cmd_p(cmd_g(&cmd, 1024, C), 4096, R);
+	case IGRAD_OP_WGRAD:
+		cmd = cmd_stream(opcode, R, C, 4);
+		return *cmd_g(cmd_x(&cmd, 0, R), 1024, C);
+	case IGRAD_OP_INTERLEAVED:
+		cmd = cmd_stream(opcode, R, C, 4);
+		return *cmd_p(cmd_g(cmd_x(&cmd, 0, R), 1024, C), 4096, R);
+	default:
+		break;
+	}
+	cmd = cmd_vec(opcode, 4, 8);
+	cmd.u.vec.d = 4096;
+	cmd.u.vec.d_pitch = opcode == IGRAD_OP_VEC_COLSUM ? 0 : 32;
+	if (opcode != IGRAD_OP_VEC_FILL)
+		cmd.u.vec.a_pitch = 32;
+	if (opcode == IGRAD_OP_VEC_BIAS || opcode == IGRAD_OP_VEC_RELU_GRAD ||
+	    opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD ||
+	    opcode == IGRAD_OP_VEC_SOFTMAX_XENT) {
+		cmd.u.vec.b = 1024;
+		cmd.u.vec.b_pitch = opcode == IGRAD_OP_VEC_BIAS ? 0 : 32;
+	}
+	if (opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		cmd.u.vec.imm2 = 8192;
+	return cmd;
+}
+
+static const enum igrad_opcode opcodes[] = {
+	IGRAD_OP_NOP,	   IGRAD_OP_DMA_LOAD,	   IGRAD_OP_DMA_STORE,
+	IGRAD_OP_LOAD_W,   IGRAD_OP_LOAD_ACC,	   IGRAD_OP_FPROP,
+	IGRAD_OP_DGRAD,	   IGRAD_OP_WGRAD,	   IGRAD_OP_INTERLEAVED,
+	IGRAD_OP_UPDATE,   IGRAD_OP_DRAIN_ACC,	   IGRAD_OP_DRAIN_W,
+	IGRAD_OP_VEC_FILL, IGRAD_OP_VEC_COPY,	   IGRAD_OP_VEC_BIAS,
+	IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
+	IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,	   IGRAD_OP_VEC_SOFTMAX_XENT,
+};
+
+#define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	struct igrad_config config;
+
+	(void)state;
+	rig_config(&config, R, C);
+	rig_init(&rig, &config, 65536);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_destroy(&rig);
+	return 0;
+}
+
+/* The second of two commands is wrong: the first took effect, the second did not. */
+static void refused(struct igrad_cmd cmd, enum igrad_reason reason)
+{
+	const struct igrad_cmd cmds[] = {cmd_nop(IGRAD_ENGINE_STORE), cmd};
+
+	rig_run(&rig, cmds, 2);
+	if (rig.result.reason != reason)
+		printf("# opcode %#x: reason %d, not %d\n", cmd.opcode, rig.result.reason, reason);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_MALFORMED);
+	assert_int_equal(rig.result.reason, reason);
+	assert_int_equal(rig.result.command, 1);
+	assert_int_equal(rig.report.status, IGRAD_STATUS_MALFORMED);
+	assert_int_equal(rig.report.reason, reason);
+	assert_int_equal(rig.report.command, 1);
+	assert_int_equal(rig.report.retired[IGRAD_ENGINE_STORE], 1);
+}
+
+static void accepted(struct igrad_cmd cmd)
+{
+	rig_run(&rig, &cmd, 1);
+	if (rig.result.status)
+		printf("# opcode %#x: reason %d\n", cmd.opcode, rig.result.reason);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_NONE);
+	assert_int_equal(rig.result.command, 1);
+}
+
+static void test_good(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++)
+		accepted(good(opcodes[i]));
+}
+
+static bool is_opcode(unsigned int value)
+{
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		if (opcodes[i] == value)
+			return true;
+	}
+	return false;
+}
+
+static void test_opcode(void **state)
+{
+	(void)state;
+	for (unsigned int value = 0; value < 256; value++) {
+		struct igrad_cmd cmd = {.opcode = (uint8_t)value};
+
+		if (!is_opcode(value))
+			refused(cmd, IGRAD_REASON_OPCODE);
+	}
+	refused(cmd_nop(IGRAD_NUM_ENGINES), IGRAD_REASON_OPCODE);
+}
+
+static uint16_t flags_of(enum igrad_opcode opcode)
+{
+	switch (opcode) {
+	case IGRAD_OP_LOAD_W:
+		return IGRAD_FLAG_TRANSPOSE;
+	case IGRAD_OP_FPROP:
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE;
+	case IGRAD_OP_DGRAD:
+		return IGRAD_FLAG_ADD;
+	case IGRAD_OP_WGRAD:
+	case IGRAD_OP_VEC_COLSUM:
+		return IGRAD_FLAG_KEEP;
+	case IGRAD_OP_INTERLEAVED:
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP;
+	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_VEC_SGD:
+		return IGRAD_FLAG_DECAY;
+	default:
+		return 0;
+	}
+}
+
+/* Regions are large enough for either orientation. */
+static void test_flags(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		for (unsigned int bit = 0; bit < 16; bit++) {
+			struct igrad_cmd cmd = good(opcodes[i]);
+
+			cmd.flags = (uint16_t)(1u << bit);
+			if (cmd.flags & flags_of(opcodes[i]))
+				accepted(cmd);
+			else
+				refused(cmd, IGRAD_REASON_FLAGS);
+		}
+	}
+}
+
+/* The words of the body that an opcode uses, as a string of digits. */
+static const char *words_of(enum igrad_opcode opcode)
+{
+	switch (opcode) {
+	case IGRAD_OP_NOP:
+		return "";
+	case IGRAD_OP_DMA_LOAD:
+		return "012345678";
+	case IGRAD_OP_DMA_STORE:
+		return "0123456";
+	case IGRAD_OP_FPROP:
+		return "012367";
+	case IGRAD_OP_DGRAD:
+		return "014567";
+	case IGRAD_OP_WGRAD:
+		return "012345";
+	case IGRAD_OP_INTERLEAVED:
+		return "01234567";
+	case IGRAD_OP_UPDATE:
+		return "08";
+	case IGRAD_OP_VEC_FILL:
+		return "01678";
+	case IGRAD_OP_VEC_COPY:
+	case IGRAD_OP_VEC_RELU:
+		return "012367";
+	case IGRAD_OP_VEC_BIAS:
+		return "0123467";
+	case IGRAD_OP_VEC_RELU_GRAD:
+		return "01234567";
+	case IGRAD_OP_VEC_COLSUM:
+		return "01236";
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		return "012345678";
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		return "0123456789";
+	default: /* loads and drains */
+		return "067";
+	}
+}
+
+static void test_reserved(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		struct igrad_cmd cmd = good(opcodes[i]);
+
+		for (unsigned int word = 0; word < 10; word++) {
+			cmd = good(opcodes[i]);
+			cmd.u.words[word] = 0x80000000;
+			if (!strchr(words_of(opcodes[i]), '0' + (int)word))
+				refused(cmd, IGRAD_REASON_RESERVED);
+		}
+		cmd = good(opcodes[i]);
+		cmd.engine = 1;
+		if (opcodes[i] != IGRAD_OP_NOP)
+			refused(cmd, IGRAD_REASON_RESERVED);
+	}
+}
+
+static void test_decay_uses_its_field(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_UPDATE);
+
+	(void)state;
+	cmd.flags = IGRAD_FLAG_DECAY;
+	cmd.u.array.keep = 0x3f000000;
+	accepted(cmd);
+	cmd = good(IGRAD_OP_VEC_SGD);
+	cmd.flags = IGRAD_FLAG_DECAY;
+	cmd.u.vec.imm2 = 0x3f000000;
+	accepted(cmd);
+}
+
+static void test_semaphore(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_NOP);
+
+	(void)state;
+	cmd.signal = IGRAD_NUM_SEMAPHORES - 1;
+	accepted(cmd);
+	cmd.signal = IGRAD_NUM_SEMAPHORES;
+	refused(cmd, IGRAD_REASON_SEMAPHORE);
+	for (unsigned int slot = 0; slot < IGRAD_NUM_WAITS; slot++) {
+		cmd = good(IGRAD_OP_NOP);
+		refused(*cmd_wait(&cmd, slot, IGRAD_NUM_SEMAPHORES, 1), IGRAD_REASON_SEMAPHORE);
+		refused(*cmd_wait(&cmd, slot, 255, 1), IGRAD_REASON_SEMAPHORE);
+		refused(*cmd_wait(&cmd, slot, 1, 0), IGRAD_REASON_SEMAPHORE);
+		refused(*cmd_wait(&cmd, slot, 0, 1), IGRAD_REASON_SEMAPHORE);
+		refused(*cmd_wait(&cmd, slot, 31, 1), IGRAD_REASON_WAIT);
+	}
+}
+
+static void test_two_signallers(void **state)
+{
+	struct igrad_cmd cmds[] = {cmd_nop(IGRAD_ENGINE_ARRAY), cmd_nop(IGRAD_ENGINE_ARRAY),
+				   cmd_nop(IGRAD_ENGINE_VECTOR)};
+
+	(void)state;
+	cmds[0].signal = cmds[1].signal = cmds[2].signal = 5;
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_MALFORMED);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_SEMAPHORE);
+	assert_int_equal(rig.result.command, 2);
+	assert_int_equal(rig.result.engine, IGRAD_ENGINE_VECTOR);
+}
+
+/* A command cannot wait for what only itself or a later one signals. */
+static void test_wait(void **state)
+{
+	struct igrad_cmd cmds[] = {cmd_nop(IGRAD_ENGINE_ARRAY), cmd_nop(IGRAD_ENGINE_ARRAY),
+				   cmd_nop(IGRAD_ENGINE_ARRAY)};
+
+	(void)state;
+	cmds[0].signal = cmds[1].signal = 5;
+	cmd_wait(&cmds[1], 0, 5, 1);
+	cmd_wait(&cmds[2], 2, 5, 2);
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	cmd_wait(&cmds[1], 0, 5, 2);
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_WAIT);
+	assert_int_equal(rig.result.command, 1);
+}
+
+static void shape(enum igrad_opcode opcode, unsigned int word, uint32_t value)
+{
+	struct igrad_cmd cmd = good(opcode);
+
+	cmd.u.words[word] = value;
+	refused(cmd, IGRAD_REASON_SHAPE);
+}
+
+static void test_shape(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		const enum igrad_opcode op = opcodes[i];
+
+		if (op == IGRAD_OP_NOP)
+			continue;
+		if (op < IGRAD_OP_LOAD_W) {
+			shape(op, 5, 0);
+			shape(op, 6, 0);
+			shape(op, 5, 65536 / 4 + 1);
+			shape(op, 6, 0xffffffff);
+		} else if (op < IGRAD_OP_VEC_FILL) {
+			shape(op, 0, R | (C + 1) << 16);
+			shape(op, 0, (R + 1) | C << 16);
+			shape(op, 0, R);
+			shape(op, 0, C << 16);
+		} else {
+			shape(op, 0, 0);
+			shape(op, 1, 0);
+			shape(op, 0, IGRAD_MAX_VEC_DIM + 1);
+			shape(op, 1, IGRAD_MAX_VEC_DIM + 1);
+		}
+		if (op >= IGRAD_OP_FPROP && op <= IGRAD_OP_INTERLEAVED) {
+			shape(op, 1, 0);
+			shape(op, 1, IGRAD_MAX_BATCH + 1);
+		}
+	}
+	shape(IGRAD_OP_DMA_LOAD, 7, 0xffffffff);
+	shape(IGRAD_OP_DMA_LOAD, 8, 0xffffffff);
+}
+
+/* Words of an opcode's body that hold an address or a pitch, with the last word that each pitch
+ * needs. */
+static const char *addresses_of(enum igrad_opcode opcode)
+{
+	switch (opcode) {
+	case IGRAD_OP_NOP:
+	case IGRAD_OP_UPDATE:
+		return "";
+	case IGRAD_OP_DMA_LOAD:
+	case IGRAD_OP_DMA_STORE:
+		return "0234";
+	case IGRAD_OP_VEC_FILL:
+		return "67";
+	case IGRAD_OP_VEC_BIAS:
+		return "23467";
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		return "2345679";
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		return "234567";
+	case IGRAD_OP_VEC_COLSUM:
+		return "236";
+	default:
+		return words_of(opcode) +
+		       (opcode >= IGRAD_OP_FPROP && opcode <= IGRAD_OP_INTERLEAVED ? 2
+			: opcode < IGRAD_OP_VEC_FILL				   ? 1
+										   : 2);
+	}
+}
+
+static bool is_pitch(enum igrad_opcode opcode, char word)
+{
+	return opcode < IGRAD_OP_LOAD_W ? word == '2' || word == '4'
+					: word == '3' || word == '5' || word == '7';
+}
+
+static void test_align(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		for (const char *word = addresses_of(opcodes[i]); *word; word++) {
+			struct igrad_cmd cmd = good(opcodes[i]);
+
+			for (uint32_t off = 1; off < 4; off++) {
+				cmd = good(opcodes[i]);
+				cmd.u.words[*word - '0'] += off;
+				refused(cmd, IGRAD_REASON_ALIGN);
+			}
+			cmd = good(opcodes[i]);
+			if (!is_pitch(opcodes[i], *word))
+				continue;
+			cmd.u.words[*word - '0'] = 0;
+			refused(cmd, IGRAD_REASON_ALIGN);
+		}
+	}
+}
+
+static void test_pitch_of_a_single_row(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_DMA_LOAD);
+
+	(void)state;
+	cmd.u.dma.rows = 1;
+	cmd.u.dma.pitch = 0;
+	cmd.u.dma.sram_pitch = 4;
+	accepted(cmd);
+	cmd.u.dma.pitch = 2;
+	refused(cmd, IGRAD_REASON_ALIGN);
+	cmd = good(IGRAD_OP_FPROP);
+	cmd.u.array.batch = 1;
+	cmd.u.array.x_pitch = 0;
+	cmd.u.array.p_pitch = 0xfffffffc;
+	accepted(cmd);
+}
+
+static void test_sram_range(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		const enum igrad_opcode op = opcodes[i];
+
+		for (const char *word = addresses_of(op); *word; word++) {
+			struct igrad_cmd cmd = good(op);
+
+			if (op < IGRAD_OP_LOAD_W && (*word == '0' || *word == '2'))
+				continue; /* of DRAM */
+			cmd.u.words[*word - '0'] = is_pitch(op, *word) ? 65536 : 65536 - 4;
+			refused(cmd, IGRAD_REASON_SRAM_RANGE);
+			cmd.u.words[*word - '0'] = 0xfffffffc;
+			refused(cmd, IGRAD_REASON_SRAM_RANGE);
+		}
+	}
+}
+
+static void test_sram_end(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_DMA_LOAD);
+
+	(void)state;
+	cmd.u.dma.sram = 65536 - 64;
+	accepted(cmd);
+	cmd.u.dma.sram += 4;
+	refused(cmd, IGRAD_REASON_SRAM_RANGE);
+	cmd.u.dma.sram -= 4;
+	cmd.u.dma.fill_rows = 1;
+	refused(cmd, IGRAD_REASON_SRAM_RANGE);
+}
+
+static void test_overlap_array(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_FPROP);
+
+	(void)state;
+	cmd.u.array.p = 4 * R * 4 - 4; /* x's last word */
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.array.p += 4;
+	accepted(cmd);
+	cmd = good(IGRAD_OP_DGRAD);
+	cmd.u.array.p = cmd.u.array.g - 4;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.array.p = cmd.u.array.g;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd = good(IGRAD_OP_INTERLEAVED);
+	cmd.u.array.p = 0;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.array.p = cmd.u.array.g;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	/* nothing is written to SRAM */
+	cmd = good(IGRAD_OP_WGRAD);
+	cmd.u.array.x = cmd.u.array.g;
+	accepted(cmd);
+}
+
+static void test_overlap_vector(void **state)
+{
+	static const enum igrad_opcode same_a[] = {IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS,
+						   IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
+						   IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD};
+	struct igrad_cmd cmd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(same_a) / sizeof(same_a[0]); i++) {
+		cmd = good(same_a[i]);
+		cmd.u.vec.d = cmd.u.vec.a;
+		accepted(cmd);
+		cmd.u.vec.d += 4;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+		cmd.u.vec.d -= 4;
+		cmd.u.vec.d_pitch += 4;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+		if (!cmd.u.vec.b)
+			continue;
+		cmd = good(same_a[i]);
+		cmd.u.vec.d = cmd.u.vec.b;
+		if (same_a[i] == IGRAD_OP_VEC_BIAS)
+			refused(cmd, IGRAD_REASON_OVERLAP);
+		else
+			accepted(cmd);
+	}
+	cmd = good(IGRAD_OP_VEC_COLSUM);
+	cmd.u.vec.d = cmd.u.vec.a;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+}
+
+static void test_overlap_softmax(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_VEC_SOFTMAX_XENT);
+
+	(void)state;
+	cmd.u.vec.d = cmd.u.vec.a;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd = good(IGRAD_OP_VEC_SOFTMAX_XENT);
+	cmd.u.vec.d = cmd.u.vec.b;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd = good(IGRAD_OP_VEC_SOFTMAX_XENT);
+	cmd.u.vec.imm2 = cmd.u.vec.a;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.vec.imm2 = cmd.u.vec.d + 124;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.vec.imm2 = cmd.u.vec.b;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+}
+
+/* Labels are looked at before anything is written. */
+static void test_data(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 1024, 4, 8),
+		good(IGRAD_OP_VEC_SOFTMAX_XENT),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 4096, 4, 8),
+	};
+	uint32_t *labels = (uint32_t *)(void *)(rig.memory + RIG_DATA);
+
+	(void)state;
+	labels[3 * 8] = 7;
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	labels[3 * 8] = 8;
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_MALFORMED);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_DATA);
+	assert_int_equal(rig.result.command, 1);
+	assert_int_equal(rig.result.engine, IGRAD_ENGINE_VECTOR);
+	labels[3 * 8] = 0xffffffff;
+	rig_run(&rig, cmds, 3);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_DATA);
+}
+
+static void descriptor(struct igrad_desc desc)
+{
+	const struct igrad_cmd cmd = cmd_nop(IGRAD_ENGINE_LOAD);
+
+	rig.desc = desc;
+	rig_run(&rig, &cmd, 1);
+	memset(&rig.desc, 0, sizeof(rig.desc));
+	assert_int_equal(rig.result.status, IGRAD_STATUS_MALFORMED);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_DESC);
+	assert_int_equal(rig.result.command, 0);
+	assert_int_equal(rig.report.status, IGRAD_STATUS_NOT_WRITTEN);
+}
+
+static void test_descriptor(void **state)
+{
+	(void)state;
+	descriptor((struct igrad_desc){.pt_root = 1});
+	descriptor((struct igrad_desc){.pt_root = 0x800});
+	descriptor((struct igrad_desc){.pt_root = 1ull << 52});
+	descriptor((struct igrad_desc){.cmds = RIG_CMDS + 32});
+	descriptor((struct igrad_desc){.num_cmds = IGRAD_MAX_COMMANDS + 1});
+	descriptor((struct igrad_desc){.flags = 2});
+	descriptor((struct igrad_desc){.report = RIG_REPORT + 32});
+	descriptor((struct igrad_desc){.reserved = {0, 0, 1}});
+}
+
+static void test_empty_descriptor(void **state)
+{
+	const struct igrad_desc desc = {.cmds = RIG_CMDS, .report = RIG_REPORT};
+	const struct igrad_space space = rig_space(&rig);
+
+	(void)state;
+	igrad_core_begin(rig.core, &desc, &space);
+	assert_false(igrad_core_step(rig.core));
+	igrad_core_finish(rig.core, &rig.result);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_DESC);
+}
+
+static void test_skip(void **state)
+{
+	const struct igrad_desc desc = {.flags = IGRAD_DESC_SKIP, .pt_root = 1, .report = 5};
+	const struct igrad_space space = rig_space(&rig);
+
+	(void)state;
+	rig.reads = 0;
+	igrad_core_begin(rig.core, &desc, &space);
+	assert_false(igrad_core_step(rig.core));
+	igrad_core_finish(rig.core, &rig.result);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_SKIPPED);
+	assert_int_equal(rig.result.reason, IGRAD_REASON_NONE);
+	assert_int_equal(rig.reads, 0);
+}
+
+static void config_refused(struct igrad_config config, const char *word)
+{
+	char error[128] = "";
+
+	assert_true(igrad_config_check(&config, error, sizeof(error)) < 0);
+	assert_non_null(strstr(error, word));
+	assert_null(igrad_core_new(&config));
+}
+
+#define WITH(field_, value_, word_)             \
+	do {                                    \
+		struct igrad_config config_;    \
+                                                \
+		igrad_config_default(&config_); \
+		config_.field_ = (value_);      \
+		config_refused(config_, word_); \
+	} while (0)
+
+static void test_config(void **state)
+{
+	struct igrad_config config;
+	char error[64];
+
+	(void)state;
+	igrad_config_default(&config);
+	assert_int_equal(igrad_config_check(&config, error, sizeof(error)), 0);
+	WITH(rows, 0, "rows");
+	WITH(rows, IGRAD_MAX_ROWS + 1, "rows");
+	WITH(cols, 0, "cols");
+	WITH(cols, IGRAD_MAX_COLS + 1, "cols");
+	WITH(sram_bytes, IGRAD_MIN_SRAM - 1024, "sram-kib");
+	WITH(sram_bytes, IGRAD_MAX_SRAM + 1024, "sram-kib");
+	WITH(sram_bytes, IGRAD_MIN_SRAM + 4, "1 KiB");
+	WITH(dram_bytes_per_cycle, 0, "dram-bytes-per-cycle");
+	WITH(dram_bytes_per_cycle, 65537, "dram-bytes-per-cycle");
+	WITH(dram_latency, 1000001, "dram-latency");
+	WITH(clock_hz, 0, "clock-hz");
+	WITH(threads, 0, "threads");
+	WITH(threads, IGRAD_MAX_THREADS + 1, "threads");
+	WITH(overlap, true, "overlap=off only");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_opcode),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_decay_uses_its_field),
+		cmocka_unit_test(test_semaphore),
+		cmocka_unit_test(test_two_signallers),
+		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_align),
+		cmocka_unit_test(test_pitch_of_a_single_row),
+		cmocka_unit_test(test_sram_range),
+		cmocka_unit_test(test_sram_end),
+		cmocka_unit_test(test_overlap_array),
+		cmocka_unit_test(test_overlap_vector),
+		cmocka_unit_test(test_overlap_softmax),
+		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_descriptor),
+		cmocka_unit_test(test_empty_descriptor),
+		cmocka_unit_test(test_skip),
+		cmocka_unit_test(test_config),
+	};
+
+	return run_group("core-check", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command buffers: random programs, and an oracle that goes word by word and knows nothing of
+ * regions, granules or clocks: every two commands of different engines that touch the same word,
+ * one of them writing, must be ordered by what the semaphores say; and no wait may be one that the
+ * others imply.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cmdbuf.h"
+
+#define SRAM_BYTES   (16u << 10)
+#define DRAM_BYTES   (24u << 10)
+#define NUM_BUFFERS  2
+#define MAX_COMMANDS 160
+
+static uint32_t state;
+
+static uint32_t below(uint32_t n)
+{
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state % n;
+}
+
+struct fixture {
+	struct igrad_device *device;
+	struct igrad_buffer *buffers[NUM_BUFFERS];
+	struct igrad_cmdbuf *cmdbuf;
+};
+
+static int setup(void **context)
+{
+	static struct fixture fixture;
+
+	if (igrad_device_open("sim:rows=16,cols=16,sram-kib=16", &fixture.device, NULL))
+		return -1;
+	for (int i = 0; i < NUM_BUFFERS; i++)
+		if (igrad_buffer_new(fixture.device, DRAM_BYTES, &fixture.buffers[i]))
+			return -1;
+	if (igrad_cmdbuf_new(fixture.device, &fixture.cmdbuf))
+		return -1;
+	*context = &fixture;
+	return 0;
+}
+
+static int teardown(void **context)
+{
+	struct fixture *fixture = *context;
+
+	igrad_cmdbuf_unref(fixture->cmdbuf);
+	for (int i = 0; i < NUM_BUFFERS; i++)
+		igrad_buffer_unref(fixture->buffers[i]);
+	igrad_device_unref(fixture->device);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the oracle's memory */
+
+enum { READ, WRITE };
+
+#define SPACE_WORDS ((SRAM_BYTES + NUM_BUFFERS * DRAM_BYTES) / 4)
+
+/* The words that each command of the program reads and writes: SRAM, then the buffers. */
+static uint64_t touched[MAX_COMMANDS][2][SPACE_WORDS / 64];
+static uint64_t (*now)[SPACE_WORDS / 64];
+
+static void touch(uint32_t start, uint32_t rows, uint32_t cols, uint32_t pitch, int how)
+{
+	for (uint32_t row = 0; row < rows; row++) {
+		for (uint32_t col = 0; col < cols; col++) {
+			uint32_t word = (start + row * pitch) / 4 + col;
+
+			now[how][word / 64] |= 1ull << word % 64;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- random commands */
+
+/*
+ * struct maker - what random programs look like
+ * @pitch: of all matrices of a program; 0: any
+ * @dim: largest number of rows or columns
+ * @extent: bytes used at the start of SRAM and of each buffer
+ */
+struct maker {
+	struct fixture *fixture;
+	uint32_t pitch;
+	uint32_t dim;
+	uint32_t extent;
+};
+
+struct matrix {
+	uint32_t address, pitch;
+};
+
+/* A place for a matrix below @size, or in what is used of it. */
+static struct matrix place(const struct maker *maker, uint32_t size, uint32_t rows, uint32_t cols)
+{
+	struct matrix matrix;
+
+	size = size < maker->extent ? size : maker->extent;
+	matrix.pitch = maker->pitch ? maker->pitch : 4 * (cols + below(4) * below(3 * maker->dim));
+	matrix.address = 4 * below((size - (rows - 1) * matrix.pitch - 4 * cols) / 4 + 1);
+	/* Columns of a larger matrix are what tiles are in practice. */
+	if (maker->pitch && matrix.address >= maker->pitch && below(4))
+		matrix.address -= matrix.address % 64;
+	return matrix;
+}
+
+static struct matrix sram(const struct maker *maker, uint32_t rows, uint32_t cols, int how)
+{
+	struct matrix matrix = place(maker, SRAM_BYTES, rows, cols);
+
+	touch(matrix.address, rows, cols, matrix.pitch, how);
+	return matrix;
+}
+
+static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd *cmd)
+{
+	bool load = below(2);
+	uint32_t buffer = below(NUM_BUFFERS), rows = 1 + below(maker->dim), cols = 1 + below(maker->dim);
+	uint32_t fill_rows = load ? below(2) * below(4) : 0;
+	uint32_t fill_cols = load ? below(2) * below(4) : 0;
+	struct matrix dram = place(maker, DRAM_BYTES, rows, cols);
+	struct matrix tile = sram(maker, rows + fill_rows, cols + fill_cols, load ? WRITE : READ);
+
+	touch(SRAM_BYTES + buffer * DRAM_BYTES + dram.address, rows, cols, dram.pitch,
+	      load ? READ : WRITE);
+	cmd->opcode = load ? IGRAD_OP_DMA_LOAD : IGRAD_OP_DMA_STORE;
+	cmd->u.dma = (struct igrad_cmd_dma){
+		.va = dram.address,
+		.pitch = dram.pitch,
+		.sram = tile.address,
+		.sram_pitch = tile.pitch,
+		.rows = rows,
+		.cols = cols,
+		.fill_rows = fill_rows,
+		.fill_cols = fill_cols,
+	};
+	return maker->fixture->buffers[buffer];
+}
+
+static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_array *array = &cmd->u.array;
+	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim), batch = 1 + below(maker->dim);
+	bool transpose = below(2);
+	struct matrix m;
+
+	cmd->opcode = IGRAD_OP_LOAD_W + below(IGRAD_OP_DRAIN_W - IGRAD_OP_LOAD_W + 1);
+	array->rows = rows;
+	array->cols = cols;
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+		cmd->flags = transpose ? IGRAD_FLAG_TRANSPOSE : 0;
+		m = transpose ? sram(maker, cols, rows, READ) : sram(maker, rows, cols, READ);
+		array->p = m.address;
+		array->p_pitch = m.pitch;
+		return;
+	case IGRAD_OP_LOAD_ACC:
+	case IGRAD_OP_DRAIN_ACC:
+	case IGRAD_OP_DRAIN_W:
+		m = sram(maker, rows, cols, cmd->opcode == IGRAD_OP_LOAD_ACC ? READ : WRITE);
+		array->p = m.address;
+		array->p_pitch = m.pitch;
+		return;
+	case IGRAD_OP_UPDATE:
+		return;
+	}
+	array->batch = batch;
+	if (cmd->opcode != IGRAD_OP_DGRAD) {
+		transpose = transpose && cmd->opcode == IGRAD_OP_FPROP;
+		cmd->flags = transpose ? IGRAD_FLAG_TRANSPOSE : 0;
+		m = transpose ? sram(maker, rows, batch, READ) : sram(maker, batch, rows, READ);
+		array->x = m.address;
+		array->x_pitch = m.pitch;
+	}
+	if (cmd->opcode != IGRAD_OP_FPROP) {
+		m = sram(maker, batch, cols, READ);
+		array->g = m.address;
+		array->g_pitch = m.pitch;
+	}
+	if (cmd->opcode != IGRAD_OP_WGRAD) {
+		m = sram(maker, batch, cmd->opcode == IGRAD_OP_FPROP ? cols : rows, WRITE);
+		array->p = m.address;
+		array->p_pitch = m.pitch;
+	}
+}
+
+static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_vec *vec = &cmd->u.vec;
+	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim);
+	struct matrix m;
+
+	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_SOFTMAX_XENT - IGRAD_OP_VEC_FILL + 1);
+	vec->rows = rows;
+	vec->cols = cols;
+	if (cmd->opcode != IGRAD_OP_VEC_FILL) {
+		m = sram(maker, rows, cols, READ);
+		vec->a = m.address;
+		vec->a_pitch = m.pitch;
+	}
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_BIAS:
+		vec->b = sram(maker, 1, cols, READ).address;
+		break;
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		m = sram(maker, rows, 1, READ);
+		vec->b = m.address;
+		vec->b_pitch = m.pitch;
+		vec->imm2 = sram(maker, 1, rows, WRITE).address;
+		break;
+	case IGRAD_OP_VEC_RELU_GRAD:
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		m = sram(maker, rows, cols, READ);
+		vec->b = m.address;
+		vec->b_pitch = m.pitch;
+		break;
+	}
+	m = sram(maker, cmd->opcode == IGRAD_OP_VEC_COLSUM ? 1 : rows, cols, WRITE);
+	vec->d = m.address;
+	vec->d_pitch = cmd->opcode == IGRAD_OP_VEC_COLSUM ? 0 : m.pitch;
+}
+
+static struct igrad_buffer *make_command(const struct maker *maker, struct igrad_cmd *cmd)
+{
+	*cmd = (struct igrad_cmd){ 0 };
+	switch (below(9)) {
+	case 0:
+		cmd->engine = below(IGRAD_NUM_ENGINES);
+		return NULL; /* IGRAD_OP_NOP */
+	case 1 ... 2:
+		make_vec(maker, cmd);
+		return NULL;
+	case 3 ... 5:
+		make_array(maker, cmd);
+		return NULL;
+	default:
+		return make_dma(maker, cmd);
+	}
+}
+
+static void make_program(const struct maker *maker, uint32_t num)
+{
+	struct igrad_cmdbuf *cmdbuf = maker->fixture->cmdbuf;
+
+	assert_int_equal(igrad_cmdbuf_reset(cmdbuf), 0);
+	memset(touched, 0, sizeof(touched));
+	for (uint32_t i = 0; i < num; i++) {
+		struct igrad_buffer *buffer;
+		struct igrad_cmd cmd;
+
+		now = touched[i];
+		buffer = make_command(maker, &cmd);
+		assert_int_equal(igrad_cmdbuf_emit(cmdbuf, &cmd, buffer), 0);
+	}
+	assert_int_equal(igrad_cmdbuf_length(cmdbuf), num);
+}
+
+/* ---------------------------------------------------------------- the oracle */
+
+/* before[j][i]: has command i surely ended when command j starts? */
+static bool before[MAX_COMMANDS][MAX_COMMANDS];
+
+static int engine_of(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_NOP)
+		return cmd->engine;
+	if (cmd->opcode < IGRAD_OP_LOAD_W)
+		return cmd->opcode == IGRAD_OP_DMA_LOAD ? IGRAD_ENGINE_LOAD : IGRAD_ENGINE_STORE;
+	return cmd->opcode < IGRAD_OP_VEC_FILL ? IGRAD_ENGINE_ARRAY : IGRAD_ENGINE_VECTOR;
+}
+
+/* The command that makes a semaphore reach a value, or -1. */
+static int signaller(const struct igrad_cmd *cmds, uint32_t num, uint8_t semaphore, uint32_t value)
+{
+	for (uint32_t i = 0; i < num; i++)
+		if (cmds[i].signal == semaphore && !--value)
+			return i;
+	return -1;
+}
+
+static int predecessor(const struct igrad_cmd *cmds, uint32_t index)
+{
+	for (int i = (int)index - 1; i >= 0; i--)
+		if (engine_of(&cmds[i]) == engine_of(&cmds[index]))
+			return i;
+	return -1;
+}
+
+static void follow(uint32_t index, int earlier)
+{
+	if (earlier < 0)
+		return;
+	before[index][earlier] = true;
+	for (int i = 0; i < MAX_COMMANDS; i++)
+		before[index][i] |= before[earlier][i];
+}
+
+static bool conflict(uint32_t a, uint32_t b)
+{
+	uint64_t common = 0;
+
+	for (uint32_t i = 0; i < SPACE_WORDS / 64; i++)
+		common |= (touched[a][WRITE][i] & (touched[b][READ][i] | touched[b][WRITE][i])) |
+			  (touched[a][READ][i] & touched[b][WRITE][i]);
+	return common;
+}
+
+/* Waits are satisfied by earlier commands of other engines, and none is implied by the rest. */
+static void check_waits(const struct igrad_cmd *cmds, uint32_t index, bool justified)
+{
+	const struct igrad_cmd *cmd = &cmds[index];
+	int earlier[IGRAD_NUM_WAITS + 1];
+
+	for (int w = 0; w < IGRAD_NUM_WAITS; w++) {
+		earlier[w] = -1;
+		if (!cmd->wait_sem[w]) {
+			assert_int_equal(cmd->wait_value[w], 0);
+			continue;
+		}
+		earlier[w] = signaller(cmds, index, cmd->wait_sem[w], cmd->wait_value[w]);
+		assert_true(earlier[w] >= 0);
+		assert_int_not_equal(engine_of(&cmds[earlier[w]]), engine_of(cmd));
+		if (justified)
+			assert_true(conflict(index, earlier[w]));
+	}
+	earlier[IGRAD_NUM_WAITS] = predecessor(cmds, index);
+	for (int w = 0; w < IGRAD_NUM_WAITS; w++) {
+		for (int other = 0; earlier[w] >= 0 && other <= IGRAD_NUM_WAITS; other++) {
+			if (other == w || earlier[other] < 0)
+				continue;
+			assert_int_not_equal(earlier[w], earlier[other]);
+			assert_false(before[earlier[other]][earlier[w]]);
+		}
+	}
+	for (int w = 0; w <= IGRAD_NUM_WAITS; w++)
+		follow(index, earlier[w]);
+}
+
+/* @justified: every wait must be for a command that conflicts itself */
+static uint32_t check_program(const struct igrad_cmdbuf *cmdbuf, bool justified)
+{
+	const struct igrad_cmd *cmds = cmdbuf->cmds;
+	uint32_t conflicts = 0;
+
+	memset(before, 0, sizeof(before));
+	for (uint32_t j = 0; j < cmdbuf->num_cmds; j++) {
+		assert_int_equal(cmds[j].signal, engine_of(&cmds[j]) + 1);
+		check_waits(cmds, j, justified);
+		for (uint32_t i = 0; i < j; i++) {
+			if (engine_of(&cmds[i]) == engine_of(&cmds[j]) || !conflict(i, j))
+				continue;
+			conflicts++;
+			if (!before[j][i])
+				print_error("commands %u and %u are not ordered\n", i, j);
+			assert_true(before[j][i]);
+		}
+	}
+	return conflicts;
+}
+
+static void random_programs(const struct maker *maker, uint32_t length, int rounds, bool justified)
+{
+	uint32_t conflicts = 0;
+
+	for (int round = 0; round < rounds; round++) {
+		state = 0x9e3779b9u * (round + 1) ^ maker->pitch;
+		make_program(maker, length);
+		conflicts += check_program(maker->fixture->cmdbuf, justified);
+	}
+	assert_true(conflicts > length * (uint32_t)rounds / 10);
+}
+
+static void programs_are_ordered(void **context)
+{
+	random_programs(&(struct maker){ *context, 0, 16, DRAM_BYTES }, MAX_COMMANDS, 100, false);
+}
+
+static void programs_at_one_pitch_are_ordered(void **context)
+{
+	random_programs(&(struct maker){ *context, 512, 16, DRAM_BYTES }, MAX_COMMANDS, 100, false);
+}
+
+/* So many accesses in so little space that the older ones are merged. */
+static void crowded_programs_are_ordered(void **context)
+{
+	random_programs(&(struct maker){ *context, 0, 2, 512 }, MAX_COMMANDS, 100, false);
+}
+
+/* Too short for accesses to be merged, and all regions can be compared exactly. */
+static void no_wait_without_a_conflict(void **context)
+{
+	random_programs(&(struct maker){ *context, 512, 16, DRAM_BYTES }, 40, 150, true);
+	random_programs(&(struct maker){ *context, 256, 16, DRAM_BYTES }, 40, 150, true);
+}
+
+/* ---------------------------------------------------------------- by hand */
+
+static struct igrad_cmd dma(enum igrad_opcode opcode, uint32_t sram, uint32_t rows, uint32_t cols,
+			    uint32_t pitch)
+{
+	return (struct igrad_cmd){
+		.opcode = opcode,
+		.u.dma = { .pitch = pitch, .sram = sram, .sram_pitch = pitch, .rows = rows, .cols = cols },
+	};
+}
+
+/* Two halves of a matrix, side by side: a store of one does not wait for a load of the other. */
+static void interleaved_columns_do_not_wait(void **context)
+{
+	struct fixture *fixture = *context;
+	struct igrad_cmd load = dma(IGRAD_OP_DMA_LOAD, 0, 16, 16, 128);
+	struct igrad_cmd store = dma(IGRAD_OP_DMA_STORE, 64, 16, 16, 128);
+
+	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &load, fixture->buffers[0]), 0);
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &store, fixture->buffers[1]), 0);
+	assert_int_equal(fixture->cmdbuf->cmds[1].wait_sem[0], 0);
+
+	store.u.dma.sram = 60;
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &store, fixture->buffers[1]), 0);
+	assert_int_equal(fixture->cmdbuf->cmds[2].wait_sem[0], IGRAD_ENGINE_LOAD + 1);
+	assert_int_equal(fixture->cmdbuf->cmds[2].wait_value[0], 1);
+}
+
+static int emit_error(struct fixture *fixture, struct igrad_cmd cmd, struct igrad_buffer *buffer)
+{
+	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP };
+	struct igrad_queue *queue;
+	int err;
+
+	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+	err = igrad_cmdbuf_emit(fixture->cmdbuf, &cmd, buffer);
+
+	/* It sticks, and the submission gives it. */
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &nop, NULL), err);
+	assert_int_equal(igrad_queue_new(fixture->device, &queue), 0);
+	assert_int_equal(igrad_queue_submit(queue, fixture->cmdbuf, NULL), err ? err : 0);
+	assert_int_equal(igrad_queue_run(queue, fixture->cmdbuf, NULL), err ? err : 0);
+	igrad_queue_unref(queue);
+	return err;
+}
+
+static void bad_commands_are_refused(void **context)
+{
+	struct fixture *fixture = *context;
+	struct igrad_buffer *buffer = fixture->buffers[0], *foreign;
+	struct igrad_cmd good = dma(IGRAD_OP_DMA_LOAD, 0, 2, 4, 16), cmd;
+	struct igrad_device *other;
+
+	assert_int_equal(emit_error(fixture, good, buffer), 0);
+	assert_int_equal(emit_error(fixture, good, NULL), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = 0x99 }, NULL), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .engine = 4 }, NULL), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = IGRAD_OP_FPROP }, NULL),
+			 -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = IGRAD_OP_VEC_COPY }, NULL),
+			 -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ 0 }, buffer), -EINVAL);
+
+	cmd = good;
+	cmd.u.dma.sram = SRAM_BYTES - 28;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -ERANGE);
+	cmd.u.dma.sram = SRAM_BYTES - 32;
+	assert_int_equal(emit_error(fixture, cmd, buffer), 0);
+	cmd = good;
+	cmd.u.dma.va = DRAM_BYTES - 28;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -ERANGE);
+	cmd.u.dma.va = UINT64_MAX;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -ERANGE);
+	cmd.u.dma.va = DRAM_BYTES - 32;
+	assert_int_equal(emit_error(fixture, cmd, buffer), 0);
+	cmd = good;
+	cmd.u.dma.rows = UINT32_MAX;
+	cmd.u.dma.pitch = cmd.u.dma.sram_pitch = UINT32_MAX;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -ERANGE);
+	cmd.u.dma.rows = 1 << 29;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -ERANGE);
+	cmd = good;
+	cmd.u.dma.rows = 0;
+	assert_int_equal(emit_error(fixture, cmd, buffer), -EINVAL);
+
+	assert_int_equal(igrad_device_open("sim:", &other, NULL), 0);
+	assert_int_equal(igrad_buffer_new(other, 4096, &foreign), 0);
+	assert_int_equal(emit_error(fixture, good, foreign), -EINVAL);
+	igrad_buffer_unref(foreign);
+	igrad_device_unref(other);
+}
+
+static void commands_have_a_limit(void **context)
+{
+	struct fixture *fixture = *context;
+	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP };
+
+	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+	for (uint32_t i = 0; i < IGRAD_MAX_COMMANDS; i++)
+		if (igrad_cmdbuf_emit(fixture->cmdbuf, &nop, NULL))
+			fail();
+	assert_int_equal(igrad_cmdbuf_length(fixture->cmdbuf), IGRAD_MAX_COMMANDS);
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &nop, NULL), -E2BIG);
+	assert_int_equal(igrad_cmdbuf_length(fixture->cmdbuf), IGRAD_MAX_COMMANDS);
+	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+}
+
+static void tags_are_kept(void **context)
+{
+	struct fixture *fixture = *context;
+	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP, .tag = 99 };
+
+	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+	igrad_cmdbuf_set_tag(fixture->cmdbuf, 7);
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &nop, NULL), 0);
+	igrad_cmdbuf_set_tag(fixture->cmdbuf, 8);
+	assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &nop, NULL), 0);
+	assert_int_equal(fixture->cmdbuf->cmds[0].tag, 7);
+	assert_int_equal(fixture->cmdbuf->cmds[1].tag, 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(programs_are_ordered),
+		cmocka_unit_test(programs_at_one_pitch_are_ordered),
+		cmocka_unit_test(crowded_programs_are_ordered),
+		cmocka_unit_test(no_wait_without_a_conflict),
+		cmocka_unit_test(interleaved_columns_do_not_wait),
+		cmocka_unit_test(bad_commands_are_refused),
+		cmocka_unit_test(commands_have_a_limit),
+		cmocka_unit_test(tags_are_kept),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("command buffers", tests, setup, teardown);
+}

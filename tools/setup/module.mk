@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Set-up: host packages, what comes from outside into the cache, the driver and QEMU.
+
+SETUP := tools/setup
+export KERNEL KDIR QEMU_SRC IGRAD_CACHE ACCEL JOBS
+export BUILD_DIR := $(abspath $(BUILD))
+
+.PHONY: packages fetch fetch-kernel fetch-kernel-source fetch-qemu fetch-data refresh
+
+packages:
+	@$(SETUP)/host-packages
+
+# Each of these is a few tests of files when all is there.
+fetch-kernel: | packages
+	@$(SETUP)/fetch-kernel
+fetch-kernel-source: | packages
+	@$(SETUP)/fetch-kernel-source
+fetch-qemu: | packages
+	@$(SETUP)/fetch-qemu
+fetch-data: | packages
+	@$(SETUP)/fetch-data
+fetch: | fetch-kernel fetch-qemu fetch-data
+	@$(SETUP)/links
+fetch-kernel-source: | fetch
+
+# Look again for the newest guest kernel of the suite; nothing else asks the network once it is in the cache.
+refresh: | packages
+	$(SETUP)/fetch-kernel --refresh
+
+MODULE := $(BUILD)/module/igrad.ko
+$(BUILD)/kernel.id: | fetch
+$(MODULE): $(wildcard kernel/*.[ch] kernel/Kbuild include/igrad/*.h include/uapi/drm/*.h) $(SETUP)/build-module $(BUILD)/kernel.id | fetch
+	@echo 'igrad: building igrad.ko'
+	@$(SETUP)/build-module W=1
+	@touch $@
+
+# Whether anything is to do is ninja's business.
+.PHONY: qemu module
+qemu: | fetch
+	@$(SETUP)/build-qemu
+module: $(MODULE)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The virtual machine and what runs in it interactively. The guest gets the libraries that the host programs need; the
+# driver's tests need no others.
+
+INITRAMFS := $(BUILD)/vm/initramfs.cpio
+
+$(INITRAMFS): $(MODULE) $(HOST_PROGRAMS) tools/vm/init tools/vm/initramfs $(BUILD)/kernel.id | fetch
+	@tools/vm/initramfs $@ $(BUILD)/kernel $(MODULE) $(HOST_PROGRAMS)
+
+.PHONY: vm shell demo
+vm: qemu $(INITRAMFS) host
+
+shell: vm
+	@echo 'igrad: a shell in the guest; /igrad is this checkout, /data the data set, /out is $(BUILD)/out. Leave with exit.'
+	@tools/vm/igrad-vm --tty --timeout 0 --out $(BUILD)/out --name shell -- sh -l
+
+demo: vm
+	@tools/vm/igrad-vm --user --out $(BUILD)/demo --timeout 1800 --name demo -- tools/demo
