@@ -15,4 +15,4 @@ shell: vm
 	@tools/vm/igrad-vm --tty --timeout 0 --out $(BUILD)/out --name shell -- sh -l
 
 demo: vm
-	@tools/vm/igrad-vm --user --out $(BUILD)/demo --timeout 1800 --name demo -- tools/demo
+	@tools/vm/igrad-vm --user --out $(BUILD)/demo --timeout 1800 --name demo -- igrad-demo
