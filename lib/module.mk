@@ -24,7 +24,7 @@ igrad_pc = sed -e 's|@PREFIX@|$(1)|' -e 's|@LIBDIR@|$(2)|' -e 's|@INCLUDEDIR@|$(
 	-e 's|@LDFLAGS@|$(4)|' -e 's|@VERSION@|$(IGRAD_VERSION)|' lib/igrad.pc.in
 
 # For programs built against this tree: PKG_CONFIG_PATH=$(BUILD)/lib/pkgconfig
-$(BUILD)/lib/pkgconfig/igrad-uninstalled.pc: lib/igrad.pc.in lib/module.mk
+$(BUILD)/lib/pkgconfig/igrad-uninstalled.pc: lib/igrad.pc.in lib/module.mk | packages
 	@mkdir -p $(@D)
 	$(call say,GEN)
 	$(Q)$(call igrad_pc,$(CURDIR),$(abspath $(BUILD))/lib,$(CURDIR)/include,-Wl$(comma)-rpath$(comma)$${libdir} ) > $@
