@@ -32,7 +32,7 @@ const char *igrad_strerror(int err)
 		{ ECANCELED, "canceled because an earlier job of the queue failed" },
 		{ ENODEV, "the device is gone" },
 		{ ETIMEDOUT, "the job still runs" },
-		{ EBUSY, "a job is still in flight" },
+		{ EBUSY, "jobs are still in flight" },
 		{ E2BIG, "too many commands or buffers for one job" },
 		{ ERANGE, "beyond the end of a buffer or of the device's memory" },
 		{ ENOMEM, "out of memory" },

@@ -15,6 +15,7 @@
 
 #define NSEC_PER_SEC	1000000000ll
 #define WATCHDOG_CHECKS 4 /* looks at the job's progress in a timeout */
+#define MAX_PENDING	4096 /* jobs of a queue that have not ended, as in the kernel driver */
 
 struct sim_queue {
 	struct igrad_queue base;
@@ -375,6 +376,8 @@ static int enqueue(struct sim_device *sim, struct sim_queue *queue, struct sim_j
 {
 	if (queue->error.err)
 		return -EIO;
+	if (queue->submitted - queue->completed >= MAX_PENDING)
+		return -EBUSY;
 	job->fence->base.seqno = ++queue->submitted;
 	job->desc.seqno = htole64(queue->submitted);
 	*sim->last = job;
