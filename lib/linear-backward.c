@@ -309,6 +309,19 @@ static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
 	return err;
 }
 
+/*
+ * dY may still be being computed by the layer behind this one, and loads are made in order: so
+ * bring in first what the first block needs besides.
+ */
+static void prefetch(struct backward *bw)
+{
+	static const enum igrad_role roles[] = {IGRAD_ROLE_W, IGRAD_ROLE_X, IGRAD_ROLE_Y};
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (bw->linear.windows[roles[i]].num_slots)
+			at(bw, roles[i], 0, 0, IGRAD_USE_IN);
+}
+
 int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args)
 {
 	static void (*const schedules[IGRAD_NUM_SCHEDULES])(struct backward *) = {
@@ -334,6 +347,7 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 	if (err)
 		return err;
 	if (!backward_open(&bw, cmdbuf)) {
+		prefetch(&bw);
 		if (bw.biased)
 			bias_gradient(&bw);
 		schedules[args->schedule](&bw);

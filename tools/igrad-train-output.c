@@ -161,6 +161,7 @@ void output_epoch(struct output *out, const struct epoch *epoch)
 	const struct igrad_train_stats *train = &epoch->train, *test = &epoch->test;
 
 	clear_bar(out);
+	out->shown = seconds_now();
 	if (out->settings->json) {
 		epoch_json(out, epoch);
 		return;

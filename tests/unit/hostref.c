@@ -9,7 +9,7 @@
  * operation. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
 	!defined(__SANITIZE_ADDRESS__)
-#define FAST __attribute__((optimize("O3"), target_clones("default", "arch=haswell")))
+#define FAST __attribute__((target_clones("default", "fma")))
 #else
 #define FAST
 #endif

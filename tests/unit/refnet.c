@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/* A network trained by the host reference. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "igrad/safetensors.h"
+#include "refnet.h"
+
+static float *zeros(size_t n)
+{
+	float *values = calloc(n, sizeof(*values));
+
+	if (!values)
+		abort();
+	return values;
+}
+
+bool ref_net_init(struct ref_net *net, const char *layers, uint64_t seed)
+{
+	struct igrad_rng rng;
+	int used;
+
+	memset(net, 0, sizeof(*net));
+	for (uint32_t n = 0; n <= IGRAD_NET_MAX_LAYERS; n++) {
+		if (sscanf(layers, "%u%n", &net->width[n], &used) != 1)
+			return false;
+		layers += used;
+		net->num_layers = n;
+		if (*layers != '-')
+			break;
+		layers++;
+	}
+	igrad_rng_seed(&rng, seed);
+	for (uint32_t l = 0; l < net->num_layers; l++) {
+		size_t in = net->width[l], out = net->width[l + 1];
+		float limit = sqrtf(6.0f / (float)in);
+
+		net->w[l] = zeros(in * out);
+		net->b[l] = zeros(out);
+		net->vw[l] = zeros(in * out);
+		net->vb[l] = zeros(out);
+		for (size_t i = 0; i < in * out; i++) {
+			float u = igrad_rng_float(&rng);
+
+			u = 2.0f * u;
+			u = u - 1.0f;
+			net->w[l][i] = u * limit;
+		}
+	}
+	return !*layers && net->num_layers > 0;
+}
+
+void ref_net_fini(struct ref_net *net)
+{
+	for (uint32_t l = 0; l < net->num_layers; l++) {
+		free(net->w[l]);
+		free(net->b[l]);
+		free(net->vw[l]);
+		free(net->vb[l]);
+	}
+}
+
+static void backward(struct ref_net *net, uint32_t batch, const float *x, float *const y[],
+		     float *const dy[], const struct ref_optimizer *opt)
+{
+	for (uint32_t l = net->num_layers; l-- > 0;) {
+		struct ref_shape s = {batch, net->width[l], net->width[l + 1]};
+		float *dw = zeros(s.I * s.O), *db = zeros(s.O);
+
+		if (l + 1 < net->num_layers)
+			ref_relu_grad(s.B * s.O, y[l], dy[l]);
+		if (l)
+			ref_dgrad(s, dy[l], net->w[l], dy[l - 1]);
+		ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
+		ref_bgrad(s, dy[l], db);
+		ref_update(s.I * s.O, opt, dw, net->vw[l], net->w[l]);
+		ref_update(s.O, opt, db, net->vb[l], net->b[l]);
+		free(dw);
+		free(db);
+	}
+}
+
+double ref_net_step(struct ref_net *net, uint32_t batch, const float *x, const uint32_t *labels,
+		    const struct ref_optimizer *opt)
+{
+	uint32_t last = net->num_layers - 1;
+	float *y[IGRAD_NET_MAX_LAYERS], *dy[IGRAD_NET_MAX_LAYERS];
+	float *losses = zeros(batch);
+	double sum = 0.0;
+
+	for (uint32_t l = 0; l <= last; l++) {
+		struct ref_shape s = {batch, net->width[l], net->width[l + 1]};
+
+		y[l] = zeros(s.B * s.O);
+		dy[l] = zeros(s.B * s.O);
+		ref_forward(s, l ? y[l - 1] : x, net->w[l], net->b[l], l < last, y[l]);
+	}
+	ref_softmax_xent(batch, net->width[last + 1], y[last], labels, 1.0f / (float)batch,
+			 dy[last], losses);
+	backward(net, batch, x, y, dy, opt);
+	for (uint32_t b = 0; b < batch; b++)
+		sum += losses[b];
+	for (uint32_t l = 0; l <= last; l++) {
+		free(y[l]);
+		free(dy[l]);
+	}
+	free(losses);
+	return sum;
+}
+
+void ref_net_train(struct ref_net *net, const struct igrad_dataset *data, uint32_t batch,
+		   uint64_t seed, uint32_t steps, const struct ref_optimizer *opt)
+{
+	uint32_t *order = calloc(data->count, sizeof(*order));
+	uint32_t *labels = calloc(batch, sizeof(*labels));
+	float *x = zeros((size_t)batch * data->features);
+	uint32_t per_epoch = data->count / batch;
+
+	if (!order || !labels)
+		abort();
+	for (uint32_t step = 0; per_epoch && step < steps; step++) {
+		if (step % per_epoch == 0) {
+			struct igrad_rng rng;
+
+			igrad_rng_seed(&rng, seed + (1ull << 32) * (step / per_epoch + 1));
+			igrad_rng_shuffle(&rng, order, data->count);
+		}
+		for (uint32_t b = 0; b < batch; b++) {
+			uint32_t row = order[step % per_epoch * batch + b];
+
+			labels[b] = data->labels[row];
+			for (uint32_t i = 0; i < data->features; i++)
+				x[(size_t)b * data->features + i] =
+					(float)data->images[(size_t)row * data->features + i] /
+					255.0f;
+		}
+		ref_net_step(net, batch, x, labels, opt);
+	}
+	free(order);
+	free(labels);
+	free(x);
+}
+
+static void add(struct igrad_tensor *tensors, size_t *n, char (*names)[32], uint32_t layer,
+		const char *what, uint32_t in, uint32_t out, const float *data)
+{
+	struct igrad_tensor *tensor = &tensors[*n];
+
+	snprintf(names[*n], sizeof(names[*n]), "%u.%s", layer, what);
+	*tensor = (struct igrad_tensor){.name = names[*n], .dtype = IGRAD_DTYPE_F32};
+	if (in)
+		tensor->shape[tensor->rank++] = in;
+	tensor->shape[tensor->rank++] = out;
+	tensor->data = data;
+	++*n;
+}
+
+int ref_net_save(const struct ref_net *net, const char *path, bool velocity,
+		 struct igrad_error *error)
+{
+	struct igrad_tensor tensors[4 * IGRAD_NET_MAX_LAYERS];
+	char names[4 * IGRAD_NET_MAX_LAYERS][32];
+	size_t n = 0;
+
+	for (uint32_t l = 0; l < net->num_layers; l++) {
+		uint32_t in = net->width[l], out = net->width[l + 1];
+
+		add(tensors, &n, names, l, "weight", in, out, net->w[l]);
+		add(tensors, &n, names, l, "bias", 0, out, net->b[l]);
+		if (velocity) {
+			add(tensors, &n, names, l, "weight.velocity", in, out, net->vw[l]);
+			add(tensors, &n, names, l, "bias.velocity", 0, out, net->vb[l]);
+		}
+	}
+	return igrad_safetensors_save(path, tensors, n, NULL, 0, error);
+}
