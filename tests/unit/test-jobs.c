@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Jobs: what runs, what fails and what goes on regardless, from one thread and many. The rules hold for
- * every backend: $IGRAD_TEST_DEVICE names another device than a simulated one. It must have
+ * Jobs: what runs, what fails and what goes on regardless, from one thread and many. The rules hold
+ * for every backend: $IGRAD_TEST_DEVICE names another device than a simulated one. It must have
  * x-hang-tag=77, and should end a job that hangs soon.
  */
 #include <errno.h>
@@ -74,7 +74,7 @@ static struct igrad_buffer *new_buffer(struct igrad_device *device, uint64_t siz
 static void emit_dma(struct igrad_cmdbuf *cmdbuf, enum igrad_opcode opcode,
 		     struct igrad_buffer *buffer)
 {
-	struct igrad_cmd cmd = { .opcode = opcode, .u.dma = { .rows = 1, .cols = NUM_WORDS } };
+	struct igrad_cmd cmd = {.opcode = opcode, .u.dma = {.rows = 1, .cols = NUM_WORDS}};
 
 	assert_int_equal(igrad_cmdbuf_emit(cmdbuf, &cmd, buffer), 0);
 }
@@ -86,7 +86,7 @@ static struct igrad_cmdbuf *doubling(struct igrad_device *device, struct igrad_b
 	struct igrad_cmdbuf *cmdbuf = new_cmdbuf(device);
 	struct igrad_cmd twice = {
 		.opcode = IGRAD_OP_VEC_AXPY,
-		.u.vec = { .rows = 1, .cols = NUM_WORDS, .imm = 0x3f800000 },
+		.u.vec = {.rows = 1, .cols = NUM_WORDS, .imm = 0x3f800000},
 	};
 
 	emit_dma(cmdbuf, IGRAD_OP_DMA_LOAD, from);
@@ -98,7 +98,7 @@ static struct igrad_cmdbuf *doubling(struct igrad_device *device, struct igrad_b
 static struct igrad_cmdbuf *nop(struct igrad_device *device, uint32_t tag)
 {
 	struct igrad_cmdbuf *cmdbuf = new_cmdbuf(device);
-	struct igrad_cmd cmd = { .opcode = IGRAD_OP_NOP };
+	struct igrad_cmd cmd = {.opcode = IGRAD_OP_NOP};
 
 	igrad_cmdbuf_set_tag(cmdbuf, tag);
 	assert_int_equal(igrad_cmdbuf_emit(cmdbuf, &cmd, NULL), 0);
@@ -123,7 +123,7 @@ static struct igrad_cmdbuf *malformed(struct igrad_device *device)
 	struct igrad_cmdbuf *cmdbuf = new_cmdbuf(device);
 	struct igrad_cmd cmd = {
 		.opcode = IGRAD_OP_LOAD_W,
-		.u.array = { .rows = 257, .cols = 8, .p_pitch = 32 },
+		.u.array = {.rows = 257, .cols = 8, .p_pitch = 32},
 	};
 
 	assert_int_equal(igrad_cmdbuf_emit(cmdbuf, &cmd, NULL), 0);
@@ -172,7 +172,7 @@ static void a_command_buffer_may_grow_while_it_runs(void **context)
 	struct igrad_device *device = *context;
 	struct igrad_queue *queue = new_queue(device);
 	struct igrad_cmdbuf *cmdbuf = nop(device, 0);
-	struct igrad_cmd cmd = { .opcode = IGRAD_OP_NOP };
+	struct igrad_cmd cmd = {.opcode = IGRAD_OP_NOP};
 	struct igrad_fence *fences[600];
 	struct igrad_report report;
 
@@ -263,11 +263,11 @@ static void a_fault_stops_its_queue_only(void **context)
 		uint64_t va, fault;
 		enum igrad_reason reason;
 	} cases[] = {
-		{ va + 4 * NUM_WORDS, va + 4 * NUM_WORDS, IGRAD_REASON_NOT_PRESENT },
-		{ va + 4 * NUM_WORDS - 8, va + 4 * NUM_WORDS, IGRAD_REASON_NOT_PRESENT },
-		{ 1ull << 38, 1ull << 38, IGRAD_REASON_NOT_PRESENT },
-		{ 0, 0, IGRAD_REASON_VA_RANGE },
-		{ 1ull << 39, 1ull << 39, IGRAD_REASON_VA_RANGE },
+		{va + 4 * NUM_WORDS, va + 4 * NUM_WORDS, IGRAD_REASON_NOT_PRESENT},
+		{va + 4 * NUM_WORDS - 8, va + 4 * NUM_WORDS, IGRAD_REASON_NOT_PRESENT},
+		{1ull << 38, 1ull << 38, IGRAD_REASON_NOT_PRESENT},
+		{0, 0, IGRAD_REASON_VA_RANGE},
+		{1ull << 39, 1ull << 39, IGRAD_REASON_VA_RANGE},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -382,7 +382,7 @@ static void buffers_have_addresses_of_their_own(void **context)
 {
 	struct igrad_device *device = *context;
 	const struct igrad_device_info *info = igrad_device_info(device);
-	struct igrad_buffer *buffers[64] = { NULL }, *buffer;
+	struct igrad_buffer *buffers[64] = {NULL}, *buffer;
 
 	for (int round = 0; round < 1000; round++) {
 		int i = rand() % 64;
@@ -464,7 +464,8 @@ static void threads_share_a_device(void **context)
 	for (int i = 0; i <= NUM_THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL,
 						i < NUM_THREADS ? work : fail_again_and_again,
-						*context), 0);
+						*context),
+				 0);
 	for (int i = 0; i <= NUM_THREADS; i++) {
 		assert_int_equal(pthread_join(threads[i], &error), 0);
 		if (error)

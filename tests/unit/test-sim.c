@@ -17,7 +17,8 @@ static void a_uri_says_what_was_opened(void **context)
 
 	(void)context;
 	assert_int_equal(igrad_device_open("sim:cols=0x10,overlap=no,rows=7,clock-hz=5000000000",
-					   &device, NULL), 0);
+					   &device, NULL),
+			 0);
 	info = igrad_device_info(device);
 	assert_int_equal(info->rows, 7);
 	assert_int_equal(info->cols, 16);
@@ -36,27 +37,27 @@ static void bad_uris_are_explained(void **context)
 	static const struct {
 		const char *uri, *what;
 	} cases[] = {
-		{ "sim:rows=0", "rows=0" },
-		{ "sim:rows=257", "256" },
-		{ "sim:cols=4294967296", "cols=4294967296" },
-		{ "sim:rows=", "rows=" },
-		{ "sim:rows=-1", "rows=-1" },
-		{ "sim:rows= 1", "rows= 1" },
-		{ "sim:rows=1x", "rows=1x" },
-		{ "sim:rows", "'rows'" },
-		{ "sim:,", "name=value" },
-		{ "sim:rows=1,", "name=value" },
-		{ "sim:speed=9", "'speed'" },
-		{ "sim:overlap=maybe", "overlap=maybe" },
-		{ "sim:sram-kib=1", "sram-kib" },
-		{ "sim:sram-kib=5000000", "sram-kib=5000000" },
-		{ "sim:threads=0", "threads=0" },
-		{ "sim:clock-hz=0", "clock-hz=0" },
-		{ "sim:clock-hz=99999999999999999999", "clock-hz=99999999999999999999" },
-		{ "sim:job-timeout-ms=0", "job-timeout-ms=0" },
-		{ "drm:/nonexistent", "/nonexistent" },
-		{ "drm:/dev/null", "not an igrad" },
-		{ "gpu:0", "'gpu:0'" },
+		{"sim:rows=0", "rows=0"},
+		{"sim:rows=257", "256"},
+		{"sim:cols=4294967296", "cols=4294967296"},
+		{"sim:rows=", "rows="},
+		{"sim:rows=-1", "rows=-1"},
+		{"sim:rows= 1", "rows= 1"},
+		{"sim:rows=1x", "rows=1x"},
+		{"sim:rows", "'rows'"},
+		{"sim:,", "name=value"},
+		{"sim:rows=1,", "name=value"},
+		{"sim:speed=9", "'speed'"},
+		{"sim:overlap=maybe", "overlap=maybe"},
+		{"sim:sram-kib=1", "sram-kib"},
+		{"sim:sram-kib=5000000", "sram-kib=5000000"},
+		{"sim:threads=0", "threads=0"},
+		{"sim:clock-hz=0", "clock-hz=0"},
+		{"sim:clock-hz=99999999999999999999", "clock-hz=99999999999999999999"},
+		{"sim:job-timeout-ms=0", "job-timeout-ms=0"},
+		{"drm:/nonexistent", "/nonexistent"},
+		{"drm:/dev/null", "not an igrad"},
+		{"gpu:0", "'gpu:0'"},
 	};
 
 	(void)context;
