@@ -12,11 +12,11 @@
 #define WORD	4ull
 #define DMA_MAX ((1u << 30) - 1) /* no memory has so many rows; sums below cannot overflow */
 
-static struct igrad_operand_use matrix(uint64_t start, uint64_t rows, uint64_t cols,
-				       uint32_t pitch, bool write)
+static struct igrad_operand_use matrix(uint64_t start, uint64_t rows, uint64_t cols, uint32_t pitch,
+				       bool write)
 {
-	return (struct igrad_operand_use){ igrad_region(start, rows, cols * WORD, le32toh(pitch)),
-					   write };
+	return (struct igrad_operand_use){igrad_region(start, rows, cols * WORD, le32toh(pitch)),
+					  write};
 }
 
 static void sram(struct igrad_command_use *use, uint32_t address, uint64_t rows, uint64_t cols,

@@ -89,8 +89,7 @@ struct igrad_backend {
 };
 
 /* Both are given what follows the colon of the URI. */
-int igrad_sim_open(const char *properties, struct igrad_device **device,
-		   struct igrad_error *error);
+int igrad_sim_open(const char *properties, struct igrad_device **device, struct igrad_error *error);
 int igrad_drm_open(const char *path, struct igrad_device **device, struct igrad_error *error);
 
 /* igrad_drm_list - as igrad_device_list() */

@@ -99,7 +99,7 @@ static int add_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer)
 	ret = igrad_tracker_init(&entry->tracker, buffer->size);
 	if (ret)
 		return ret;
-	entry->use = (struct igrad_use){ igrad_buffer_ref(buffer), false, false };
+	entry->use = (struct igrad_use){igrad_buffer_ref(buffer), false, false};
 	cmdbuf->last_buffer = cmdbuf->num_buffers++;
 	return 0;
 }
@@ -165,7 +165,7 @@ static int track_dram(struct igrad_cmdbuf *cmdbuf, struct igrad_command_use *use
 
 static int emit(struct igrad_cmdbuf *cmdbuf, struct igrad_cmd *cmd, struct igrad_buffer *buffer)
 {
-	uint32_t need[IGRAD_NUM_ENGINES] = { 0 };
+	uint32_t need[IGRAD_NUM_ENGINES] = {0};
 	struct igrad_command_use use;
 	int ret;
 
@@ -269,8 +269,8 @@ static int upload(struct igrad_cmdbuf *cmdbuf)
 		cmdbuf->device_cmds = buffer;
 		cmdbuf->uploaded = 0;
 	}
-	memcpy((struct igrad_cmd *)buffer->map + cmdbuf->uploaded,
-	       cmdbuf->cmds + cmdbuf->uploaded, (num - cmdbuf->uploaded) * sizeof(*cmdbuf->cmds));
+	memcpy((struct igrad_cmd *)buffer->map + cmdbuf->uploaded, cmdbuf->cmds + cmdbuf->uploaded,
+	       (num - cmdbuf->uploaded) * sizeof(*cmdbuf->cmds));
 	cmdbuf->uploaded = num;
 	return 0;
 }
@@ -302,8 +302,8 @@ int igrad_cmdbuf_job(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *report,
 	cmdbuf->uses = uses;
 	for (uint32_t i = 0; i < num; i++)
 		uses[i] = cmdbuf->buffers[i].use;
-	uses[num] = (struct igrad_use){ cmdbuf->device_cmds, true, false };
-	uses[num + 1] = (struct igrad_use){ report, false, true };
+	uses[num] = (struct igrad_use){cmdbuf->device_cmds, true, false};
+	uses[num + 1] = (struct igrad_use){report, false, true};
 
 	job->cmds = cmdbuf->device_cmds->va;
 	job->num_cmds = cmdbuf->num_cmds;

@@ -33,10 +33,11 @@ int igrad_drm_node_open(const char *path, struct igrad_error *error)
 		int err = -errno;
 
 		if (err == -EACCES)
-			return igrad_fail(error, err, "drm: you may not open %.100s; on most "
-					  "systems members of the group 'render' may", path);
-		return igrad_fail(error, err, "drm: cannot open %.100s: %s", path,
-				  strerror(-err));
+			return igrad_fail(error, err,
+					  "drm: you may not open %.100s; on most "
+					  "systems members of the group 'render' may",
+					  path);
+		return igrad_fail(error, err, "drm: cannot open %.100s: %s", path, strerror(-err));
 	}
 	if (!is_igrad(fd)) {
 		close(fd);

@@ -58,15 +58,14 @@ static int call(struct igrad_device *device, unsigned long request, void *arg)
 
 static void close_handle(struct igrad_device *device, uint32_t handle)
 {
-	struct drm_gem_close args = { .handle = handle };
+	struct drm_gem_close args = {.handle = handle};
 
 	call(device, DRM_IOCTL_GEM_CLOSE, &args);
 }
 
-static int drm_buffer_new(struct igrad_device *device, uint64_t size,
-			  struct igrad_buffer **buffer)
+static int drm_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer)
 {
-	struct drm_igrad_bo_create args = { .size = size };
+	struct drm_igrad_bo_create args = {.size = size};
 	struct drm_buffer *new = calloc(1, sizeof(*new));
 	int ret;
 
@@ -108,7 +107,7 @@ static void drm_buffer_free(struct igrad_buffer *buffer)
 
 static int drm_queue_new(struct igrad_device *device, struct igrad_queue **queue)
 {
-	struct drm_igrad_queue_create args = { .priority = DRM_IGRAD_PRIORITY_NORMAL };
+	struct drm_igrad_queue_create args = {.priority = DRM_IGRAD_PRIORITY_NORMAL};
 	struct drm_queue *new = calloc(1, sizeof(*new));
 	int ret;
 
@@ -127,7 +126,7 @@ static int drm_queue_new(struct igrad_device *device, struct igrad_queue **queue
 static void drm_queue_free(struct igrad_queue *queue)
 {
 	struct drm_queue *drm_queue = (struct drm_queue *)queue;
-	struct drm_igrad_queue_destroy args = { .queue_id = drm_queue->id };
+	struct drm_igrad_queue_destroy args = {.queue_id = drm_queue->id};
 
 	call(queue->device, DRM_IOCTL_IGRAD_QUEUE_DESTROY, &args);
 	free(drm_queue);
@@ -141,7 +140,7 @@ static int query_queue(struct igrad_queue *queue, struct drm_igrad_queue_info *i
 		.pointer = (uintptr_t)info,
 	};
 
-	*info = (struct drm_igrad_queue_info){ .queue_id = ((struct drm_queue *)queue)->id };
+	*info = (struct drm_igrad_queue_info){.queue_id = ((struct drm_queue *)queue)->id};
 	return call(queue->device, DRM_IOCTL_IGRAD_DEV_QUERY, &args);
 }
 
@@ -184,17 +183,17 @@ static int submit_job(struct igrad_queue *queue, const struct igrad_job *job, ui
 		      uint64_t *seqno)
 {
 	struct drm_igrad_bo_ref *refs = bo_refs(job);
-	struct drm_igrad_sync signal = { .handle = syncobj };
+	struct drm_igrad_sync signal = {.handle = syncobj};
 	struct drm_igrad_job one = {
 		.cmds = job->cmds,
 		.num_cmds = job->num_cmds,
 		.report = job->report,
-		.bos = { sizeof(*refs), job->num_uses, (uintptr_t)refs },
-		.signals = { sizeof(signal), 1, (uintptr_t)&signal },
+		.bos = {sizeof(*refs), job->num_uses, (uintptr_t)refs},
+		.signals = {sizeof(signal), 1, (uintptr_t)&signal},
 	};
 	struct drm_igrad_submit args = {
 		.queue_id = ((struct drm_queue *)queue)->id,
-		.jobs = { sizeof(one), 1, (uintptr_t)&one },
+		.jobs = {sizeof(one), 1, (uintptr_t)&one},
 	};
 	int ret;
 
@@ -314,7 +313,7 @@ static const struct igrad_backend drm_backend = {
 /* A kernel that knows less than all we ask for is too old: its caps would read as zero. */
 static int query_device(struct drm_device *drm)
 {
-	struct drm_igrad_device_info info = { 0 };
+	struct drm_igrad_device_info info = {0};
 	struct drm_igrad_dev_query args = {
 		.type = DRM_IGRAD_QUERY_DEVICE,
 		.size = sizeof(info),

@@ -144,7 +144,7 @@ int igrad_idx_load(const char *path, uint32_t rank, struct igrad_idx *idx,
 	gzFile file;
 	int ret;
 
-	*idx = (struct igrad_idx){ 0 };
+	*idx = (struct igrad_idx){0};
 	errno = 0;
 	file = gzopen(path, "rbe");
 	if (!file) {
@@ -168,5 +168,5 @@ int igrad_idx_load(const char *path, uint32_t rank, struct igrad_idx *idx,
 void igrad_idx_fini(struct igrad_idx *idx)
 {
 	free(idx->data);
-	*idx = (struct igrad_idx){ 0 };
+	*idx = (struct igrad_idx){0};
 }

@@ -55,8 +55,8 @@ static void learn(struct igrad_clock *clock, const struct igrad_clock *from)
 int igrad_order_issue(struct igrad_order *order, enum igrad_engine engine,
 		      const uint32_t need[IGRAD_NUM_ENGINES], struct igrad_cmd *cmd)
 {
-	uint32_t open[IGRAD_NUM_ENGINES] = { 0 };
-	struct igrad_clock clock = { { 0 } };
+	uint32_t open[IGRAD_NUM_ENGINES] = {0};
+	struct igrad_clock clock = {{0}};
 	int ret, waits = 0;
 
 	ret = make_room(order, engine);

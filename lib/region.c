@@ -8,7 +8,7 @@ struct igrad_region igrad_region(uint64_t start, uint64_t rows, uint64_t width, 
 		width += (rows - 1) * pitch;
 		rows = 1;
 	}
-	return (struct igrad_region){ start, width, rows > 1 ? pitch : 0, rows };
+	return (struct igrad_region){start, width, rows > 1 ? pitch : 0, rows};
 }
 
 uint64_t igrad_region_end(const struct igrad_region *region)
@@ -50,8 +50,8 @@ bool igrad_region_overlap(const struct igrad_region *a, const struct igrad_regio
 	return true;
 }
 
-bool igrad_region_covers(const struct igrad_region *a, const struct igrad_region *b,
-			 uint64_t start, uint64_t end)
+bool igrad_region_covers(const struct igrad_region *a, const struct igrad_region *b, uint64_t start,
+			 uint64_t end)
 {
 	uint64_t b_end = igrad_region_end(b);
 	uint64_t row, column;

@@ -16,7 +16,7 @@ struct igrad_region {
 	uint64_t rows;	/* at least 1 */
 };
 
-/* igrad_region - @pitch is ignored for one row; one shorter than a row gives the span of all rows */
+/* igrad_region - for one row @pitch is ignored; one shorter than a row gives the span of all */
 struct igrad_region igrad_region(uint64_t start, uint64_t rows, uint64_t width, uint64_t pitch);
 
 /* igrad_region_end - the byte after the last */
@@ -30,7 +30,7 @@ uint64_t igrad_region_end(const struct igrad_region *region);
 bool igrad_region_overlap(const struct igrad_region *a, const struct igrad_region *b);
 
 /* igrad_region_covers - is every byte of @b that lies in [start, end) surely in @a? */
-bool igrad_region_covers(const struct igrad_region *a, const struct igrad_region *b,
-			 uint64_t start, uint64_t end);
+bool igrad_region_covers(const struct igrad_region *a, const struct igrad_region *b, uint64_t start,
+			 uint64_t end);
 
 #endif /* IGRAD_REGION_H */

@@ -103,8 +103,8 @@ static int read_data(struct igrad_safetensors *file, int fd, struct igrad_error 
 /* ---------------------------------------------------------------- the header's text */
 
 /*
- * Counts the members of objects in text that the parser took: each has one colon outside of strings.
- * False for names in single quotes, which the parser lets pass.
+ * Counts the members of objects in text that the parser took: each has one colon outside of
+ * strings. False for names in single quotes, which the parser lets pass.
  */
 static bool count_colons(const char *text, size_t length, size_t *colons)
 {
@@ -129,7 +129,7 @@ static size_t count_members(struct json_object *object)
 {
 	size_t members = json_object_object_length(object);
 
-	json_object_object_foreach(object, key, value) {
+	json_object_object_foreach (object, key, value) {
 		(void)key;
 		if (json_object_is_type(value, json_type_object))
 			members += count_members(value);
@@ -248,8 +248,8 @@ static int get_data(struct igrad_safetensors *file, struct json_object *offsets,
 	return 0;
 }
 
-static int read_tensor(struct igrad_safetensors *file, const char *name,
-		       struct json_object *object, struct igrad_error *error)
+static int read_tensor(struct igrad_safetensors *file, const char *name, struct json_object *object,
+		       struct igrad_error *error)
 {
 	struct igrad_tensor *tensor = &file->tensors[file->num_tensors++];
 	struct json_object *dtype, *shape, *offsets;
@@ -275,7 +275,7 @@ static int check_metadata(struct igrad_safetensors *file, struct json_object *ob
 {
 	if (!json_object_is_type(object, json_type_object))
 		return BAD(file, error, METADATA_NAME " is not an object");
-	json_object_object_foreach(object, key, value) {
+	json_object_object_foreach (object, key, value) {
 		if (!json_object_is_type(value, json_type_string))
 			return BAD(file, error, "metadata '%.60s' is not a string", key);
 	}
@@ -325,11 +325,10 @@ static int check_layout(struct igrad_safetensors *file, struct igrad_error *erro
 
 static int read_tensors(struct igrad_safetensors *file, struct igrad_error *error)
 {
-	file->tensors = calloc(json_object_object_length(file->header) + 1,
-			       sizeof(*file->tensors));
+	file->tensors = calloc(json_object_object_length(file->header) + 1, sizeof(*file->tensors));
 	if (!file->tensors)
 		return read_failed(file, -ENOMEM, error);
-	json_object_object_foreach(file->header, name, object) {
+	json_object_object_foreach (file->header, name, object) {
 		int ret = strcmp(name, METADATA_NAME) ? read_tensor(file, name, object, error)
 						      : check_metadata(file, object, error);
 
@@ -404,8 +403,7 @@ size_t igrad_safetensors_length(const struct igrad_safetensors *file)
 	return file->num_tensors;
 }
 
-const struct igrad_tensor *igrad_safetensors_at(const struct igrad_safetensors *file,
-						size_t index)
+const struct igrad_tensor *igrad_safetensors_at(const struct igrad_safetensors *file, size_t index)
 {
 	return index < file->num_tensors ? &file->tensors[index] : NULL;
 }
@@ -440,9 +438,8 @@ static void format_shape(const struct igrad_tensor *tensor, char *text, size_t s
 		snprintf(text + used, size - used, "]");
 }
 
-int igrad_safetensors_get(const struct igrad_safetensors *file,
-			  const struct igrad_tensor *expected, void *data,
-			  struct igrad_error *error)
+int igrad_safetensors_get(const struct igrad_safetensors *file, const struct igrad_tensor *expected,
+			  void *data, struct igrad_error *error)
 {
 	const struct igrad_tensor *tensor = igrad_safetensors_find(file, expected->name);
 	char has[48], wants[48];

@@ -53,16 +53,17 @@ static int sort(const char *path, struct contents *contents, struct igrad_error 
 		if (i && !by_name(&tensors[i - 1], &tensors[i]))
 			return igrad_fail(error, -EINVAL, "%.100s: two tensors named '%.60s'", path,
 					  tensors[i].name);
-		if (!strcmp(tensors[i].name, METADATA_NAME) ||
-		    tensors[i].rank > IGRAD_MAX_RANK || !tensor_bytes(&tensors[i], &bytes))
-			return igrad_fail(error, -EINVAL,
-					  "%.100s: tensor '%.60s' cannot be stored: bad name or shape",
-					  path, tensors[i].name);
+		if (!strcmp(tensors[i].name, METADATA_NAME) || tensors[i].rank > IGRAD_MAX_RANK ||
+		    !tensor_bytes(&tensors[i], &bytes))
+			return igrad_fail(
+				error, -EINVAL,
+				"%.100s: tensor '%.60s' cannot be stored: bad name or shape", path,
+				tensors[i].name);
 	}
 	for (size_t i = 1; i < contents->num_metadata; i++)
 		if (!by_key(&metadata[i - 1], &metadata[i]))
-			return igrad_fail(error, -EINVAL, "%.100s: two notes with key '%.60s'", path,
-					  metadata[i].key);
+			return igrad_fail(error, -EINVAL, "%.100s: two notes with key '%.60s'",
+					  path, metadata[i].key);
 	return 0;
 }
 
@@ -270,9 +271,9 @@ static int replace_file(const char *path, struct json_object *header,
 	return ret;
 }
 
-int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors,
-			   size_t num_tensors, const struct igrad_metadata *metadata,
-			   size_t num_metadata, struct igrad_error *error)
+int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors, size_t num_tensors,
+			   const struct igrad_metadata *metadata, size_t num_metadata,
+			   struct igrad_error *error)
 {
 	struct contents contents = {
 		.tensors = copy_array(tensors, num_tensors, sizeof(*tensors)),

@@ -5,10 +5,10 @@
 
 #include "igrad/safetensors.h"
 
-#define ELEMENT_BYTES	  4
-#define METADATA_NAME	  "__metadata__"
-#define MAX_HEADER	  100000000 /* what other readers accept */
-#define HEADER_ALIGNMENT  8
+#define ELEMENT_BYTES	 4
+#define METADATA_NAME	 "__metadata__"
+#define MAX_HEADER	 100000000 /* what other readers accept */
+#define HEADER_ALIGNMENT 8
 
 static inline const char *dtype_name(enum igrad_dtype dtype)
 {

@@ -41,7 +41,7 @@ static const char *const names[NUM_PROPERTIES] = {
 
 static int parse_bool(const char *value, bool *result, struct igrad_error *error)
 {
-	static const char *const words[] = { "off", "on", "no", "yes", "false", "true" };
+	static const char *const words[] = {"off", "on", "no", "yes", "false", "true"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!strcmp(value, words[i])) {
@@ -63,8 +63,9 @@ static int parse_number(const char *name, const char *value, uint64_t max, uint6
 	if (value[0] < '0' || value[0] > '9' || *end)
 		return igrad_fail(error, -EINVAL, "sim: %s=%.40s is not a number", name, value);
 	if (errno || *result > max)
-		return igrad_fail(error, -EINVAL, "sim: %s=%.40s is too large (at most %" PRIu64 ")",
-				  name, value, max);
+		return igrad_fail(error, -EINVAL,
+				  "sim: %s=%.40s is too large (at most %" PRIu64 ")", name, value,
+				  max);
 	return 0;
 }
 
@@ -150,14 +151,13 @@ static int check(const struct sim_config *config, struct igrad_error *error)
 	if (igrad_config_check(&config->core, sentence, sizeof(sentence)))
 		return igrad_fail(error, -EINVAL, "sim: %s", sentence);
 	if (config->job_timeout_ms < MIN_TIMEOUT_MS || config->job_timeout_ms > MAX_TIMEOUT_MS)
-		return igrad_fail(error, -EINVAL, "sim: job-timeout-ms=%" PRIu32
-				  " is outside %d … %d", config->job_timeout_ms, MIN_TIMEOUT_MS,
-				  MAX_TIMEOUT_MS);
+		return igrad_fail(error, -EINVAL,
+				  "sim: job-timeout-ms=%" PRIu32 " is outside %d … %d",
+				  config->job_timeout_ms, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS);
 	return 0;
 }
 
-int sim_config_parse(const char *properties, struct sim_config *config,
-		     struct igrad_error *error)
+int sim_config_parse(const char *properties, struct sim_config *config, struct igrad_error *error)
 {
 	char *copy, *rest, *assignment;
 	int ret = 0;

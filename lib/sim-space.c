@@ -121,8 +121,8 @@ static int fault(struct igrad_fault *fault, uint64_t va)
 	return -1;
 }
 
-static int access_space(struct sim_space *space, uint64_t va, void *read_to,
-			const void *write_from, size_t len, struct igrad_fault *report)
+static int access_space(struct sim_space *space, uint64_t va, void *read_to, const void *write_from,
+			size_t len, struct igrad_fault *report)
 {
 	int ret = 0;
 
@@ -156,5 +156,5 @@ static int space_write(void *opaque, uint64_t va, const void *buf, size_t len,
 
 struct igrad_space sim_space_view(struct sim_space *space)
 {
-	return (struct igrad_space){ space_read, space_write, space };
+	return (struct igrad_space){space_read, space_write, space};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sim backend: the device core in this process, behind what the kernel driver would do. One
- * thread executes the jobs of all queues in the order in which they were submitted; another one ends
- * a job that makes no progress.
+ * thread executes the jobs of all queues in the order in which they were submitted; another one
+ * ends a job that makes no progress.
  */
 #include <endian.h>
 #include <errno.h>
@@ -14,7 +14,8 @@
 #include "sim.h"
 
 #define NSEC_PER_SEC	1000000000ll
-#define WATCHDOG_CHECKS 4 /* looks at the job's progress in a timeout */
+#define WATCHDOG_CHECKS 4    /* looks at the job's progress in a timeout */
+#define MAX_PENDING	4096 /* jobs of a queue that have not ended, as in the kernel driver */
 
 struct sim_queue {
 	struct igrad_queue base;
@@ -109,8 +110,7 @@ static int status_to_errno(enum igrad_status status)
 }
 
 /* Runs the job to its end; false if it was cancelled. */
-static bool execute(struct sim_device *sim, const struct sim_job *job,
-		    struct igrad_result *result)
+static bool execute(struct sim_device *sim, const struct sim_job *job, struct igrad_result *result)
 {
 	struct igrad_space space = sim_space_view(&sim->space);
 
@@ -274,8 +274,7 @@ static void *watchdog_main(void *opaque)
 
 /* ---------------------------------------------------------------- buffers, queues, fences */
 
-static int sim_buffer_new(struct igrad_device *device, uint64_t size,
-			  struct igrad_buffer **buffer)
+static int sim_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer)
 {
 	struct igrad_buffer *new = calloc(1, sizeof(*new));
 	int ret;
@@ -283,8 +282,8 @@ static int sim_buffer_new(struct igrad_device *device, uint64_t size,
 	if (!new)
 		return -ENOMEM;
 	new->size = size;
-	new->map = mmap(NULL, sim_mapped(size), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	new->map = mmap(NULL, sim_mapped(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 	if (new->map == MAP_FAILED) {
 		free(new);
 		return -ENOMEM;
@@ -375,6 +374,8 @@ static int enqueue(struct sim_device *sim, struct sim_queue *queue, struct sim_j
 {
 	if (queue->error.err)
 		return -EIO;
+	if (queue->submitted - queue->completed >= MAX_PENDING)
+		return -EBUSY;
 	job->fence->base.seqno = ++queue->submitted;
 	job->desc.seqno = htole64(queue->submitted);
 	*sim->last = job;
@@ -496,8 +497,7 @@ static int start_threads(struct sim_device *sim)
 	return -ret;
 }
 
-int igrad_sim_open(const char *properties, struct igrad_device **device,
-		   struct igrad_error *error)
+int igrad_sim_open(const char *properties, struct igrad_device **device, struct igrad_error *error)
 {
 	struct sim_device *sim = calloc(1, sizeof(*sim));
 	int ret;

@@ -15,8 +15,7 @@ struct sim_config {
 };
 
 /* sim_config_parse - "rows=32,cols=32": what is not named has its default */
-int sim_config_parse(const char *properties, struct sim_config *config,
-		     struct igrad_error *error);
+int sim_config_parse(const char *properties, struct sim_config *config, struct igrad_error *error);
 
 /* sim_config_uri - the URI that names every property; to be freed, NULL without memory */
 char *sim_config_uri(const struct sim_config *config);

@@ -6,10 +6,10 @@
 
 #include "tracker.h"
 
-#define MIN_SHIFT     10 /* a granule of 1 KiB holds a few rows of a tile */
-#define MAX_GRANULES  16384
-#define MAX_ACCESSES  64
-#define MIN_ACCESSES  4
+#define MIN_SHIFT    10 /* a granule of 1 KiB holds a few rows of a tile */
+#define MAX_GRANULES 16384
+#define MAX_ACCESSES 64
+#define MIN_ACCESSES 4
 
 struct igrad_granule {
 	struct igrad_access *accesses; /* in the order they were made */
@@ -66,8 +66,8 @@ static int append(struct igrad_granule *granule, const struct igrad_access *acce
 		merge_oldest(granule, MAX_ACCESSES / 2);
 	if (granule->num == granule->room) {
 		unsigned int room = granule->room ? 2 * granule->room : MIN_ACCESSES;
-		struct igrad_access *grown =
-			realloc(granule->accesses, room * sizeof(*granule->accesses));
+		struct igrad_access *grown = realloc(granule->accesses,
+						     room * sizeof(*granule->accesses));
 
 		if (!grown)
 			return -ENOMEM;

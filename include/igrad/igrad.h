@@ -150,7 +150,8 @@ void igrad_cmdbuf_set_tag(struct igrad_cmdbuf *cmdbuf, uint32_t tag);
  * igrad_queue_submit - run a command buffer
  * @fence: may be NULL; a reference for the caller
  *
- * -EIO when the queue has failed, -EINVAL for an empty command buffer, or the command buffer's error.
+ * -EIO when the queue has failed, -EBUSY when too many of its jobs (thousands) have not ended: wait
+ * for one of them; -EINVAL for an empty command buffer, or the command buffer's error.
  */
 int igrad_queue_submit(struct igrad_queue *queue, struct igrad_cmdbuf *cmdbuf,
 		       struct igrad_fence **fence);

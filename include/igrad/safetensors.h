@@ -46,9 +46,9 @@ struct igrad_metadata {
  *
  * Order does not matter: both lists are sorted. -EINVAL: a name appears twice, or is not allowed.
  */
-int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors,
-			   size_t num_tensors, const struct igrad_metadata *metadata,
-			   size_t num_metadata, struct igrad_error *error);
+int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors, size_t num_tensors,
+			   const struct igrad_metadata *metadata, size_t num_metadata,
+			   struct igrad_error *error);
 
 struct igrad_safetensors;
 
@@ -61,8 +61,7 @@ void igrad_safetensors_unref(struct igrad_safetensors *file);
 size_t igrad_safetensors_length(const struct igrad_safetensors *file);
 
 /** igrad_safetensors_at - the tensors by increasing place in the file; owned by it */
-const struct igrad_tensor *igrad_safetensors_at(const struct igrad_safetensors *file,
-						size_t index);
+const struct igrad_tensor *igrad_safetensors_at(const struct igrad_safetensors *file, size_t index);
 
 /** igrad_safetensors_find - NULL if there is none of that name */
 const struct igrad_tensor *igrad_safetensors_find(const struct igrad_safetensors *file,
@@ -78,9 +77,8 @@ const char *igrad_safetensors_metadata(const struct igrad_safetensors *file, con
  *
  * -ENOENT when there is no tensor of that name, -EINVAL when it is of another type or shape.
  */
-int igrad_safetensors_get(const struct igrad_safetensors *file,
-			  const struct igrad_tensor *expected, void *data,
-			  struct igrad_error *error);
+int igrad_safetensors_get(const struct igrad_safetensors *file, const struct igrad_tensor *expected,
+			  void *data, struct igrad_error *error);
 
 #ifdef __cplusplus
 }

@@ -129,7 +129,8 @@ static struct matrix sram(const struct maker *maker, uint32_t rows, uint32_t col
 static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	bool load = below(2);
-	uint32_t buffer = below(NUM_BUFFERS), rows = 1 + below(maker->dim), cols = 1 + below(maker->dim);
+	uint32_t buffer = below(NUM_BUFFERS), rows = 1 + below(maker->dim),
+		 cols = 1 + below(maker->dim);
 	uint32_t fill_rows = load ? below(2) * below(4) : 0;
 	uint32_t fill_cols = load ? below(2) * below(4) : 0;
 	struct matrix dram = place(maker, DRAM_BYTES, rows, cols);
@@ -154,7 +155,8 @@ static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd
 static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_array *array = &cmd->u.array;
-	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim), batch = 1 + below(maker->dim);
+	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim),
+		 batch = 1 + below(maker->dim);
 	bool transpose = below(2);
 	struct matrix m;
 
@@ -237,7 +239,7 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 
 static struct igrad_buffer *make_command(const struct maker *maker, struct igrad_cmd *cmd)
 {
-	*cmd = (struct igrad_cmd){ 0 };
+	*cmd = (struct igrad_cmd){0};
 	switch (below(9)) {
 	case 0:
 		cmd->engine = below(IGRAD_NUM_ENGINES);
@@ -387,25 +389,25 @@ static void random_programs(const struct maker *maker, uint32_t length, int roun
 
 static void programs_are_ordered(void **context)
 {
-	random_programs(&(struct maker){ *context, 0, 16, DRAM_BYTES }, MAX_COMMANDS, 100, false);
+	random_programs(&(struct maker){*context, 0, 16, DRAM_BYTES}, MAX_COMMANDS, 100, false);
 }
 
 static void programs_at_one_pitch_are_ordered(void **context)
 {
-	random_programs(&(struct maker){ *context, 512, 16, DRAM_BYTES }, MAX_COMMANDS, 100, false);
+	random_programs(&(struct maker){*context, 512, 16, DRAM_BYTES}, MAX_COMMANDS, 100, false);
 }
 
 /* So many accesses in so little space that the older ones are merged. */
 static void crowded_programs_are_ordered(void **context)
 {
-	random_programs(&(struct maker){ *context, 0, 2, 512 }, MAX_COMMANDS, 100, false);
+	random_programs(&(struct maker){*context, 0, 2, 512}, MAX_COMMANDS, 100, false);
 }
 
 /* Too short for accesses to be merged, and all regions can be compared exactly. */
 static void no_wait_without_a_conflict(void **context)
 {
-	random_programs(&(struct maker){ *context, 512, 16, DRAM_BYTES }, 40, 150, true);
-	random_programs(&(struct maker){ *context, 256, 16, DRAM_BYTES }, 40, 150, true);
+	random_programs(&(struct maker){*context, 512, 16, DRAM_BYTES}, 40, 150, true);
+	random_programs(&(struct maker){*context, 256, 16, DRAM_BYTES}, 40, 150, true);
 }
 
 /* ---------------------------------------------------------------- by hand */
@@ -415,7 +417,11 @@ static struct igrad_cmd dma(enum igrad_opcode opcode, uint32_t sram, uint32_t ro
 {
 	return (struct igrad_cmd){
 		.opcode = opcode,
-		.u.dma = { .pitch = pitch, .sram = sram, .sram_pitch = pitch, .rows = rows, .cols = cols },
+		.u.dma = {.pitch = pitch,
+			  .sram = sram,
+			  .sram_pitch = pitch,
+			  .rows = rows,
+			  .cols = cols},
 	};
 }
 
@@ -439,7 +445,7 @@ static void interleaved_columns_do_not_wait(void **context)
 
 static int emit_error(struct fixture *fixture, struct igrad_cmd cmd, struct igrad_buffer *buffer)
 {
-	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP };
+	struct igrad_cmd nop = {.opcode = IGRAD_OP_NOP};
 	struct igrad_queue *queue;
 	int err;
 
@@ -464,13 +470,13 @@ static void bad_commands_are_refused(void **context)
 
 	assert_int_equal(emit_error(fixture, good, buffer), 0);
 	assert_int_equal(emit_error(fixture, good, NULL), -EINVAL);
-	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = 0x99 }, NULL), -EINVAL);
-	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .engine = 4 }, NULL), -EINVAL);
-	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = IGRAD_OP_FPROP }, NULL),
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){.opcode = 0x99}, NULL), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){.engine = 4}, NULL), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){.opcode = IGRAD_OP_FPROP}, NULL),
 			 -EINVAL);
-	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ .opcode = IGRAD_OP_VEC_COPY }, NULL),
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){.opcode = IGRAD_OP_VEC_COPY}, NULL),
 			 -EINVAL);
-	assert_int_equal(emit_error(fixture, (struct igrad_cmd){ 0 }, buffer), -EINVAL);
+	assert_int_equal(emit_error(fixture, (struct igrad_cmd){0}, buffer), -EINVAL);
 
 	cmd = good;
 	cmd.u.dma.sram = SRAM_BYTES - 28;
@@ -504,7 +510,7 @@ static void bad_commands_are_refused(void **context)
 static void commands_have_a_limit(void **context)
 {
 	struct fixture *fixture = *context;
-	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP };
+	struct igrad_cmd nop = {.opcode = IGRAD_OP_NOP};
 
 	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
 	for (uint32_t i = 0; i < IGRAD_MAX_COMMANDS; i++)
@@ -519,7 +525,7 @@ static void commands_have_a_limit(void **context)
 static void tags_are_kept(void **context)
 {
 	struct fixture *fixture = *context;
-	struct igrad_cmd nop = { .opcode = IGRAD_OP_NOP, .tag = 99 };
+	struct igrad_cmd nop = {.opcode = IGRAD_OP_NOP, .tag = 99};
 
 	assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
 	igrad_cmdbuf_set_tag(fixture->cmdbuf, 7);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The drm backend without a device: ioctl() is replaced by one that compares each call with a script
- * and gives the answer written there. Memory of "buffers" is the file that stands for the node.
+ * The drm backend without a device: ioctl() is replaced by one that compares each call with a
+ * script and gives the answer written there. Memory of "buffers" is the file that stands for the
+ * node.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -69,10 +70,10 @@ static void expect(const struct call *calls, size_t num)
 	script_left = num;
 }
 
-#define EXPECT(...)                                                          \
-	do {                                                                 \
-		static const struct call calls[] = { __VA_ARGS__ };          \
-		expect(calls, sizeof(calls) / sizeof(calls[0]));             \
+#define EXPECT(...)                                               \
+	do {                                                      \
+		static const struct call calls[] = {__VA_ARGS__}; \
+		expect(calls, sizeof(calls) / sizeof(calls[0]));  \
 	} while (0)
 
 #define DONE() assert_int_equal(script_left, 0)
@@ -226,13 +227,13 @@ static void answer_submit(void *arg)
 {
 	struct drm_igrad_submit *submit = arg;
 	struct drm_igrad_job *job = (void *)(uintptr_t)submit->jobs.pointer;
-	struct igrad_report report = { .version = 1, .status = IGRAD_STATUS_OK, .cycles = 1234 };
+	struct igrad_report report = {.version = 1, .status = IGRAD_STATUS_OK, .cycles = 1234};
 	uint64_t handle = (job->report - 0x200000) / 0x100000;
 
 	check_submit(arg);
-	assert_int_equal(pwrite(node, &report, sizeof(report),
-				0x10000 * handle + job->report % 0x100000),
-			 sizeof(report));
+	assert_int_equal(
+		pwrite(node, &report, sizeof(report), 0x10000 * handle + job->report % 0x100000),
+		sizeof(report));
 	submit->seqno = 5;
 }
 
@@ -306,16 +307,28 @@ static void answer_later_failed(void *arg)
 
 /* ---------------------------------------------------------------- scripts */
 
-#define OPEN                                      \
-	{ DRM_IOCTL_VERSION, answer_version, 0 }, \
-	{ DRM_IOCTL_VERSION, answer_version, 0 }, \
-	{ DRM_IOCTL_IGRAD_DEV_QUERY, answer_device, 0 }
-#define SUBMIT                                              \
-	{ DRM_IOCTL_SYNCOBJ_CREATE, answer_syncobj, 0 },    \
-	{ DRM_IOCTL_IGRAD_SUBMIT, answer_submit, 0 }
-#define RUNNING { DRM_IOCTL_SYNCOBJ_WAIT, check_poll, ETIME }
-#define BO	{ DRM_IOCTL_IGRAD_BO_CREATE, answer_bo, 0 }
-#define CLOSE	{ DRM_IOCTL_GEM_CLOSE, NULL, 0 }
+#define OPEN                                                                            \
+	{DRM_IOCTL_VERSION, answer_version, 0}, {DRM_IOCTL_VERSION, answer_version, 0}, \
+	{                                                                               \
+		DRM_IOCTL_IGRAD_DEV_QUERY, answer_device, 0                             \
+	}
+#define SUBMIT                                           \
+	{DRM_IOCTL_SYNCOBJ_CREATE, answer_syncobj, 0},   \
+	{                                                \
+		DRM_IOCTL_IGRAD_SUBMIT, answer_submit, 0 \
+	}
+#define RUNNING                                           \
+	{                                                 \
+		DRM_IOCTL_SYNCOBJ_WAIT, check_poll, ETIME \
+	}
+#define BO                                              \
+	{                                               \
+		DRM_IOCTL_IGRAD_BO_CREATE, answer_bo, 0 \
+	}
+#define CLOSE                                \
+	{                                    \
+		DRM_IOCTL_GEM_CLOSE, NULL, 0 \
+	}
 
 struct fixture {
 	struct igrad_device *device;
@@ -328,12 +341,12 @@ static void open_fixture(struct fixture *fixture)
 {
 	struct igrad_cmd load = {
 		.opcode = IGRAD_OP_DMA_LOAD,
-		.u.dma = { .rows = 1, .cols = 16 },
+		.u.dma = {.rows = 1, .cols = 16},
 	};
 	struct igrad_error error;
 
 	next_handle = 0;
-	EXPECT(OPEN, { DRM_IOCTL_IGRAD_QUEUE_CREATE, answer_queue, 0 }, BO);
+	EXPECT(OPEN, {DRM_IOCTL_IGRAD_QUEUE_CREATE, answer_queue, 0}, BO);
 	if (igrad_device_open(uri, &fixture->device, &error))
 		fail_msg("%s", error.message);
 	assert_int_equal(igrad_queue_new(fixture->device, &fixture->queue), 0);
@@ -353,9 +366,9 @@ static void close_fixture(struct fixture *fixture)
 	DONE();
 }
 
-#define CLOSE_FIXTURE                                                                          \
-	{ DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0 }, CLOSE, CLOSE,                 \
-	{ DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0 }, CLOSE
+#define CLOSE_FIXTURE                                                        \
+	{DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0}, CLOSE, CLOSE, \
+		{DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0}, CLOSE
 
 static int setup(void **context)
 {
@@ -412,19 +425,19 @@ static void expect_not_opened(int err, const char *what)
 static void strangers_are_refused(void **context)
 {
 	(void)context;
-	EXPECT({ DRM_IOCTL_VERSION, NULL, ENOTTY });
+	EXPECT({DRM_IOCTL_VERSION, NULL, ENOTTY});
 	expect_not_opened(-ENODEV, "is not an igrad device");
-	EXPECT({ DRM_IOCTL_VERSION, answer_other_version, 0 },
-	       { DRM_IOCTL_VERSION, answer_other_version, 0 });
+	EXPECT({DRM_IOCTL_VERSION, answer_other_version, 0},
+	       {DRM_IOCTL_VERSION, answer_other_version, 0});
 	expect_not_opened(-ENODEV, "is not an igrad device");
-	EXPECT({ DRM_IOCTL_VERSION, answer_version, 0 }, { DRM_IOCTL_VERSION, answer_version, 0 },
-	       { DRM_IOCTL_IGRAD_DEV_QUERY, NULL, ENODEV });
+	EXPECT({DRM_IOCTL_VERSION, answer_version, 0}, {DRM_IOCTL_VERSION, answer_version, 0},
+	       {DRM_IOCTL_IGRAD_DEV_QUERY, NULL, ENODEV});
 	expect_not_opened(-ENODEV, "the device is gone");
-	EXPECT({ DRM_IOCTL_VERSION, answer_version, 0 }, { DRM_IOCTL_VERSION, answer_version, 0 },
-	       { DRM_IOCTL_IGRAD_DEV_QUERY, answer_older_device, 0 });
+	EXPECT({DRM_IOCTL_VERSION, answer_version, 0}, {DRM_IOCTL_VERSION, answer_version, 0},
+	       {DRM_IOCTL_IGRAD_DEV_QUERY, answer_older_device, 0});
 	expect_not_opened(-EPROTO, "incompatible version");
-	EXPECT({ DRM_IOCTL_VERSION, answer_version, 0 }, { DRM_IOCTL_VERSION, answer_version, 0 },
-	       { DRM_IOCTL_IGRAD_DEV_QUERY, answer_newer_hardware, 0 });
+	EXPECT({DRM_IOCTL_VERSION, answer_version, 0}, {DRM_IOCTL_VERSION, answer_version, 0},
+	       {DRM_IOCTL_IGRAD_DEV_QUERY, answer_newer_hardware, 0});
 	expect_not_opened(-EPROTO, "incompatible version");
 }
 
@@ -442,9 +455,9 @@ static void a_job_is_submitted_and_awaited(void **context)
 	assert_int_equal(igrad_queue_submit(fixture.queue, fixture.cmdbuf, &fence), 0);
 	DONE();
 
-	EXPECT(RUNNING, RUNNING, { DRM_IOCTL_SYNCOBJ_WAIT, check_wait, EINTR },
-	       { DRM_IOCTL_SYNCOBJ_WAIT, check_same_wait, 0 },
-	       { DRM_IOCTL_IGRAD_DEV_QUERY, answer_no_error, 0 });
+	EXPECT(RUNNING, RUNNING, {DRM_IOCTL_SYNCOBJ_WAIT, check_wait, EINTR},
+	       {DRM_IOCTL_SYNCOBJ_WAIT, check_same_wait, 0},
+	       {DRM_IOCTL_IGRAD_DEV_QUERY, answer_no_error, 0});
 	assert_int_equal(igrad_fence_wait(fence, 0), -ETIMEDOUT);
 	assert_int_equal(igrad_fence_report(fence, &report), -EBUSY);
 	assert_int_equal(igrad_fence_wait(fence, TIMEOUT_NS), 0);
@@ -461,8 +474,8 @@ static void a_job_is_submitted_and_awaited(void **context)
 
 static void expect_outcome(void (*answer)(void *arg), int err)
 {
-	const struct call waits[] = { { DRM_IOCTL_SYNCOBJ_WAIT, check_endless_wait, 0 },
-				      { DRM_IOCTL_IGRAD_DEV_QUERY, answer, 0 } };
+	const struct call waits[] = {{DRM_IOCTL_SYNCOBJ_WAIT, check_endless_wait, 0},
+				     {DRM_IOCTL_IGRAD_DEV_QUERY, answer, 0}};
 	struct fixture fixture;
 	struct igrad_fence *fence;
 
@@ -494,7 +507,7 @@ static void the_queue_error_is_passed_on(void **context)
 
 	(void)context;
 	open_fixture(&fixture);
-	EXPECT({ DRM_IOCTL_IGRAD_DEV_QUERY, answer_this_failed, 0 });
+	EXPECT({DRM_IOCTL_IGRAD_DEV_QUERY, answer_this_failed, 0});
 	assert_int_equal(igrad_queue_error(fixture.queue, &error), 0);
 	DONE();
 	assert_int_equal(error.err, -EFAULT);
@@ -502,9 +515,9 @@ static void the_queue_error_is_passed_on(void **context)
 	assert_int_equal(error.fault_addr, 0xbad000);
 	assert_int_equal(error.command, 17);
 	assert_int_equal(error.reason, IGRAD_REASON_READ_ONLY);
-	EXPECT({ DRM_IOCTL_IGRAD_DEV_QUERY, NULL, ENODEV });
+	EXPECT({DRM_IOCTL_IGRAD_DEV_QUERY, NULL, ENODEV});
 	assert_int_equal(igrad_queue_error(fixture.queue, &error), -ENODEV);
-	EXPECT({ DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0 }, CLOSE);
+	EXPECT({DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0}, CLOSE);
 	close_fixture(&fixture);
 }
 
@@ -519,8 +532,8 @@ static void a_report_waits_for_its_job(void **context)
 	EXPECT(BO, BO, SUBMIT);
 	assert_int_equal(igrad_queue_submit(fixture.queue, fixture.cmdbuf, &fence), 0);
 	igrad_fence_unref(fence);
-	EXPECT(RUNNING, { DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0 }, CLOSE, CLOSE,
-	       { DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0 }, CLOSE);
+	EXPECT(RUNNING, {DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0}, CLOSE, CLOSE,
+	       {DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0}, CLOSE);
 	close_fixture(&fixture);
 }
 
@@ -533,28 +546,28 @@ static void failed_calls_leave_nothing_behind(void **context)
 
 	(void)context;
 	open_fixture(&fixture);
-	EXPECT({ DRM_IOCTL_IGRAD_BO_CREATE, NULL, ENOSPC });
+	EXPECT({DRM_IOCTL_IGRAD_BO_CREATE, NULL, ENOSPC});
 	assert_int_equal(igrad_buffer_new(fixture.device, 4096, &buffer), -ENOSPC);
 	assert_null(buffer);
-	EXPECT({ DRM_IOCTL_IGRAD_QUEUE_CREATE, NULL, EACCES });
+	EXPECT({DRM_IOCTL_IGRAD_QUEUE_CREATE, NULL, EACCES});
 	assert_int_equal(igrad_queue_new(fixture.device, &queue), -EACCES);
 	assert_null(queue);
 
-	EXPECT(BO, BO, { DRM_IOCTL_SYNCOBJ_CREATE, NULL, ENOMEM });
+	EXPECT(BO, BO, {DRM_IOCTL_SYNCOBJ_CREATE, NULL, ENOMEM});
 	assert_int_equal(igrad_queue_submit(fixture.queue, fixture.cmdbuf, &fence), -ENOMEM);
 	assert_null(fence);
-	EXPECT({ DRM_IOCTL_SYNCOBJ_CREATE, answer_syncobj, 0 },
-	       { DRM_IOCTL_IGRAD_SUBMIT, check_submit, EIO },
-	       { DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0 });
+	EXPECT({DRM_IOCTL_SYNCOBJ_CREATE, answer_syncobj, 0},
+	       {DRM_IOCTL_IGRAD_SUBMIT, check_submit, EIO},
+	       {DRM_IOCTL_SYNCOBJ_DESTROY, check_syncobj_destroy, 0});
 	assert_int_equal(igrad_queue_submit(fixture.queue, fixture.cmdbuf, &fence), -EIO);
 	assert_null(fence);
-	EXPECT(CLOSE, CLOSE, { DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0 }, CLOSE);
+	EXPECT(CLOSE, CLOSE, {DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0}, CLOSE);
 	close_fixture(&fixture);
 }
 
 static void too_many_buffers_are_refused_here(void **context)
 {
-	struct igrad_cmd load = { .opcode = IGRAD_OP_DMA_LOAD, .u.dma = { .rows = 1, .cols = 16 } };
+	struct igrad_cmd load = {.opcode = IGRAD_OP_DMA_LOAD, .u.dma = {.rows = 1, .cols = 16}};
 	struct igrad_buffer *more[2];
 	struct fixture fixture;
 
@@ -568,8 +581,8 @@ static void too_many_buffers_are_refused_here(void **context)
 	}
 	assert_int_equal(igrad_queue_submit(fixture.queue, fixture.cmdbuf, NULL), -E2BIG);
 	DONE();
-	EXPECT(CLOSE, CLOSE, CLOSE, CLOSE,
-	       { DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0 }, CLOSE);
+	EXPECT(CLOSE, CLOSE, CLOSE, CLOSE, {DRM_IOCTL_IGRAD_QUEUE_DESTROY, check_queue_destroy, 0},
+	       CLOSE);
 	close_fixture(&fixture);
 }
 

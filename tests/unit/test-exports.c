@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static const char *const headers[] = { HEADERS };
+static const char *const headers[] = {HEADERS};
 
 /* Function declarations start in the first column; all else that does is a comment or a type. */
 #define DECLARATION "^[a-z][a-z0-9_ *]*[ *](igrad_[a-z0-9_]+)\\("
@@ -59,8 +59,8 @@ static void public_functions_are_exported(void **context)
 
 static void internal_functions_are_not(void **context)
 {
-	static const char *const internal[] = { "igrad_fail", "igrad_sim_open", "igrad_core_new",
-						"igrad_tracker_init", "igrad_cmdbuf_prepare" };
+	static const char *const internal[] = {"igrad_fail", "igrad_sim_open", "igrad_core_new",
+					       "igrad_tracker_init", "igrad_cmdbuf_prepare"};
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
 	(void)context;

@@ -20,7 +20,7 @@
 #define SIZE   (16 + IMAGES * SIDE * SIDE)
 
 static char path[] = "/tmp/igrad-idx-XXXXXX";
-static uint8_t good[SIZE + 1] = { 0, 0, 8, 3, 0, 0, 0, IMAGES, 0, 0, 0, SIDE, 0, 0, 0, SIDE };
+static uint8_t good[SIZE + 1] = {0, 0, 8, 3, 0, 0, 0, IMAGES, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
 
 static int setup(void **context)
 {
@@ -87,7 +87,7 @@ static void expect_good(uint32_t rank)
 /* The sentence names the file and @what. */
 static void expect_bad(uint32_t rank, const char *what)
 {
-	struct igrad_error error = { "" };
+	struct igrad_error error = {""};
 	struct igrad_idx idx;
 
 	assert_int_equal(igrad_idx_load(path, rank, &idx, &error), -EBADMSG);

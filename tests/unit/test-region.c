@@ -148,7 +148,7 @@ static void a_region_covers_itself_and_its_parts(void **context)
 	assert_true(igrad_region_covers(&whole, &matrix, 0, 4096));
 	assert_false(igrad_region_covers(&columns, &matrix, 0, 4096));
 	assert_false(igrad_region_covers(&rows, &matrix, 0, 4096));
-	assert_false(igrad_region_overlap(&columns, &(struct igrad_region){ 132, 16, 96, 8 }));
+	assert_false(igrad_region_overlap(&columns, &(struct igrad_region){132, 16, 96, 8}));
 }
 
 int main(void)

@@ -70,16 +70,16 @@ static size_t put_parts(const char *header, size_t data_size)
 	return 8 + length + data_size;
 }
 
-static const float weights[6] = { 1, -2, 3.5, 0, -0.0f, 1e-42f };
-static const uint32_t steps[1] = { 0xdeadbeef };
+static const float weights[6] = {1, -2, 3.5, 0, -0.0f, 1e-42f};
+static const uint32_t steps[1] = {0xdeadbeef};
 
 static const struct igrad_tensor tensors[] = {
-	{ "w", IGRAD_DTYPE_F32, 2, { 2, 3 }, weights },
-	{ "step", IGRAD_DTYPE_U32, 0, { 0 }, steps },
-	{ "empty", IGRAD_DTYPE_F32, 2, { 0, 7 }, NULL },
-	{ "b \"quoted\"/é", IGRAD_DTYPE_F32, 1, { 6 }, weights },
+	{"w", IGRAD_DTYPE_F32, 2, {2, 3}, weights},
+	{"step", IGRAD_DTYPE_U32, 0, {0}, steps},
+	{"empty", IGRAD_DTYPE_F32, 2, {0, 7}, NULL},
+	{"b \"quoted\"/é", IGRAD_DTYPE_F32, 1, {6}, weights},
 };
-static const struct igrad_metadata notes[] = { { "seed", "1" }, { "made by", "a \"test\"\n" } };
+static const struct igrad_metadata notes[] = {{"seed", "1"}, {"made by", "a \"test\"\n"}};
 
 /* ---------------------------------------------------------------- round trip */
 
@@ -96,7 +96,7 @@ static void what_is_saved_is_loaded(void **context)
 	assert_int_equal(igrad_safetensors_length(file), 4);
 	for (int i = 0; i < 4; i++) {
 		const struct igrad_tensor *tensor = igrad_safetensors_find(file, tensors[i].name);
-		uint8_t data[24] = { 0 };
+		uint8_t data[24] = {0};
 
 		assert_non_null(tensor);
 		assert_int_equal(tensor->dtype, tensors[i].dtype);
@@ -122,10 +122,10 @@ static void the_bytes_are_defined(void **context)
 		"{\"__metadata__\":{\"a\":\"2\",\"b\":\"1\"},"
 		"\"m\":{\"dtype\":\"U32\",\"shape\":[],\"data_offsets\":[0,4]},"
 		"\"w\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[4,28]}} ";
-	static const struct igrad_metadata ab[] = { { "b", "1" }, { "a", "2" } };
+	static const struct igrad_metadata ab[] = {{"b", "1"}, {"a", "2"}};
 	const struct igrad_tensor list[] = {
-		{ "w", IGRAD_DTYPE_F32, 2, { 2, 3 }, weights },
-		{ "m", IGRAD_DTYPE_U32, 0, { 0 }, steps },
+		{"w", IGRAD_DTYPE_F32, 2, {2, 3}, weights},
+		{"m", IGRAD_DTYPE_U32, 0, {0}, steps},
 	};
 	uint8_t bytes[1024], again[1024];
 	size_t size, length = (strlen(header) + 7) & ~7ul;
@@ -142,8 +142,8 @@ static void the_bytes_are_defined(void **context)
 	assert_memory_equal(bytes + 8 + length + 4, weights, 24);
 
 	/* In any order. */
-	const struct igrad_tensor swapped[] = { list[1], list[0] };
-	const struct igrad_metadata ba[] = { ab[1], ab[0] };
+	const struct igrad_tensor swapped[] = {list[1], list[0]};
+	const struct igrad_metadata ba[] = {ab[1], ab[0]};
 
 	assert_int_equal(igrad_safetensors_save(path, swapped, 2, ba, 2, NULL), 0);
 	assert_int_equal(get(again, sizeof(again)), size);
@@ -175,8 +175,8 @@ static void expect_unsaved(const struct igrad_tensor *list, size_t num, const ch
 
 static void what_cannot_be_stored_is_refused(void **context)
 {
-	struct igrad_tensor list[] = { tensors[0], tensors[0] };
-	const struct igrad_metadata twice[] = { { "k", "1" }, { "k", "2" } };
+	struct igrad_tensor list[] = {tensors[0], tensors[0]};
+	const struct igrad_metadata twice[] = {{"k", "1"}, {"k", "2"}};
 	struct igrad_error error;
 
 	(void)context;
@@ -196,7 +196,7 @@ static void what_cannot_be_stored_is_refused(void **context)
 static void a_failed_save_leaves_the_old_file(void **context)
 {
 	static float large[65536];
-	const struct igrad_tensor list = { "w", IGRAD_DTYPE_F32, 1, { 65536 }, large };
+	const struct igrad_tensor list = {"w", IGRAD_DTYPE_F32, 1, {65536}, large};
 	struct rlimit old, small;
 	uint8_t before[1024], after[1024];
 	struct igrad_error error;
@@ -225,7 +225,7 @@ static void a_failed_save_leaves_the_old_file(void **context)
 static void expect_bad(const char *what)
 {
 	struct igrad_safetensors *file;
-	struct igrad_error error = { "" };
+	struct igrad_error error = {""};
 
 	if (igrad_safetensors_load(path, &file, &error) != -EBADMSG)
 		fail_msg("not refused: %s", what);
@@ -234,8 +234,9 @@ static void expect_bad(const char *what)
 		fail_msg("expected '%s', got: %s", what, error.message);
 }
 
-#define T(name, dtype, shape, offsets) \
-	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
+#define T(name, dtype, shape, offsets)                                                           \
+	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets \
+	"]}"
 
 static void malformed_headers_are_refused(void **context)
 {
@@ -244,51 +245,54 @@ static void malformed_headers_are_refused(void **context)
 		size_t data;
 		const char *what;
 	} cases[] = {
-		{ "", 0, "not JSON" },
-		{ "{", 0, "not JSON" },
-		{ "{} x", 0, "not one JSON object" },
-		{ " {}", 0, "not one JSON object" },
-		{ "[]", 0, "not one JSON object" },
-		{ "null", 0, "not JSON" },
-		{ "{'a':1}", 0, "not JSON" },
-		{ "{\"\xff\":1}", 0, "not JSON" },
-		{ "{\"a\":[[[[[[[[]]]]]]]]}", 0, "not JSON" },
-		{ "{" T("a", "F32", "1", "0,4") "," T("a", "F32", "1", "0,4") "}", 4, "twice" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
-		  4, "twice" },
-		{ "{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", 0, "twice" },
-		{ "{\"__metadata__\":{\"k\":1}}", 0, "metadata 'k' is not a string" },
-		{ "{\"__metadata__\":3}", 0, "__metadata__ is not an object" },
-		{ "{\"a\":3}", 0, "tensor 'a' does not have just" },
-		{ "{\"a\":null}", 0, "tensor 'a' does not have just" },
-		{ "{\"a\":{}}", 0, "tensor 'a' does not have just" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"offsets\":[0,4]}}", 4, "does not have just" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4,
-		  "does not have just" },
-		{ "{" T("a", "F16", "1", "0,2") "}", 2, "of type F16, not F32 or U32" },
-		{ "{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "of type 7" },
-		{ "{\"a\":{\"dtype\":null,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "'a' is of type" },
-		{ "{" T("a", "F32", "-1", "0,4") "}", 4, "'a' has no proper shape" },
-		{ "{" T("a", "F32", "1.0", "0,4") "}", 4, "'a' has no proper shape" },
-		{ "{" T("a", "F32", "\"1\"", "0,4") "}", 4, "'a' has no proper shape" },
-		{ "{" T("a", "F32", "1,1,1,1,1,1,1,1,1", "0,4") "}", 4, "'a' has no proper shape" },
-		{ "{" T("a", "F32", "99999999999999999999", "0,4") "}", 4, "'a' has no proper shape" },
-		{ "{" T("a", "F32", "4294967296,4294967296", "0,4") "}", 4, "do not fit its shape" },
-		{ "{" T("a", "F32", "1", "0") "}", 4, "no proper data_offsets" },
-		{ "{" T("a", "F32", "1", "0,4,8") "}", 4, "no proper data_offsets" },
-		{ "{" T("a", "F32", "1", "4,0") "}", 4, "no proper data_offsets" },
-		{ "{" T("a", "F32", "1", "-4,0") "}", 4, "no proper data_offsets" },
-		{ "{" T("a", "F32", "1", "0,8") "}", 4, "truncated: tensor 'a' ends at byte 8 of 4" },
-		{ "{" T("a", "F32", "1", "0,9223372036854775806") "}", 4, "truncated" },
-		{ "{" T("a", "F32", "2", "0,4") "}", 4, "do not fit its shape" },
-		{ "{" T("a", "F32", "1", "1,5") "}", 5, "do not fit its shape" },
-		{ "{" T("a", "F32", "1", "4,8") "}", 8, "no tensor has bytes 0 to 4" },
-		{ "{" T("a", "F32", "1", "0,4") "," T("b", "F32", "1", "8,12") "}", 12,
-		  "no tensor has bytes 4 to 8" },
-		{ "{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "4,12") "}", 12,
-		  "'a' and 'b' overlap" },
-		{ "{" T("a", "F32", "1", "0,4") "," T("b", "U32", "1", "0,4") "}", 4, "overlap" },
-		{ "{" T("a", "F32", "1", "0,4") "}", 7, "3 bytes behind the last tensor" },
+		{"", 0, "not JSON"},
+		{"{", 0, "not JSON"},
+		{"{} x", 0, "not one JSON object"},
+		{" {}", 0, "not one JSON object"},
+		{"[]", 0, "not one JSON object"},
+		{"null", 0, "not JSON"},
+		{"{'a':1}", 0, "not JSON"},
+		{"{\"\xff\":1}", 0, "not JSON"},
+		{"{\"a\":[[[[[[[[]]]]]]]]}", 0, "not JSON"},
+		{"{" T("a", "F32", "1", "0,4") "," T("a", "F32", "1", "0,4") "}", 4, "twice"},
+		{"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+		 4, "twice"},
+		{"{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", 0, "twice"},
+		{"{\"__metadata__\":{\"k\":1}}", 0, "metadata 'k' is not a string"},
+		{"{\"__metadata__\":3}", 0, "__metadata__ is not an object"},
+		{"{\"a\":3}", 0, "tensor 'a' does not have just"},
+		{"{\"a\":null}", 0, "tensor 'a' does not have just"},
+		{"{\"a\":{}}", 0, "tensor 'a' does not have just"},
+		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"offsets\":[0,4]}}", 4,
+		 "does not have just"},
+		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4,
+		 "does not have just"},
+		{"{" T("a", "F16", "1", "0,2") "}", 2, "of type F16, not F32 or U32"},
+		{"{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "of type 7"},
+		{"{\"a\":{\"dtype\":null,\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+		 "'a' is of type"},
+		{"{" T("a", "F32", "-1", "0,4") "}", 4, "'a' has no proper shape"},
+		{"{" T("a", "F32", "1.0", "0,4") "}", 4, "'a' has no proper shape"},
+		{"{" T("a", "F32", "\"1\"", "0,4") "}", 4, "'a' has no proper shape"},
+		{"{" T("a", "F32", "1,1,1,1,1,1,1,1,1", "0,4") "}", 4, "'a' has no proper shape"},
+		{"{" T("a", "F32", "99999999999999999999", "0,4") "}", 4,
+		 "'a' has no proper shape"},
+		{"{" T("a", "F32", "4294967296,4294967296", "0,4") "}", 4, "do not fit its shape"},
+		{"{" T("a", "F32", "1", "0") "}", 4, "no proper data_offsets"},
+		{"{" T("a", "F32", "1", "0,4,8") "}", 4, "no proper data_offsets"},
+		{"{" T("a", "F32", "1", "4,0") "}", 4, "no proper data_offsets"},
+		{"{" T("a", "F32", "1", "-4,0") "}", 4, "no proper data_offsets"},
+		{"{" T("a", "F32", "1", "0,8") "}", 4, "truncated: tensor 'a' ends at byte 8 of 4"},
+		{"{" T("a", "F32", "1", "0,9223372036854775806") "}", 4, "truncated"},
+		{"{" T("a", "F32", "2", "0,4") "}", 4, "do not fit its shape"},
+		{"{" T("a", "F32", "1", "1,5") "}", 5, "do not fit its shape"},
+		{"{" T("a", "F32", "1", "4,8") "}", 8, "no tensor has bytes 0 to 4"},
+		{"{" T("a", "F32", "1", "0,4") "," T("b", "F32", "1", "8,12") "}", 12,
+		 "no tensor has bytes 4 to 8"},
+		{"{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "4,12") "}", 12,
+		 "'a' and 'b' overlap"},
+		{"{" T("a", "F32", "1", "0,4") "," T("b", "U32", "1", "0,4") "}", 4, "overlap"},
+		{"{" T("a", "F32", "1", "0,4") "}", 7, "3 bytes behind the last tensor"},
 	};
 
 	(void)context;
@@ -382,7 +386,8 @@ static void files_that_cannot_be_read(void **context)
 
 	(void)context;
 	assert_int_equal(igrad_safetensors_load("/nonexistent", &file, &error), -ENOENT);
-	assert_string_equal(error.message, "/nonexistent: cannot be read: No such file or directory");
+	assert_string_equal(error.message,
+			    "/nonexistent: cannot be read: No such file or directory");
 	assert_int_equal(igrad_safetensors_load("/tmp", &file, &error), -EBADMSG);
 	assert_string_equal(error.message, "/tmp: not a regular file");
 }
