@@ -67,13 +67,14 @@ endif
 all: host
 
 include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
-HOST_PROGRAMS = $(filter-out $(UNIT_TESTS) $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
+HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
+TEST_PROGRAMS = $(filter $(BUILD)/bin/tests/%,$(PROGRAMS))
 
 include tools/setup/module.mk tools/vm/module.mk tests/check.mk
 
 .PHONY: host unit-tests
 host: $(LIBRARIES) $(HOST_PROGRAMS)
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(TEST_PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c | packages
 	@mkdir -p $(@D)

@@ -11,11 +11,12 @@ $(eval $(call library,igrad,$(wildcard lib/*.c),libdrm zlib json-c,-Iqemu-device
 
 # The shared library contains the device core, and exports only what the map names.
 $(BUILD)/lib/$(IGRAD_SO): $(BUILD)/lib/libigrad.a $(BUILD)/lib/libigrad-core.a lib/libigrad.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ -Wl,-soname,$(IGRAD_SO) \
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ -Wl,-soname,$(IGRAD_SO) \
 		-Wl,--version-script=lib/libigrad.map -Wl,--no-undefined \
 		-Wl,--whole-archive $(BUILD)/lib/libigrad.a -Wl,--no-whole-archive \
 		$(BUILD)/lib/libigrad-core.a $$($(PKGCONF) --libs $(LIB_PKGS_igrad)) -lm
-	ln -sf $(IGRAD_SO) $(BUILD)/lib/libigrad.so
+	$(Q)ln -sf $(IGRAD_SO) $(BUILD)/lib/libigrad.so
 LIBRARIES += $(BUILD)/lib/$(IGRAD_SO)
 
 # $(call igrad_pc,PREFIX,LIBDIR,INCLUDEDIR[,LDFLAGS])
@@ -25,7 +26,8 @@ igrad_pc = sed -e 's|@PREFIX@|$(1)|' -e 's|@LIBDIR@|$(2)|' -e 's|@INCLUDEDIR@|$(
 # For programs built against this tree: PKG_CONFIG_PATH=$(BUILD)/lib/pkgconfig
 $(BUILD)/lib/pkgconfig/igrad-uninstalled.pc: lib/igrad.pc.in lib/module.mk
 	@mkdir -p $(@D)
-	$(call igrad_pc,$(CURDIR),$(abspath $(BUILD))/lib,$(CURDIR)/include,-Wl$(comma)-rpath$(comma)$${libdir} ) > $@
+	$(call say,GEN)
+	$(Q)$(call igrad_pc,$(CURDIR),$(abspath $(BUILD))/lib,$(CURDIR)/include,-Wl$(comma)-rpath$(comma)$${libdir} ) > $@
 LIBRARIES += $(BUILD)/lib/pkgconfig/igrad-uninstalled.pc
 
 comma := ,

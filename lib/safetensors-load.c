@@ -102,21 +102,26 @@ static int read_data(struct igrad_safetensors *file, int fd, struct igrad_error 
 
 /* ---------------------------------------------------------------- the header's text */
 
-/* Members of objects in text that is known to be JSON: each has one colon outside of strings. */
-static size_t count_colons(const char *text, size_t length)
+/*
+ * Counts the members of objects in text that the parser took: each has one colon outside of strings.
+ * False for names in single quotes, which the parser lets pass.
+ */
+static bool count_colons(const char *text, size_t length, size_t *colons)
 {
 	bool string = false;
-	size_t colons = 0;
 
+	*colons = 0;
 	for (size_t i = 0; i < length; i++) {
 		if (string && text[i] == '\\')
 			i++;
 		else if (text[i] == '"')
 			string = !string;
+		else if (text[i] == '\'' && !string)
+			return false;
 		else if (text[i] == ':' && !string)
-			colons++;
+			(*colons)++;
 	}
-	return colons;
+	return true;
 }
 
 /* Members that are left in the header and in the objects in it. */
@@ -145,7 +150,7 @@ static int parse_header(struct igrad_safetensors *file, const char *text, size_t
 {
 	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
 	enum json_tokener_error jerr;
-	size_t end;
+	size_t end, colons;
 
 	if (!tokener)
 		return read_failed(file, -ENOMEM, error);
@@ -162,7 +167,9 @@ static int parse_header(struct igrad_safetensors *file, const char *text, size_t
 	if (text[0] != '{' || !only_spaces(text + end, length - end))
 		return BAD(file, error, "its header is not one JSON object");
 	/* The parser lets the last of several members with one name win. */
-	if (count_colons(text, end) != count_members(file->header))
+	if (!count_colons(text, end, &colons))
+		return BAD(file, error, "its header is not JSON: single quotes");
+	if (colons != count_members(file->header))
 		return BAD(file, error, "a name appears twice in its header");
 	return 0;
 }

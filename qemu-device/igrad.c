@@ -35,18 +35,38 @@ static void igrad_reset_hold(Object *obj, ResetType type)
     trace_igrad_reset_end(s->name);
 }
 
-static void igrad_vm_change(void *opaque, bool running, RunState state)
+static bool igrad_in_d0(IgradState *s)
 {
-    IgradState *s = opaque;
+    PCIDevice *pci = PCI_DEVICE(s);
 
-    trace_igrad_vm_change(s->name, running);
-    s->vm_running = running;
-    if (running) {
+    return !(pci_get_word(pci->config + pci->pm_cap + PCI_PM_CTRL) &
+             PCI_PM_CTRL_STATE_MASK);
+}
+
+/* Only an active device reaches memory or sends interrupts. */
+void igrad_update_activity(IgradState *s)
+{
+    bool active = s->vm_running && igrad_in_d0(s);
+
+    if (active == s->active) {
+        return;
+    }
+    trace_igrad_active(s->name, active);
+    s->active = active;
+    if (active) {
         igrad_worker_resume(&s->worker);
         qemu_bh_schedule(s->ring_bh);
     } else {
         igrad_worker_pause(&s->worker);
     }
+}
+
+static void igrad_vm_change(void *opaque, bool running, RunState state)
+{
+    IgradState *s = opaque;
+
+    s->vm_running = running;
+    igrad_update_activity(s);
 }
 
 static void igrad_delay_over(void *opaque)
@@ -63,8 +83,11 @@ static void igrad_delay_over(void *opaque)
 static void igrad_write_config(PCIDevice *pci, uint32_t addr, uint32_t val,
                                int len)
 {
+    IgradState *s = IGRAD(pci);
+
     pci_default_write_config(pci, addr, val, len);
     pcie_cap_flr_write_config(pci, addr, val, len);
+    igrad_update_activity(s);
 }
 
 static bool igrad_init_pm(PCIDevice *pci, Error **errp)
@@ -163,6 +186,7 @@ static void igrad_realize(PCIDevice *pci, Error **errp)
     s->delay = timer_new_ns(QEMU_CLOCK_VIRTUAL, igrad_delay_over, s);
     s->vm_change = qdev_add_vm_change_state_handler(DEVICE(s),
                                                     igrad_vm_change, s);
+    igrad_worker_pause(&s->worker);
     igrad_vm_change(s, runstate_is_live(runstate_get()), runstate_get());
 }
 

@@ -32,6 +32,7 @@ struct IgradState {
     QEMUTimer *delay; /* realtime: when the held outcome may be told */
     VMChangeStateEntry *vm_change;
     bool vm_running;
+    bool active; /* the machine runs, and the device is in D0 */
 
     /* Registers */
     bool enabled;
@@ -76,6 +77,9 @@ struct IgradState {
         uint64_t addr;
     } saved;
 };
+
+/* igrad.c */
+void igrad_update_activity(IgradState *s);
 
 /* igrad_regs.c */
 extern const MemoryRegionOps igrad_regs_ops;

@@ -269,7 +269,8 @@ void igrad_ring_bh(void *opaque)
     IgradState *s = opaque;
     int steps;
 
-    if (igrad_reset_pending(s) || !s->vm_running) {
+    igrad_update_activity(s);
+    if (igrad_reset_pending(s) || !s->active) {
         return;
     }
     igrad_worker_poll(&s->worker);

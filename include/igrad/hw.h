@@ -453,7 +453,7 @@ struct igrad_report {
 
 #define IGRAD_REPORT_VERSION 1
 
-#ifndef __KERNEL__
+#if !defined(__KERNEL__) && !defined(__cplusplus)
 _Static_assert(sizeof(struct igrad_desc) == 64, "descriptor");
 _Static_assert(sizeof(struct igrad_completion) == 32, "completion");
 _Static_assert(sizeof(struct igrad_cmd) == 64, "command");

@@ -63,6 +63,44 @@ static void test_stop_cont(void)
     dev_stop(&d);
 }
 
+static void set_power_state(Dev *d, uint16_t state)
+{
+    uint8_t cap = qpci_find_capability(d->pci, PCI_CAP_ID_PM, 0);
+
+    qpci_config_writew(d->pci, cap + PCI_PM_CTRL, state);
+    g_assert_cmphex(qpci_config_readw(d->pci, cap + PCI_PM_CTRL) &
+                    PCI_PM_CTRL_STATE_MASK, ==, state);
+}
+
+/* In D3hot the device is silent; in D0 again it goes on where it was. */
+static void test_power(void)
+{
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'stop'}");
+    submit_storm(&d, 9);
+    set_power_state(&d, 3);
+    qtest_qmp_assert_success(d.qts, "{'execute': 'cont'}");
+    qtest_memset(d.qts, page_of(&d, VA_STORM), 0x5a, 16384);
+    g_usleep(50000);
+    g_assert_cmphex(qtest_readl(d.qts, page_of(&d, VA_STORM)), ==, 0x5a5a5a5a);
+    g_assert_false(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+    set_power_state(&d, 0);
+    check_ok(&d, 0, 9, STORM_COMMANDS);
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+
+    /* A reset wakes it. */
+    set_power_state(&d, 3);
+    qtest_system_reset(d.qts);
+    d.tail = 0;
+    reopen(&d);
+    dev_setup(&d);
+    check_works(&d);
+    dev_stop(&d);
+}
+
 /* A completion comes when the modelled clock says so, and not before. */
 static void test_realtime(void)
 {
@@ -329,6 +367,7 @@ int main(int argc, char **argv)
 
     qtest_add_func("igrad/two-devices", test_two_devices);
     qtest_add_func("igrad/stop-cont", test_stop_cont);
+    qtest_add_func("igrad/power", test_power);
     qtest_add_func("igrad/realtime", test_realtime);
     qtest_add_func("igrad/storms", test_storms);
     qtest_add_func("igrad/unplug-hang", test_unplug_hang);

@@ -205,6 +205,144 @@ static void test_unreachable(void)
     dev_stop(&d);
 }
 
+/*
+ * A driver gone mad: whatever it does, a reset makes a good device again.
+ */
+
+static uint32_t rand_below(uint32_t n)
+{
+    return g_test_rand_int_range(0, n);
+}
+
+static uint32_t rand_word(void)
+{
+    switch (rand_below(4)) {
+    case 0:
+        return 0;
+    case 1:
+        return 1u << rand_below(32);
+    case 2:
+        return rand_below(64) * 4;
+    default:
+        return g_test_rand_int();
+    }
+}
+
+static void mad_program(Dev *d)
+{
+    static const uint8_t opcodes[] = {
+        IGRAD_OP_NOP, IGRAD_OP_DMA_LOAD, IGRAD_OP_DMA_STORE, IGRAD_OP_LOAD_W,
+        IGRAD_OP_FPROP, IGRAD_OP_INTERLEAVED, IGRAD_OP_UPDATE,
+        IGRAD_OP_DRAIN_W, IGRAD_OP_VEC_FILL, IGRAD_OP_VEC_SOFTMAX_XENT, 0xff,
+    };
+    Program p = { 0 };
+
+    while (p.num < 8) {
+        struct igrad_cmd *cmd;
+
+        cmd = add_cmd(&p, opcodes[rand_below(G_N_ELEMENTS(opcodes))]);
+        for (int i = rand_below(G_N_ELEMENTS(cmd->u.words)); i >= 0; i--) {
+            cmd->u.words[i] = cpu_to_le32(rand_word());
+        }
+        if (cmd->opcode == IGRAD_OP_DMA_STORE) {
+            cmd->u.dma.va = cpu_to_le64(VA_STORM);
+        }
+    }
+    make_desc(d, &p, 0);
+}
+
+static void mad_desc(Dev *d)
+{
+    Program p = { 0 };
+    struct igrad_desc desc;
+
+    add_nop(&p, rand_below(20) ? 0 : HANG_TAG);
+    p.va = VA_CMDS + 0x1000;
+    desc = make_desc(d, &p, rand_word());
+    if (rand_below(2)) {
+        desc.cmds = cpu_to_le64(VA_CMDS);
+        desc.num_cmds = cpu_to_le32(1 + rand_below(8));
+    }
+    switch (rand_below(8)) {
+    case 0:
+        desc.pt_root = cpu_to_le64(rand_word());
+        break;
+    case 1:
+        desc.cmds = cpu_to_le64(rand_word());
+        break;
+    case 2:
+        desc.flags = cpu_to_le32(rand_word());
+        break;
+    }
+    put_desc(d, rand_below(RING_SIZE), desc);
+}
+
+static void mad_step(Dev *d)
+{
+    switch (rand_below(64)) {
+    case 0:
+        reg_write(d, IGRAD_REG_CTRL, IGRAD_CTRL_RESET);
+        break;
+    case 1 ... 2:
+        reset(d);
+        ring_enable(d);
+        break;
+    case 3 ... 6:
+        reg_write(d, rand_below(IGRAD_BAR_REGS_SIZE), rand_word());
+        break;
+    case 7 ... 9:
+        reg_write(d, rand_below(0x34) * 4, rand_word());
+        break;
+    case 10 ... 15:
+        resume(d);
+        break;
+    case 16 ... 24:
+        mad_program(d);
+        break;
+    case 25 ... 36:
+        mad_desc(d);
+        break;
+    default:
+        doorbell(d, reg_read(d, IGRAD_REG_RING_TAIL) + rand_below(3));
+        break;
+    }
+}
+
+static void check_mad(const char *device_args)
+{
+    Dev d;
+
+    dev_start(&d, device_args);
+    dev_setup(&d);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 300; i++) {
+            mad_step(&d);
+        }
+        if (round % 2) {
+            reset(&d);
+        } else {
+            flr(&d);
+            reopen(&d);
+            msix_setup(&d);
+        }
+        check_power_on(&d);
+        build_page_tables(&d);
+        ring_enable(&d);
+        check_works(&d);
+    }
+    dev_stop(&d);
+}
+
+static void test_mad(void)
+{
+    check_mad(HANG);
+}
+
+static void test_mad_synchronous(void)
+{
+    check_mad("x-synchronous=on");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -217,6 +355,8 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/bad-ring", test_bad_ring);
     qtest_add_func("igrad/bad-tail", test_bad_tail);
     qtest_add_func("igrad/unreachable", test_unreachable);
+    qtest_add_func("igrad/mad", test_mad);
+    qtest_add_func("igrad/mad-synchronous", test_mad_synchronous);
 
     return g_test_run();
 }

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Tests of the library below the scheduler.
+LIB_TESTS     := region cmdbuf sim drm idx safetensors
 LIB_TEST_LIBS := igrad igrad-core
 
-$(foreach t,region cmdbuf sim,$(eval $(call \
+$(foreach t,$(LIB_TESTS),$(eval $(call \
 	unit_test,test-$(t),tests/unit/test-$(t).c,$(LIB_TEST_LIBS),,-Ilib -Iqemu-device/core)))
+
+empty :=
+comma := ,
+space := $(empty) $(empty)
+quoted = $(subst $(space),$(comma),$(patsubst %,'"%"',$(1)))
+$(eval $(call unit_test,test-exports,tests/unit/test-exports.c,,,\
+	-DLIBRARY='"$(BUILD)/lib/$(IGRAD_SO)"' -DHEADERS=$(call quoted,$(IGRAD_HEADERS))))
+$(BUILD)/bin/tests/test-exports: | $(BUILD)/lib/$(IGRAD_SO)

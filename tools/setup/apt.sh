@@ -15,22 +15,28 @@ mirror() {
 	printf '%s\n' "${uri%/}"
 }
 
-# apt_root SUITE: make the private root ready and its index fresh. apt_get and apt_cache then use it.
+# apt_root SUITE: make the private root ready and its index fresh. apt_get and apt_cache then use it; no other step does
+# until this one ends.
 apt_root() {
 	local suite=$1 uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	root=$cache/apt/$suite
 	mkdir -p "$root"/{lists/partial,archives/partial,state}
+	exec {apt_lock}>"$root/lock"
+	flock "$apt_lock"
 	: >"$root/state/status"
 	[[ -r $keyring ]] || die "$keyring is missing; install the package debian-archive-keyring"
 	uri=$(mirror "$(host_suite)")
 	printf '%s [signed-by=%s] %s %s main\n' deb "$keyring" "$uri" "$suite" \
 		deb-src "$keyring" "$uri" "$suite" >"$root/sources.list"
 	apt_config "$root" >"$root/apt.conf"
+	# Another step may have read it a moment ago.
+	[[ -z $(find "$root/fresh" -newermt '10 minutes ago' 2>/dev/null) ]] || return 0
 	say "reading the package index of $suite from $uri"
 	apt_get update >"$root/update.log" 2>&1 || {
 		grep -E '^(E|W|Err)' "$root/update.log" | head -n 5 >&2
 		die "cannot read the package index of $suite from $uri (is the network up?)"
 	}
+	touch "$root/fresh"
 }
 
 apt_config() {

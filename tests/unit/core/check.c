@@ -182,47 +182,6 @@ static void test_flags(void **state)
 	}
 }
 
-/* The words of the body that an opcode uses, as a string of digits. */
-static const char *words_of(enum igrad_opcode opcode)
-{
-	switch (opcode) {
-	case IGRAD_OP_NOP:
-		return "";
-	case IGRAD_OP_DMA_LOAD:
-		return "012345678";
-	case IGRAD_OP_DMA_STORE:
-		return "0123456";
-	case IGRAD_OP_FPROP:
-		return "012367";
-	case IGRAD_OP_DGRAD:
-		return "014567";
-	case IGRAD_OP_WGRAD:
-		return "012345";
-	case IGRAD_OP_INTERLEAVED:
-		return "01234567";
-	case IGRAD_OP_UPDATE:
-		return "08";
-	case IGRAD_OP_VEC_FILL:
-		return "01678";
-	case IGRAD_OP_VEC_COPY:
-	case IGRAD_OP_VEC_RELU:
-		return "012367";
-	case IGRAD_OP_VEC_BIAS:
-		return "0123467";
-	case IGRAD_OP_VEC_RELU_GRAD:
-		return "01234567";
-	case IGRAD_OP_VEC_COLSUM:
-		return "01236";
-	case IGRAD_OP_VEC_AXPY:
-	case IGRAD_OP_VEC_SGD:
-		return "012345678";
-	case IGRAD_OP_VEC_SOFTMAX_XENT:
-		return "0123456789";
-	default: /* loads and drains */
-		return "067";
-	}
-}
-
 static void test_reserved(void **state)
 {
 	(void)state;
@@ -232,7 +191,7 @@ static void test_reserved(void **state)
 		for (unsigned int word = 0; word < 10; word++) {
 			cmd = good(opcodes[i]);
 			cmd.u.words[word] = 0x80000000;
-			if (!strchr(words_of(opcodes[i]), '0' + (int)word))
+			if (!strchr(rig_words_of(opcodes[i]), '0' + (int)word))
 				refused(cmd, IGRAD_REASON_RESERVED);
 		}
 		cmd = good(opcodes[i]);
@@ -371,7 +330,7 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_COLSUM:
 		return "236";
 	default:
-		return words_of(opcode) +
+		return rig_words_of(opcode) +
 		       (opcode >= IGRAD_OP_FPROP && opcode <= IGRAD_OP_INTERLEAVED ? 2
 			: opcode < IGRAD_OP_VEC_FILL				   ? 1
 										   : 2);

@@ -8,3 +8,10 @@ core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c 
 
 $(eval $(call core_test,property,$(core-reference)))
 $(eval $(call core_test,check))
+$(eval $(call core_test,kernels))
+$(eval $(call core_test,math))
+$(eval $(call core_test,mmu))
+$(eval $(call core_test,job))
+$(eval $(call core_test,timing))
+$(eval $(call core_test,random))
+$(eval $(call core_test,one_tile,$(core-reference)))

@@ -229,6 +229,46 @@ struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t sem
 	return cmd;
 }
 
+const char *rig_words_of(enum igrad_opcode opcode)
+{
+	switch (opcode) {
+	case IGRAD_OP_NOP:
+		return "";
+	case IGRAD_OP_DMA_LOAD:
+		return "012345678";
+	case IGRAD_OP_DMA_STORE:
+		return "0123456";
+	case IGRAD_OP_FPROP:
+		return "012367";
+	case IGRAD_OP_DGRAD:
+		return "014567";
+	case IGRAD_OP_WGRAD:
+		return "012345";
+	case IGRAD_OP_INTERLEAVED:
+		return "01234567";
+	case IGRAD_OP_UPDATE:
+		return "08";
+	case IGRAD_OP_VEC_FILL:
+		return "01678";
+	case IGRAD_OP_VEC_COPY:
+	case IGRAD_OP_VEC_RELU:
+		return "012367";
+	case IGRAD_OP_VEC_BIAS:
+		return "0123467";
+	case IGRAD_OP_VEC_RELU_GRAD:
+		return "01234567";
+	case IGRAD_OP_VEC_COLSUM:
+		return "01236";
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SGD:
+		return "012345678";
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		return "0123456789";
+	default: /* loads and drains */
+		return "067";
+	}
+}
+
 uint32_t bits_of(float value)
 {
 	uint32_t bits;

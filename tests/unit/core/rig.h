@@ -78,6 +78,9 @@ struct igrad_cmd *cmd_p(struct igrad_cmd *cmd, uint32_t addr, uint32_t pitch);
 struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t semaphore,
 			   uint32_t value);
 
+/** rig_words_of - the words of the body that an opcode uses, as a string of digits */
+const char *rig_words_of(enum igrad_opcode opcode);
+
 uint32_t bits_of(float value);
 
 int run_group(const char *name, const struct CMUnitTest *tests, size_t count,

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Jobs that hang are ended by a reset of the device, which nobody else notices. */
+#include "kselftest_harness.h"
+
+#include "igrad_test.h"
+
+#define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
+
+FIXTURE(hang)
+{
+	int fd;
+	uint32_t bad, good;
+	double timeout;
+	struct test_bo data;
+	struct test_cmds hang, increment;
+	struct test_job job;
+};
+
+FIXTURE_SETUP(hang)
+{
+	struct drm_igrad_device_info info = { };
+	struct drm_igrad_dev_query query = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+	};
+
+	self->fd = test_open(0);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	self->timeout = info.job_timeout_ms / 1000.0;
+	self->bad = test_queue_create(self->fd);
+	self->good = test_queue_create(self->fd);
+	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->data));
+	ASSERT_EQ(0, test_cmds_create(self->fd, 64, &self->hang));
+	test_nop(&self->hang, 0);
+	test_nop(&self->hang, HANG_TAG);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 64, &self->increment));
+	test_increment(&self->increment, self->data.va, 1);
+}
+
+FIXTURE_TEARDOWN(hang)
+{
+	close(self->fd);
+}
+
+static struct test_job *prepare(FIXTURE_DATA(hang) *self, const struct test_cmds *cmds)
+{
+	test_job_init(&self->job, cmds);
+	test_job_bo(&self->job, &self->data, RW);
+
+	return &self->job;
+}
+
+static float value(const FIXTURE_DATA(hang) *self)
+{
+	return *(volatile float *)self->data.map;
+}
+
+TEST_F_TIMEOUT(hang, is_ended, 90)
+{
+	struct drm_igrad_queue_info info;
+	struct igrad_report *report;
+	struct test_bo bo;
+	double start;
+
+	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &bo));
+	report = bo.map;
+	report->status = IGRAD_STATUS_NOT_WRITTEN;
+	prepare(self, &self->hang)->job.report = bo.va;
+	test_job_bo(&self->job, &bo, RW);
+	start = test_now();
+	EXPECT_EQ(-ETIME, test_run(self->fd, self->bad, &self->job));
+	EXPECT_GE(test_now() - start, self->timeout);
+	EXPECT_EQ(IGRAD_STATUS_NOT_WRITTEN, report->status);
+
+	ASSERT_EQ(0, test_queue_info(self->fd, self->bad, &info));
+	EXPECT_EQ(-ETIME, info.error);
+	EXPECT_EQ(1, info.seqno);
+	EXPECT_EQ(0, info.fault_addr);
+	EXPECT_EQ(-EIO, test_submit(self->fd, self->bad, prepare(self, &self->increment)));
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	EXPECT_EQ(1.0f, value(self));
+}
+
+/*
+ * Around the hanging job, in the ring and not yet in it: each good job runs exactly once, before the
+ * reset or after it, and those behind the hanging one in its queue not at all.
+ */
+TEST_F_TIMEOUT(hang, others_complete_across_the_reset, 90)
+{
+	uint32_t good_sync[16], bad_sync[3];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(good_sync); i++) {
+		good_sync[i] = test_syncobj_create(self->fd);
+		test_job_signal(prepare(self, &self->increment), good_sync[i], 0);
+		ASSERT_EQ(0, test_submit(self->fd, self->good, &self->job));
+		if (i < 2 || i > 4)
+			continue;
+		bad_sync[i - 2] = test_syncobj_create(self->fd);
+		test_job_signal(prepare(self, i == 2 ? &self->hang : &self->increment),
+				bad_sync[i - 2], 0);
+		ASSERT_EQ(0, test_submit(self->fd, self->bad, &self->job));
+	}
+	for (i = 0; i < ARRAY_SIZE(good_sync); i++) {
+		ASSERT_EQ(0, test_syncobj_wait(self->fd, good_sync[i], 0));
+		EXPECT_EQ(0, test_syncobj_status(self->fd, good_sync[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(bad_sync); i++) {
+		ASSERT_EQ(0, test_syncobj_wait(self->fd, bad_sync[i], 0));
+		EXPECT_EQ(i ? -ECANCELED : -ETIME, test_syncobj_status(self->fd, bad_sync[i]));
+	}
+	EXPECT_EQ(ARRAY_SIZE(good_sync), value(self));
+}
+
+TEST_F_TIMEOUT(hang, two_at_once, 90)
+{
+	uint32_t first = test_syncobj_create(self->fd);
+	uint32_t second = test_syncobj_create(self->fd);
+	int queue = test_queue_create(self->fd);
+
+	test_job_signal(prepare(self, &self->hang), first, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->bad, &self->job));
+	test_job_signal(prepare(self, &self->hang), second, 0);
+	ASSERT_EQ(0, test_submit(self->fd, queue, &self->job));
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, first, 0));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, second, 0));
+	EXPECT_EQ(-ETIME, test_syncobj_status(self->fd, first));
+	EXPECT_EQ(-ETIME, test_syncobj_status(self->fd, second));
+	EXPECT_EQ(1.0f, value(self));
+}
+
+/* A fault behind a hang: both are told apart, and a good job behind both runs. */
+TEST_F_TIMEOUT(hang, then_a_fault, 90)
+{
+	uint32_t hung = test_syncobj_create(self->fd);
+	uint32_t faulted = test_syncobj_create(self->fd);
+	int queue = test_queue_create(self->fd);
+	struct test_cmds cmds;
+
+	ASSERT_EQ(0, test_cmds_create(self->fd, 4, &cmds));
+	test_dma(&cmds, true, 1ull << 36, 0, 1);
+	test_job_signal(prepare(self, &self->hang), hung, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->bad, &self->job));
+	test_job_signal(prepare(self, &cmds), faulted, 0);
+	ASSERT_EQ(0, test_submit(self->fd, queue, &self->job));
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	EXPECT_EQ(-ETIME, test_syncobj_status(self->fd, hung));
+	EXPECT_EQ(-EFAULT, test_syncobj_status(self->fd, faulted));
+}
+
+/* Slow is not stuck: retiring commands all the time, for three times the timeout. */
+TEST_F_TIMEOUT(hang, long_job_is_left_alone, 90)
+{
+	struct test_cmds cmds;
+	uint32_t i, count = 1000;
+	double start, once;
+
+	ASSERT_EQ(0, test_cmds_create(self->fd, IGRAD_MAX_COMMANDS / 4, &cmds));
+	for (i = 0; i < IGRAD_MAX_COMMANDS / 4; i++)
+		test_fill(&cmds, 0, 4096, i);
+	prepare(self, &cmds)->job.num_cmds = count;
+	start = test_now();
+	ASSERT_EQ(0, test_run(self->fd, self->good, &self->job));
+	once = test_now() - start;
+	count = 3 * self->timeout / once * count;
+	if (count > cmds.count)
+		count = cmds.count;
+	prepare(self, &cmds)->job.num_cmds = count;
+	start = test_now();
+	EXPECT_EQ(0, test_run(self->fd, self->good, &self->job));
+	if (test_now() - start < 1.5 * self->timeout)
+		SKIP(return, "this machine is too quick: %.1f s for %u commands",
+		     test_now() - start, count);
+}
+
+/* As many jobs as a queue takes, all waiting for one that hangs. */
+TEST_F_TIMEOUT(hang, queue_takes_so_much, 120)
+{
+	uint32_t hung = test_syncobj_create(self->fd);
+	uint32_t end = test_syncobj_create(self->fd);
+	struct drm_igrad_queue_info info;
+	uint32_t accepted = 0;
+	int ret;
+
+	test_job_signal(prepare(self, &self->hang), hung, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->bad, &self->job));
+	test_job_wait(prepare(self, &self->increment), hung, 0);
+	test_job_signal(&self->job, end, 0);
+	do {
+		ret = test_submit(self->fd, self->good, &self->job);
+		accepted += !ret;
+	} while (!ret && accepted < 100000);
+	/* On a slow machine the hang may be over before the queue is full; then it never is. */
+	EXPECT_EQ(-EBUSY, ret);
+	ASSERT_EQ(0, test_queue_info(self->fd, self->good, &info));
+	EXPECT_EQ(accepted, info.submitted);
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));
+	EXPECT_EQ(0, test_syncobj_status(self->fd, end));
+	EXPECT_EQ(accepted, value(self));
+	EXPECT_EQ(0, test_submit(self->fd, self->good, &self->job));
+}
+
+/* The file of a hanging job is closed; the device comes back for others. */
+TEST_F_TIMEOUT(hang, file_is_closed, 90)
+{
+	struct test_cmds hang, increment;
+	int fd = test_open(0), queue;
+	struct test_job job;
+	struct test_bo bo;
+
+	queue = test_queue_create(fd);
+	ASSERT_GE(queue, 1);
+	ASSERT_EQ(0, test_bo_create(fd, 4096, &bo));
+	ASSERT_EQ(0, test_cmds_create(fd, 4, &hang));
+	ASSERT_EQ(0, test_cmds_create(fd, 64, &increment));
+	test_nop(&hang, HANG_TAG);
+	test_increment(&increment, bo.va, 1);
+	test_job_init(&job, &hang);
+	ASSERT_EQ(0, test_submit(fd, queue, &job));
+	queue = test_queue_create(fd);
+	test_job_init(&job, &increment);
+	ASSERT_EQ(0, test_submit(fd, queue, &job));
+	close(fd);
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	EXPECT_EQ(1.0f, value(self));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Jobs that wait for syncobjs, and signal them: binary and timeline. */
+#include "kselftest_harness.h"
+
+#include "igrad_test.h"
+
+#define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
+#define SLOW_COMMANDS 4000
+
+FIXTURE(sync)
+{
+	int fd;
+	uint32_t a, b;
+	struct test_bo data;
+	struct test_cmds slow, fast;
+};
+
+/*
+ * Queue a's job takes its time and then writes a number; queue b's job, which could be done long
+ * before, copies it.
+ */
+FIXTURE_SETUP(sync)
+{
+	uint32_t *words;
+	int i;
+
+	self->fd = test_open(0);
+	ASSERT_GE(self->fd, 0);
+	self->a = test_queue_create(self->fd);
+	self->b = test_queue_create(self->fd);
+	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->data));
+	words = self->data.map;
+	words[0] = 0x1234;
+	ASSERT_EQ(0, test_cmds_create(self->fd, SLOW_COMMANDS + 2, &self->slow));
+	for (i = 0; i < SLOW_COMMANDS; i++)
+		test_fill(&self->slow, 1024, 2048, i);
+	test_copy(&self->slow, self->data.va + 64, self->data.va, 1);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 2, &self->fast));
+	test_copy(&self->fast, self->data.va + 128, self->data.va + 64, 1);
+}
+
+FIXTURE_TEARDOWN(sync)
+{
+	close(self->fd);
+}
+
+static void init(FIXTURE_DATA(sync) *self, struct test_job *job, const struct test_cmds *cmds)
+{
+	test_job_init(job, cmds);
+	test_job_bo(job, &self->data, RW);
+}
+
+static uint32_t result(const FIXTURE_DATA(sync) *self)
+{
+	return ((uint32_t *)self->data.map)[128 / 4];
+}
+
+TEST_F(sync, binary)
+{
+	uint32_t between = test_syncobj_create(self->fd);
+	uint32_t end = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	init(self, &job, &self->slow);
+	test_job_signal(&job, between, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	init(self, &job, &self->fast);
+	test_job_wait(&job, between, 0);
+	test_job_signal(&job, end, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));
+	EXPECT_EQ(0x1234, result(self));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, between, 0));
+	EXPECT_EQ(0, test_syncobj_status(self->fd, between));
+	EXPECT_EQ(0, test_syncobj_status(self->fd, end));
+}
+
+TEST_F(sync, timeline)
+{
+	uint32_t timeline = test_syncobj_create(self->fd);
+	struct test_job job;
+	uint64_t value = 99;
+
+	init(self, &job, &self->slow);
+	test_job_signal(&job, timeline, 1);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	init(self, &job, &self->fast);
+	test_job_wait(&job, timeline, 1);
+	test_job_signal(&job, timeline, 0x100000002ull);
+	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, timeline, 1));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, timeline, 0x100000002ull));
+	EXPECT_EQ(0x1234, result(self));
+	ASSERT_EQ(0, test_syncobj_value(self->fd, timeline, &value));
+	EXPECT_EQ(0x100000002ull, value);
+}
+
+/* Points above 32 bits, and between what was signalled. */
+TEST_F(sync, timeline_points_are_64_bits)
+{
+	uint32_t timeline = test_syncobj_create(self->fd);
+	uint32_t end = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	init(self, &job, &self->slow);
+	test_job_signal(&job, timeline, 0x500000000ull);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+
+	init(self, &job, &self->fast);
+	test_job_wait(&job, timeline, 0x500000001ull);
+	EXPECT_EQ(-EINVAL, test_submit(self->fd, self->b, &job));
+
+	init(self, &job, &self->fast);
+	test_job_wait(&job, timeline, 0x400000000ull);
+	test_job_signal(&job, end, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));
+	EXPECT_EQ(0x1234, result(self));
+}
+
+TEST_F(sync, several_of_each)
+{
+	uint32_t binary = test_syncobj_create(self->fd);
+	uint32_t timeline = test_syncobj_create(self->fd);
+	uint32_t end = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	init(self, &job, &self->slow);
+	test_job_signal(&job, binary, 0);
+	test_job_signal(&job, timeline, 7);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	init(self, &job, &self->fast);
+	test_job_wait(&job, binary, 0);
+	test_job_wait(&job, timeline, 7);
+	test_job_signal(&job, end, 0);
+	test_job_signal(&job, timeline, 8);
+	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, timeline, 8));
+	EXPECT_EQ(0x1234, result(self));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, end, 0));
+}
+
+TEST_F(sync, what_user_space_has_signalled)
+{
+	uint32_t syncobj = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	init(self, &job, &self->fast);
+	test_job_wait(&job, syncobj, 0);
+	EXPECT_EQ(-EINVAL, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_signal(self->fd, syncobj));
+	EXPECT_EQ(0, test_run(self->fd, self->b, &job));
+}
+
+/* One queue needs no syncobjs to be in order. */
+TEST_F(sync, queue_is_in_order)
+{
+	uint32_t end = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	init(self, &job, &self->slow);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	init(self, &job, &self->fast);
+	test_job_signal(&job, end, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));
+	EXPECT_EQ(0x1234, result(self));
+}
+
+/* Ping-pong between two queues, far more jobs than the ring holds. */
+TEST_F(sync, chain_through_two_queues)
+{
+	uint32_t timeline = test_syncobj_create(self->fd);
+	float *value = (float *)self->data.map + 512;
+	struct test_cmds cmds;
+	struct test_job job;
+	int i;
+
+	ASSERT_EQ(0, test_cmds_create(self->fd, 8, &cmds));
+	test_increment(&cmds, self->data.va + 2048, 1);
+	for (i = 1; i <= 200; i++) {
+		init(self, &job, &cmds);
+		if (i > 1)
+			test_job_wait(&job, timeline, i - 1);
+		test_job_signal(&job, timeline, i);
+		ASSERT_EQ(0, test_submit(self->fd, i & 1 ? self->a : self->b, &job));
+	}
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, timeline, 200));
+	EXPECT_EQ(200.0f, *value);
+}
+
+TEST_HARNESS_MAIN

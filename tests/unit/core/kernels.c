@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Every instruction set's kernels against loops that cannot be misread, in shapes and with strides
+ * that reach every path of theirs.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+#include "mathfn.h"
+#include "rig.h"
+
+#define WORDS 400000u
+
+struct operands {
+	float *a;
+	float *b;
+	float *c;
+	float *expected;
+	float *got;
+};
+
+static float *words(void)
+{
+	float *p = malloc(WORDS * sizeof(*p));
+
+	assert_non_null(p);
+	return p;
+}
+
+static int setup(void **state)
+{
+	struct operands *o = malloc(sizeof(*o));
+
+	assert_non_null(o);
+	*o = (struct operands){words(), words(), words(), words(), words()};
+	*state = o;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct operands *o = *state;
+
+	free(o->a);
+	free(o->b);
+	free(o->c);
+	free(o->expected);
+	free(o->got);
+	free(o);
+	return 0;
+}
+
+static void spoil(struct rng *rng, float *p, size_t n)
+{
+	static const uint32_t special[] = {0xffc00001, 0x7f800001, 0x7f800000, 0xff800000,
+					   0x80000000, 0x00000001, 0x807fffff, 0x7f7fffff};
+
+	for (size_t i = 0; i < n; i++) {
+		if (rng_below(rng, 50) == 0)
+			p[i] = igrad_of_bits(special[rng_below(rng, 8)]);
+	}
+}
+
+static void make(struct rng *rng, float *p, size_t n, bool special)
+{
+	fill_floats(rng, p, n);
+	if (special)
+		spoil(rng, p, n);
+}
+
+/* NaN operands of an fma: which one survives is the host's business until the sum is canonical. */
+static void plain_tile(const struct igrad_tile *t)
+{
+	for (size_t i = 0; i < t->m; i++) {
+		for (size_t j = 0; j < t->n; j++) {
+			float s = t->add ? t->c[i * t->c_row + j] : 0.0f;
+
+			for (size_t k = 0; k < t->k; k++)
+				s = fmaf(t->a[i * t->a_row + k * t->a_step], t->b[k * t->b_row + j],
+					 s);
+			t->c[i * t->c_row + j] = igrad_canonical(s);
+		}
+	}
+}
+
+static uint32_t length(struct rng *rng, uint32_t most)
+{
+	return rng_below(rng, 3) ? rng_between(rng, 1, most) : rng_between(rng, 1, 9);
+}
+
+static struct igrad_tile random_tile(struct rng *rng, const struct operands *o)
+{
+	struct igrad_tile t = {
+		.m = length(rng, 70),
+		.n = length(rng, 140),
+		.k = rng_below(rng, 6) ? length(rng, 90) : rng_between(rng, 500, 1200),
+		.a = o->a + rng_below(rng, 16),
+		.b = o->b + rng_below(rng, 16),
+		.add = rng_below(rng, 2),
+	};
+	const bool transposed = rng_below(rng, 2);
+
+	t.a_row = transposed ? 1 : t.k + rng_below(rng, 5);
+	t.a_step = transposed ? t.m + rng_below(rng, 5) : 1;
+	t.b_row = t.n + rng_below(rng, 5);
+	t.c_row = t.n + rng_below(rng, 5);
+	return t;
+}
+
+static void same(const char *isa, const char *what, const float *got, const float *expected)
+{
+	if (!memcmp(got, expected, WORDS * sizeof(*got)))
+		return;
+	for (size_t i = 0; i < WORDS; i++) {
+		if (bits_of(got[i]) == bits_of(expected[i]))
+			continue;
+		printf("# %s, %s: word %zu is %08x, not %08x\n", isa, what, i, bits_of(got[i]),
+		       bits_of(expected[i]));
+		break;
+	}
+	fail();
+}
+
+static void test_tile(void **state)
+{
+	const struct operands *o = *state;
+	struct rng rng = {seed_of_test("tiles")};
+	const unsigned int rounds = count_of_test(60);
+
+	for (unsigned int round = 0; round < rounds; round++) {
+		struct igrad_tile t = random_tile(&rng, o);
+
+		make(&rng, o->a, WORDS, round % 3 == 0);
+		make(&rng, o->b, WORDS, round % 3 == 0);
+		make(&rng, o->c, WORDS, round % 2);
+		memcpy(o->expected, o->c, WORDS * sizeof(float));
+		t.c = o->expected + 5;
+		plain_tile(&t);
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			memcpy(o->got, o->c, WORDS * sizeof(float));
+			t.c = o->got + 5;
+			igrad_kernels_get(i)->tile(&t);
+			same(igrad_kernels_get(i)->name, "tile", o->got, o->expected);
+		}
+	}
+}
+
+static void test_transpose(void **state)
+{
+	const struct operands *o = *state;
+	struct rng rng = {seed_of_test("transposes")};
+	const unsigned int rounds = count_of_test(60);
+
+	fill_floats(&rng, o->a, WORDS);
+	for (unsigned int round = 0; round < rounds; round++) {
+		const size_t rows = length(&rng, 130), cols = length(&rng, 130);
+		const size_t a_row = cols + rng_below(&rng, 9), d_row = rows + rng_below(&rng, 9);
+
+		memset(o->expected, 0, WORDS * sizeof(float));
+		for (size_t r = 0; r < rows; r++) {
+			for (size_t c = 0; c < cols; c++)
+				o->expected[c * d_row + r] = o->a[r * a_row + c];
+		}
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			memset(o->got, 0, WORDS * sizeof(float));
+			igrad_kernels_get(i)->transpose(o->got, d_row, o->a, a_row, rows, cols);
+			same(igrad_kernels_get(i)->name, "transpose", o->got, o->expected);
+		}
+	}
+}
+
+static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
+{
+	switch (fn) {
+	case 0:
+		return a + b;
+	case 1:
+		return a > 0.0f || isnan(a) ? a : 0.0f;
+	case 2:
+		return a > 0.0f ? b : 0.0f;
+	case 3:
+		return fmaf(imm, a, b);
+	case 4:
+		return fmaf(-imm, b, a);
+	case 5:
+		return fmaf(-imm, b, imm2 * a);
+	case 6:
+		return igrad_exp(a - imm);
+	case 7:
+		return a / imm * imm2;
+	default:
+		return a;
+	}
+}
+
+static igrad_row_fn *row_fn(const struct igrad_kernels *k, unsigned int fn)
+{
+	igrad_row_fn *const fns[] = {k->add,	   k->relu,    k->relu_grad, k->axpy,	  k->sgd,
+				     k->sgd_decay, k->exp_sub, k->div_mul,   k->canonical};
+
+	return fns[fn];
+}
+
+static void test_rows(void **state)
+{
+	const struct operands *o = *state;
+	struct rng rng = {seed_of_test("rows")};
+
+	for (unsigned int fn = 0; fn < 9; fn++) {
+		const size_t n = WORDS - rng_below(&rng, 40);
+		const float imm = rng_float(&rng), imm2 = rng_float(&rng);
+
+		make(&rng, o->a, WORDS, true);
+		make(&rng, o->b, WORDS, true);
+		memcpy(o->expected, o->a, WORDS * sizeof(float));
+		for (size_t i = 0; i < n; i++)
+			o->expected[i] =
+				igrad_canonical(plain_row(fn, o->a[i], o->b[i], imm, imm2));
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			memcpy(o->got, o->a, WORDS * sizeof(float));
+			row_fn(igrad_kernels_get(i), fn)(o->got, o->got, o->b, n, imm, imm2);
+			same(igrad_kernels_get(i)->name, "row", o->got, o->expected);
+		}
+	}
+}
+
+static void test_selection(void **state)
+{
+	unsigned int count = 0;
+
+	(void)state;
+	while (igrad_kernels_get(count))
+		printf("# kernels: %s\n", igrad_kernels_get(count++)->name);
+	assert_string_equal(igrad_kernels_get(count - 1)->name, "portable");
+	setenv("IGRAD_ISA", "portable", 1);
+	assert_string_equal(igrad_kernels_get(0)->name, "portable");
+	assert_null(igrad_kernels_get(1));
+	setenv("IGRAD_ISA", "unheard-of", 1);
+	assert_non_null(igrad_kernels_get(count - 1));
+	unsetenv("IGRAD_ISA");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tile),
+		cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_selection),
+	};
+
+	return run_group("core-kernels", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
+}

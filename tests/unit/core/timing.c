@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* The clocks and the semaphores, in cases small enough to be worked out by hand. */
+#include "rig.h"
+
+#define R	4
+#define C	8
+#define WIDTH	16
+#define LATENCY 10
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	struct igrad_config config;
+
+	(void)state;
+	rig_config(&config, R, C);
+	config.dram_bytes_per_cycle = WIDTH;
+	config.dram_latency = LATENCY;
+	rig_init(&rig, &config, 65536);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_destroy(&rig);
+	return 0;
+}
+
+static void run(const struct igrad_cmd *cmds, unsigned int n)
+{
+	rig_run(&rig, cmds, n);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+}
+
+static uint64_t cycles(struct igrad_cmd cmd)
+{
+	run(&cmd, 1);
+	return rig.report.cycles;
+}
+
+static struct igrad_cmd stream(enum igrad_opcode opcode, uint32_t rows, uint32_t cols,
+			       uint32_t batch)
+{
+	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
+
+	if (opcode != IGRAD_OP_DGRAD)
+		cmd_x(&cmd, 0, rows);
+	if (opcode != IGRAD_OP_FPROP)
+		cmd_g(&cmd, 16384, cols);
+	if (opcode != IGRAD_OP_WGRAD)
+		cmd_p(&cmd, 32768, opcode == IGRAD_OP_FPROP ? cols : rows);
+	return cmd;
+}
+
+static struct igrad_cmd vec(enum igrad_opcode opcode, uint32_t rows, uint32_t cols)
+{
+	struct igrad_cmd cmd = cmd_vec(opcode, rows, cols);
+
+	cmd.u.vec.a_pitch = opcode == IGRAD_OP_VEC_FILL ? 0 : cols * 4;
+	cmd.u.vec.d = 32768;
+	cmd.u.vec.d_pitch = opcode == IGRAD_OP_VEC_COLSUM ? 0 : cols * 4;
+	return cmd;
+}
+
+static void test_array_cycles(void **state)
+{
+	struct igrad_cmd update = cmd_stream(IGRAD_OP_UPDATE, 1, 1, 0);
+
+	(void)state;
+	assert_int_equal(cycles(cmd_shift(IGRAD_OP_LOAD_W, 1, 1, 0, 1)), R);
+	assert_int_equal(cycles(cmd_shift(IGRAD_OP_LOAD_ACC, R, C, 0, C)), R);
+	assert_int_equal(cycles(cmd_shift(IGRAD_OP_DRAIN_ACC, R, C, 0, C)), R);
+	assert_int_equal(cycles(cmd_shift(IGRAD_OP_DRAIN_W, 2, 2, 0, 2)), R);
+	assert_int_equal(cycles(stream(IGRAD_OP_FPROP, 1, 1, 5)), 5 + R + C - 2);
+	assert_int_equal(cycles(stream(IGRAD_OP_DGRAD, R, C, 5)), 5 + R + C - 2);
+	assert_int_equal(cycles(stream(IGRAD_OP_WGRAD, R, 1, 5)), 5 + R + C - 2);
+	assert_int_equal(cycles(stream(IGRAD_OP_INTERLEAVED, 1, C, 5)), 2 * 5 + R + C - 2);
+	assert_int_equal(cycles(update), 1);
+	update.flags = IGRAD_FLAG_DECAY;
+	assert_int_equal(cycles(update), 2);
+}
+
+static void test_vector_cycles(void **state)
+{
+	struct igrad_cmd cmd;
+
+	(void)state;
+	assert_int_equal(cycles(vec(IGRAD_OP_VEC_FILL, 1, 1)), 1);
+	assert_int_equal(cycles(vec(IGRAD_OP_VEC_COPY, 3, C)), 3);
+	assert_int_equal(cycles(vec(IGRAD_OP_VEC_RELU, 3, C + 1)), 4);
+	assert_int_equal(cycles(vec(IGRAD_OP_VEC_COLSUM, 9, 5)), 6);
+	cmd = vec(IGRAD_OP_VEC_SOFTMAX_XENT, 9, 5);
+	cmd.u.vec.b = 16384;
+	cmd.u.vec.b_pitch = 4;
+	cmd.u.vec.imm2 = 49152;
+	assert_int_equal(cycles(cmd), 3 * 6 + 2);
+	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_VECTOR_READ], 3 * 45 + 9);
+	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_VECTOR_WRITE], 2 * 45 + 9);
+	assert_int_equal(rig.report.vector_ops, 45);
+}
+
+static void test_dma_cycles(void **state)
+{
+	struct igrad_cmd cmd = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 3, 3);
+
+	(void)state;
+	assert_int_equal(cycles(cmd), 3 + LATENCY); /* 36 bytes */
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_LOAD], 3);
+	assert_int_equal(rig.report.dram_read_bytes, 36);
+	cmd.u.dma.fill_rows = 2;
+	cmd.u.dma.fill_cols = 1;
+	cmd.u.dma.sram_pitch = 16;
+	assert_int_equal(cycles(cmd), 3 + LATENCY);
+	assert_int_equal(rig.report.dram_read_bytes, 36);
+}
+
+/* Latency is pipelined: the channel is free for the next command before the data have come. */
+static void test_latency_is_pipelined(void **state)
+{
+	struct igrad_cmd cmds[3];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		cmds[i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16);
+	run(cmds, 3);
+	assert_int_equal(rig.report.cycles, 3 * 4 + LATENCY);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_LOAD], 0);
+}
+
+/* Commands of an engine complete in order: a NOP does not signal before what it follows. */
+static void test_completion_in_order(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16),
+		cmd_nop(IGRAD_ENGINE_LOAD),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+	};
+
+	(void)state;
+	cmds[1].signal = 3;
+	cmd_wait(&cmds[2], 1, 3, 1);
+	run(cmds, 3);
+	assert_int_equal(rig.report.cycles, 4 + LATENCY + R);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_ARRAY], 4 + LATENCY);
+}
+
+static void test_engines_run_concurrently(void **state)
+{
+	const struct igrad_cmd cmds[] = {
+		stream(IGRAD_OP_WGRAD, R, C, 50),
+		vec(IGRAD_OP_VEC_COPY, 20, C),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 16),
+	};
+
+	(void)state;
+	run(cmds, 4);
+	assert_int_equal(rig.report.cycles, 50 + R + C - 2);
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_VECTOR], 20);
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_STORE], 4);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_VECTOR], 0);
+}
+
+/* Double buffering: loads of tile i + 1 beside the stream of tile i, held back by a credit. */
+static void test_semaphores(void **state)
+{
+	struct igrad_cmd cmds[6];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		cmds[2 * i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80); /* 20 cycles */
+		cmds[2 * i].signal = 1;
+		cmds[2 * i + 1] = stream(IGRAD_OP_WGRAD, R, C, 30); /* 40 cycles */
+		cmds[2 * i + 1].signal = 2;
+		cmd_wait(&cmds[2 * i + 1], 0, 1, i + 1);
+	}
+	cmd_wait(&cmds[4], 2, 2, 1);
+	run(cmds, 6);
+	/* loads are done at 30, 50; streams 30-70, 70-110; the third load 70-90, done at 100 */
+	assert_int_equal(rig.report.cycles, 150);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_ARRAY], 30);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_LOAD], 30);
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_ARRAY], 120);
+	assert_int_equal(rig.report.retired[IGRAD_ENGINE_LOAD], 3);
+}
+
+/* A wait is for the moment that value was reached, not for the semaphore's last signal. */
+static void test_history(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		vec(IGRAD_OP_VEC_COPY, 10, C),
+		vec(IGRAD_OP_VEC_COPY, 90, C),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+	};
+
+	(void)state;
+	cmds[0].signal = cmds[1].signal = 31;
+	cmd_wait(&cmds[2], 0, 31, 1);
+	run(cmds, 3);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_ARRAY], 10);
+	assert_int_equal(rig.report.cycles, 100);
+}
+
+/* The latest of three waits decides. */
+static void test_three_waits(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		vec(IGRAD_OP_VEC_COPY, 10, C),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 64),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		cmds[i].signal = (uint8_t)(i + 1);
+		cmd_wait(&cmds[3], i, (uint8_t)(i + 1), 1);
+	}
+	run(cmds, 4);
+	assert_int_equal(rig.report.cycles, 20 + LATENCY + R);
+}
+
+/* A history as long as a job may have. */
+static void test_many_signals(void **state)
+{
+	static struct igrad_cmd cmds[2000];
+	const unsigned int n = sizeof(cmds) / sizeof(cmds[0]);
+
+	(void)state;
+	for (unsigned int i = 0; i < n; i++) {
+		cmds[i] = i % 2 ? cmd_nop(IGRAD_ENGINE_STORE) : vec(IGRAD_OP_VEC_FILL, 1, 1);
+		if (i % 2)
+			cmd_wait(&cmds[i], 0, 7, i / 2 + 1);
+		else
+			cmds[i].signal = 7;
+	}
+	run(cmds, n);
+	assert_int_equal(rig.report.cycles, n / 2);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_STORE], n / 2);
+}
+
+static void test_peak_words(void **state)
+{
+	(void)state;
+	cycles(cmd_shift(IGRAD_OP_LOAD_W, R, 5, 0, 5));
+	assert_int_equal(rig.report.peak_words, 5);
+	cycles(stream(IGRAD_OP_FPROP, R, C, 20));
+	assert_int_equal(rig.report.peak_words, R + C);
+	cycles(stream(IGRAD_OP_INTERLEAVED, R, C, 20)); /* a word every other cycle on each wire */
+	assert_int_equal(rig.report.peak_words, (R + C + R) / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_array_cycles),
+		cmocka_unit_test(test_vector_cycles),
+		cmocka_unit_test(test_dma_cycles),
+		cmocka_unit_test(test_latency_is_pipelined),
+		cmocka_unit_test(test_completion_in_order),
+		cmocka_unit_test(test_engines_run_concurrently),
+		cmocka_unit_test(test_semaphores),
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_three_waits),
+		cmocka_unit_test(test_many_signals),
+		cmocka_unit_test(test_peak_words),
+	};
+
+	return run_group("core-timing", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
+}
