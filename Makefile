@@ -66,7 +66,7 @@ endif
 .PHONY: all
 all: host
 
-include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
+include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk examples/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
 HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
 TEST_PROGRAMS = $(filter $(BUILD)/bin/tests/%,$(PROGRAMS))
 

@@ -146,8 +146,8 @@ void igrad_trainer_stats(struct igrad_trainer *trainer, struct igrad_train_stats
 
 /* ---------------------------------------------------------------- epochs */
 
-static int check_data(const struct igrad_net *net, const struct igrad_dataset *data,
-		      struct igrad_error *error)
+int igrad_net_check_data(const struct igrad_net *net, const struct igrad_dataset *data,
+			 uint32_t batch, struct igrad_error *error)
 {
 	uint32_t classes = net->width[net->num_layers];
 
@@ -155,6 +155,9 @@ static int check_data(const struct igrad_net *net, const struct igrad_dataset *d
 		return igrad_fail(error, -EINVAL,
 				  "the data has %u features, the network's input is %u wide",
 				  data->features, net->width[0]);
+	if (data->count < batch)
+		return igrad_fail(error, -EINVAL, "%u rows of data do not fill a batch of %u",
+				  data->count, batch);
 	for (uint32_t i = 0; i < data->count; i++)
 		if (data->labels[i] >= classes)
 			return igrad_fail(error, -EINVAL,
@@ -192,13 +195,10 @@ int igrad_trainer_epoch(struct igrad_trainer *trainer, const struct igrad_datase
 	uint32_t steps = data->count / trainer->passes[0].batch;
 	struct igrad_rng rng;
 	uint32_t *order;
-	int err = check_data(trainer->net, data, error);
+	int err = igrad_net_check_data(trainer->net, data, trainer->passes[0].batch, error);
 
 	if (err)
 		return err;
-	if (!steps)
-		return igrad_fail(error, -EINVAL, "%u rows of data do not fill a batch of %u",
-				  data->count, trainer->passes[0].batch);
 	order = calloc(data->count, sizeof(*order));
 	if (!order)
 		return igrad_fail(error, -ENOMEM, "out of memory");
@@ -253,7 +253,7 @@ int igrad_net_evaluate(struct igrad_net *net, const struct igrad_dataset *data, 
 {
 	struct igrad_queue *queue;
 	uint32_t whole;
-	int err = check_data(net, data, error);
+	int err = igrad_net_check_data(net, data, 0, error);
 
 	memset(stats, 0, sizeof(*stats));
 	if (err)

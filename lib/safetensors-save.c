@@ -161,15 +161,16 @@ static int write_bytes(int fd, const void *data, uint64_t size)
 	return 0;
 }
 
+/*
+ * Through a copy: it has the file's byte order, and a file system that hands pages on instead of copying
+ * them, as 9p does, cannot do that with pages of a device's buffer.
+ */
 static int write_words(int fd, const uint32_t *words, uint64_t num)
 {
-#if __BYTE_ORDER == __LITTLE_ENDIAN
-	return write_bytes(fd, words, num * ELEMENT_BYTES);
-#else
-	uint32_t part[1024];
+	uint32_t part[4096];
 
 	while (num) {
-		uint64_t n = num < 1024 ? num : 1024;
+		uint64_t n = num < 4096 ? num : 4096;
 		int ret;
 
 		for (uint64_t i = 0; i < n; i++)
@@ -181,7 +182,6 @@ static int write_words(int fd, const uint32_t *words, uint64_t num)
 		num -= n;
 	}
 	return 0;
-#endif
 }
 
 static int write_contents(int fd, struct json_object *header, const struct contents *contents)

@@ -99,15 +99,17 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	printf("network   %s, %llu parameters\n", out->settings->layers,
 	       (unsigned long long)params);
 	printf("device    %s\n", device);
+	if (out->settings->eval_only) {
+		printf("data      %u images to test with\n", test->rows.count);
+		return;
+	}
 	printf("data      %u images to train with, %u to test with\n", train->rows.count,
 	       test->rows.count);
-	if (!out->settings->eval_only)
-		printf("training  %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n",
-		       schedule, options->batch, options->optimizer.lr, options->optimizer.momentum,
-		       options->optimizer.decay);
-	if (!out->settings->eval_only)
-		printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
-		       "accesses      DRAM bytes  seconds\n");
+	printf("training  %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n", schedule,
+	       options->batch, options->optimizer.lr, options->optimizer.momentum,
+	       options->optimizer.decay);
+	printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
+	       "accesses      DRAM bytes  seconds\n");
 	fflush(stdout);
 }
 

@@ -45,9 +45,26 @@ static int open_device(struct session *s, struct igrad_error *error)
 	return igrad_device_open(uri, &s->device, error);
 }
 
-int session_prepare(struct session *s, struct igrad_error *error)
+static int load_data(struct session *s, struct igrad_error *error)
 {
 	char dir[4096];
+	int err = dataset_find(s->settings.data, dir, sizeof(dir), error);
+
+	if (!err && !s->settings.eval_only) {
+		err = dataset_load(dir, "train", &s->train, error);
+		if (!err)
+			err = igrad_net_check_data(s->net, &s->train.rows, s->settings.train.batch,
+						   error);
+	}
+	if (!err)
+		err = dataset_load(dir, "t10k", &s->test, error);
+	if (!err)
+		err = igrad_net_check_data(s->net, &s->test.rows, 0, error);
+	return err;
+}
+
+int session_prepare(struct session *s, struct igrad_error *error)
+{
 	int err = open_device(s, error);
 
 	if (!err)
@@ -56,11 +73,7 @@ int session_prepare(struct session *s, struct igrad_error *error)
 	if (!err && s->settings.load)
 		err = igrad_net_load(s->net, s->settings.load, error);
 	if (!err)
-		err = dataset_find(s->settings.data, dir, sizeof(dir), error);
-	if (!err)
-		err = dataset_load(dir, "train", &s->train, error);
-	if (!err)
-		err = dataset_load(dir, "t10k", &s->test, error);
+		err = load_data(s, error);
 	return err;
 }
 

@@ -96,6 +96,16 @@ struct igrad_dataset {
 	uint32_t features;
 };
 
+/**
+ * igrad_net_check_data - can the network be trained with @data, or evaluated on it?
+ * @batch: that at least one step needs; 0 for evaluation
+ *
+ * -EINVAL when widths or classes differ or there are too few rows. The functions below check this
+ * too.
+ */
+int igrad_net_check_data(const struct igrad_net *net, const struct igrad_dataset *data,
+			 uint32_t batch, struct igrad_error *error);
+
 /* ---------------------------------------------------------------- training */
 
 struct igrad_train_options {

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What igrad-train says and returns when something is wrong, and what its options do.
+. "$(dirname "$0")/lib.sh"
+
+# A data set of 64 images of 2×2 to train and 16 to test with: class 0 is dark, class 1 bright.
+idx() { # COUNT FILE-PREFIX
+	local count=$1 i
+	{
+		printf '\0\0\10\3\0\0\0%b\0\0\0\2\0\0\0\2' "$(printf '\\x%02x' "$count")"
+		for ((i = 0; i < count; i++)); do
+			if ((i % 2)); then printf '\xf0\xe0\xd0\xff'; else printf '\x10\x20\x08\x00'; fi
+		done
+	} >"$2-images-idx3-ubyte"
+	{
+		printf '\0\0\10\1\0\0\0%b' "$(printf '\\x%02x' "$count")"
+		for ((i = 0; i < count; i++)); do
+			if ((i % 2)); then printf '\1'; else printf '\0'; fi
+		done
+	} >"$2-labels-idx1-ubyte"
+}
+data=$tmp/data
+mkdir "$data"
+idx 64 "$data/train"
+idx 16 "$data/t10k"
+tiny=(--device sim:rows=4,cols=4 --data "$data" --batch 8 --epochs 2)
+
+# refuses STATUS PATTERN DESCRIPTION ARGUMENT...: exits so, says so on stderr in one or two lines, and nothing on stdout
+refuses() {
+	local status=$1 pattern=$2 what=$3 code=0
+	shift 3
+	"$train" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null || code=$?
+	((code == status)) && grep -q -- "$pattern" "$tmp/err" && (($(wc -l <"$tmp/err") <= 2)) && [[ ! -s $tmp/out ]]
+	local result=$?
+	((result == 0)) || { echo "exit $code, wanted $status and '$pattern'"; cat "$tmp/err" "$tmp/out"; } | note
+	ok $result "$what"
+}
+
+refuses 2 'which network' 'no network'
+refuses 2 'too much' 'two networks' 4-2 4-2
+refuses 2 'unrecognized option' 'unknown option' --frobnicate 4-2
+refuses 2 'ws-paper, ws+os and interleaved' 'unknown schedule' --schedule fast 4-2
+refuses 2 'a number from 1' 'batch of 0' --batch 0 4-2
+refuses 2 'a number from 1' 'batch that is no number' --batch many 4-2
+refuses 2 'at least 0' 'negative learning rate' --lr -1 4-2
+refuses 2 'at least 0' 'learning rate that is no number' --lr nan 4-2
+refuses 2 'eval' 'saving what is only evaluated' --eval --save x 4-2
+for network in 4 4- x-y 4-0-2 4--2 9999999999-2; do
+	refuses 1 "network '$network'" "bad network $network" "${tiny[@]}" $network
+done
+refuses 1 'nothere' 'unknown device' --device nothere: 4-2
+refuses 1 'rows' 'impossible array' --device sim:rows=0 4-2
+refuses 1 'frob' 'unknown property' --device sim:frob=1 4-2
+refuses 1 '/dev/accel/nothere' 'no such node' --device drm:/dev/accel/nothere 4-2
+refuses 1 'threads' 'threads of a real device' --device drm:/dev/accel/accel0 --threads 2 4-2
+refuses 1 "$tmp/nowhere" 'no data there' --device sim: --data "$tmp/nowhere" 4-2
+refuses 1 '4 features' 'data of another width' "${tiny[@]}" 5-2
+refuses 1 'class 1' 'data of another class' "${tiny[@]}" 4-1
+refuses 1 'do not fill a batch' 'batch larger than the data' "${tiny[@]}" --batch 65 4-2 2>/dev/null
+refuses 1 "$tmp/nothing" 'parameters that are not there' "${tiny[@]}" --load "$tmp/nothing" 4-2
+
+HOME=$tmp/nohome IGRAD_CACHE=$tmp/nocache XDG_CACHE_HOME='' refuses 1 'dataset-fashion-mnist\|features' 'no data set, or not this one' --device sim: 4-2
+
+cp -r "$data" "$tmp/short"
+truncate -s -3 "$tmp/short/train-images-idx3-ubyte"
+refuses 1 "$tmp/short/train-images" 'truncated images' "${tiny[@]}" --data "$tmp/short" 4-2
+cp -r "$data" "$tmp/zip"
+gzip -9 "$tmp"/zip/*
+truncate -s -3 "$tmp/zip/train-images-idx3-ubyte.gz"
+refuses 1 "$tmp/zip/train-images" 'truncated gzip file' "${tiny[@]}" --data "$tmp/zip" 4-2
+cp -r "$data" "$tmp/other"
+cp "$data/t10k-labels-idx1-ubyte" "$tmp/other/train-labels-idx1-ubyte"
+refuses 1 '64 train images, but 16 labels' 'images without labels' "${tiny[@]}" --data "$tmp/other" 4-2
+echo rubbish >"$tmp/rubbish"
+refuses 1 "$tmp/rubbish" 'parameters that are none' "${tiny[@]}" --load "$tmp/rubbish" 4-2
+
+says() { # PATTERN DESCRIPTION ARGUMENT...: succeeds, and says so on stdout
+	local pattern=$1 what=$2 code=0
+	shift 2
+	"$train" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null || code=$?
+	((code == 0)) && grep -q -- "$pattern" "$tmp/out"
+	local result=$?
+	((result == 0)) || { echo "exit $code, wanted '$pattern'"; cat "$tmp/err" "$tmp/out"; } | note
+	ok $result "$what"
+}
+says 'Usage' 'help' --help
+says '^    2 .* 1\.0000 ' 'learns' "${tiny[@]}" --lr 1 --save "$tmp/saved" 4-3-2
+says 'test accuracy 1.0000' 'evaluates what it saved' "${tiny[@]}" --load "$tmp/saved" --eval 4-3-2
+says '"test_accuracy":1[.,}]' 'evaluates in JSON' "${tiny[@]}" --load "$tmp/saved" --eval --json 4-3-2
+says '"epochs":\[{"epoch":1,.*{"epoch":2,' 'JSON has the epochs' "${tiny[@]}" --json 4-2
+says '"epoch":2,"steps":3,' 'steps go on in the next epoch' "${tiny[@]}" --epochs 9 --steps 11 --json 4-2
+refuses 1 '0.weight' 'parameters of another shape' "${tiny[@]}" --load "$tmp/saved" 4-5-2
+
+"$train" "${tiny[@]}" --seed 1 --save "$tmp/one" 4-3-2 >/dev/null
+"$train" "${tiny[@]}" --seed 1 --save "$tmp/two" 4-3-2 >/dev/null
+"$train" "${tiny[@]}" --seed 2 --save "$tmp/three" 4-3-2 >/dev/null
+same "$tmp/one" "$tmp/two" 'one seed, one result'
+cmp -s "$tmp/one" "$tmp/three"
+ok $((!$?)) 'another seed, another result'
+
+code=0
+"$train" "${tiny[@]}" --save "$tmp/no/where" 4-2 >/dev/null 2>"$tmp/err" || code=$?
+((code == 1)) && grep -q "$tmp/no/where" "$tmp/err"
+ok $? 'says when it cannot save'
+if [[ -w /dev/full ]]; then
+	code=0
+	"$train" "${tiny[@]}" --json 4-2 >/dev/full 2>"$tmp/err" || code=$?
+	((code == 1)) && grep -q 'stdout' "$tmp/err"
+	ok $? 'says when its output goes nowhere'
+fi
+
+# Interrupted, it ends the step, saves, and says so by its exit status.
+"$train" "${tiny[@]}" --epochs 1000000 --save "$tmp/stopped" 4-3-2 >/dev/null 2>&1 &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+(($? == 130)) && [[ -s $tmp/stopped ]]
+ok $? 'saves when interrupted'
+finish

@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The whole stack in a guest: the driver's device gives the same bytes as the one in the process, and the reports say so too.
+. "$(dirname "$0")/lib.sh"
+
+network=784-256-128-10
+recipe="--steps 100 --batch 64 --lr 0.1 --seed 7"
+mkdir -p "$tmp/out"
+cat >"$tmp/out/job" <<JOB
+set -e
+for schedule in ws-paper ws+os interleaved; do
+	igrad-train $recipe --device drm:/dev/accel/accel0 --schedule \$schedule --save "/out/\$schedule" --json $network \
+		>"/out/\$schedule.json"
+done
+igrad-train $recipe --load /out/interleaved --eval --json --device sim: $network >/out/eval.json
+JOB
+tools/vm/igrad-vm --user --out "$tmp/out" --name e2e --device-props threads=2 -- sh /out/job >"$tmp/log" 2>&1
+code=$?
+((code == 0)) || note <"$tmp/log"
+ok $code 'trained in the guest in three schedules'
+
+counts() { grep -o '"cycles":[0-9]*,"macs":[0-9]*,"sram_accesses":[0-9]*,"dram_bytes":[0-9]*' "$1"; }
+for schedule in ws-paper ws+os interleaved; do
+	# shellcheck disable=SC2086
+	"$train" $recipe --device sim: --schedule $schedule --save "$tmp/$schedule" --json $network >"$tmp/$schedule.json" 2>"$tmp/log" ||
+		note <"$tmp/log"
+	same "$tmp/$schedule" "$tmp/out/$schedule" "$schedule: same parameters as in the simulator"
+	[[ -n $(counts "$tmp/$schedule.json") && $(counts "$tmp/$schedule.json") == $(counts "$tmp/out/$schedule.json") ]]
+	ok $? "$schedule: same cycles and accesses as in the simulator"
+done
+same "$tmp/ws-paper" "$tmp/interleaved" 'same parameters in different schedules'
+
+result() { grep -o "\"$1\":[0-9.e-]*" "$2"; }
+[[ -n $(result test_accuracy "$tmp/out/eval.json") && $(result test_accuracy "$tmp/out/eval.json") == $(result test_accuracy "$tmp/interleaved.json") ]]
+ok $? 'what was saved in the guest evaluates as it did when it was trained'
+finish
