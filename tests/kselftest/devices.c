@@ -55,8 +55,9 @@ FIXTURE_SETUP(devices)
 	self->count = count ? atoi(count) : 1;
 	ASSERT_GE(self->count, 1);
 	ASSERT_LE(self->count, MAX_DEVICES);
-	for (i = 0; i < self->count; i++)
+	for (i = 0; i < self->count; i++) {
 		ASSERT_EQ(0, unit_init(&self->units[i], i));
+	}
 }
 
 FIXTURE_TEARDOWN(devices)
@@ -80,8 +81,9 @@ static float value(const struct unit *unit)
 
 TEST_F(devices, are_as_many_as_they_should_be)
 {
-	if (getenv("IGRAD_DEVICES"))
+	if (getenv("IGRAD_DEVICES")) {
 		EXPECT_EQ(-ENOENT, test_open(self->count));
+	}
 }
 
 TEST_F(devices, all_work)
@@ -95,8 +97,9 @@ TEST_F(devices, all_work)
 			EXPECT_EQ(0, test_run(self->units[i].fd, self->units[i].queue, &job));
 		}
 	}
-	for (i = 0; i < self->count; i++)
+	for (i = 0; i < self->count; i++) {
 		EXPECT_EQ(5.0f, value(&self->units[i]));
+	}
 }
 
 TEST_F(devices, all_work_at_once)
@@ -196,8 +199,9 @@ TEST_F(devices, addresses_are_apart)
 	if (self->count < 2)
 		SKIP(return, "one device only");
 
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(0, test_bo_create(a->fd, 4 << 20, &bo));
+	}
 	ASSERT_EQ(0, test_bo_create(a->fd, 4 << 20, &far));
 	ASSERT_EQ(0, test_cmds_create(b->fd, 8, &cmds));
 	test_copy(&cmds, b->data.va, far.va, 1);
