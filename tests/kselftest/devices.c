@@ -8,7 +8,7 @@
 
 #define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
 #define MAX_DEVICES 8
-#define SLOW_COMMANDS 4000
+#define SLOW_COMMANDS 256
 
 struct unit {
 	int fd;
@@ -25,11 +25,20 @@ FIXTURE(devices)
 
 static int unit_init(struct unit *unit, unsigned int device)
 {
+	struct drm_igrad_device_info info = { };
+	struct drm_igrad_dev_query query = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+	};
 	int i, ret;
 
 	unit->fd = test_open(device);
 	if (unit->fd < 0)
 		return unit->fd;
+	ret = test_ioctl(unit->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query);
+	if (ret)
+		return ret;
 	unit->queue = test_queue_create(unit->fd);
 	ret = test_bo_create(unit->fd, 4096, &unit->data) ?:
 		test_cmds_create(unit->fd, 64, &unit->increment) ?:
@@ -39,7 +48,7 @@ static int unit_init(struct unit *unit, unsigned int device)
 		return ret;
 	test_increment(&unit->increment, unit->data.va, 1);
 	for (i = 0; i < SLOW_COMMANDS; i++)
-		test_fill(&unit->slow, 1024, 2048, i);
+		test_fill(&unit->slow, 0, info.sram_bytes / 4, i);
 	test_increment(&unit->slow, unit->data.va, 1);
 	test_nop(&unit->hang, HANG_TAG);
 
