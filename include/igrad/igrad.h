@@ -83,7 +83,7 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 /** igrad_device_uri - what was opened, with defaults filled in; owned by the device */
 const char *igrad_device_uri(const struct igrad_device *device);
 
-/** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and that is mapped here */
+/** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and is mapped here */
 int igrad_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 struct igrad_buffer *igrad_buffer_ref(struct igrad_buffer *buffer);
 void igrad_buffer_unref(struct igrad_buffer *buffer);
