@@ -30,6 +30,7 @@ static const int32_t mask_words[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
 #include "tile_template.h"
 #include "row_template.h"
+#include "transpose_x86.h"
 
 KERNELS(avx2);
 

@@ -27,6 +27,7 @@
 
 #include "tile_template.h"
 #include "row_template.h"
+#include "transpose_x86.h"
 
 KERNELS(avx512);
 

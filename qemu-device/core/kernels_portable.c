@@ -26,4 +26,10 @@ static void tile(const struct igrad_tile *t)
 	}
 }
 
+static void transpose(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
+		      size_t cols)
+{
+	transpose_part(d, d_row, a, a_row, 0, rows, 0, cols);
+}
+
 KERNELS(portable);

@@ -33,18 +33,13 @@ ROW_FN(row_exp_sub, igrad_exp(a[i] - imm))
 ROW_FN(row_div_mul, (a[i] / imm) * imm2)
 ROW_FN(row_canonical, a[i])
 
-TARGET static void transpose(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
-			     size_t cols)
+/* Of a, rows r0 … r1 - 1 and columns c0 … c1 - 1. */
+static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row, size_t r0,
+			   size_t r1, size_t c0, size_t c1)
 {
-	enum { EDGE = 16 };
-
-	for (size_t r0 = 0; r0 < rows; r0 += EDGE) {
-		const size_t r1 = r0 + EDGE < rows ? r0 + EDGE : rows;
-
-		for (size_t c = 0; c < cols; c++) {
-			for (size_t r = r0; r < r1; r++)
-				d[c * d_row + r] = a[r * a_row + c];
-		}
+	for (size_t c = c0; c < c1; c++) {
+		for (size_t r = r0; r < r1; r++)
+			d[c * d_row + r] = a[r * a_row + c];
 	}
 }
 

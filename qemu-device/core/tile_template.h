@@ -13,8 +13,8 @@
  */
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-/* So much of b as a block column uses stays in the first-level cache. */
-#define K_BLOCK 512
+/* So much of b as a column of blocks uses stays in the first-level cache. */
+#define K_BLOCK 256
 
 /* Addresses of rows are pointer + {0, 1, 2, 3}·row: few enough registers for every MR. */
 #define QUADS ((MR + 3) / 4)
@@ -32,25 +32,64 @@ INLINE void store_c(float *p, VEC v, bool masked, MASK mask)
 		STORE(p, CANONICAL(v));
 }
 
-INLINE void block(const struct igrad_tile *t, size_t i, size_t j, bool add, const unsigned int mr,
-		  const unsigned int nv, const bool masked, MASK mask)
+/*
+ * Rows a multiple of 1 KiB apart crowd into a few sets of the first-level cache: the rows of a that
+ * a block works on are copied side by side then.
+ */
+static bool crowded(size_t row)
+{
+	return row % 256 == 0 && row;
+}
+
+#define COPY_ROW (K_BLOCK + 16)
+
+INLINE void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, size_t rows, size_t n)
+{
+	for (size_t i = 0; i < rows; i++) {
+		size_t j = 0;
+
+		for (; j + LANES <= n; j += LANES)
+			STORE(d + i * d_row + j, LOAD(s + i * s_row + j));
+		if (j < n)
+			STORE_MASK(d + i * d_row + j, LOAD_MASK(s + i * s_row + j, MASK_OF(n - j)),
+				   MASK_OF(n - j));
+	}
+}
+
+/* The tile with the rows i … i + mr - 1 of a and c alone. */
+INLINE struct igrad_tile rows_of(const struct igrad_tile *t, float *copy, size_t i, size_t mr)
+{
+	struct igrad_tile rows = *t;
+
+	rows.a += i * t->a_row;
+	rows.c += i * t->c_row;
+	if (t->a_step == 1 && crowded(t->a_row)) {
+		copy_rows(copy, COPY_ROW, rows.a, t->a_row, mr, t->k);
+		rows.a = copy;
+		rows.a_row = COPY_ROW;
+	}
+	return rows;
+}
+
+INLINE void block(const struct igrad_tile *t, const unsigned int mr, const unsigned int nv,
+		  const bool masked, MASK mask)
 {
 	const size_t a_row = t->a_row, a_row3 = 3 * a_row, a_step = t->a_step, b_row = t->b_row;
 	const float *a[QUADS];
-	const float *b = t->b + j;
-	float *c = t->c + i * t->c_row + j;
+	const float *b = t->b;
+	float *c = t->c;
 	VEC s[MR][2];
 
 	UNROLL
 	for (unsigned int q = 0; q < (mr + 3) / 4; q++)
-		a[q] = t->a + (i + q * 4) * a_row;
+		a[q] = t->a + q * 4 * a_row;
 	UNROLL
 	for (unsigned int r = 0; r < mr; r++) {
 		UNROLL
 		for (unsigned int v = 0; v < nv; v++)
-			s[r][v] = add ? load_c(c + r * t->c_row + v * LANES, masked && v + 1 == nv,
-					       mask)
-				      : ZERO();
+			s[r][v] = t->add ? load_c(c + r * t->c_row + v * LANES,
+						  masked && v + 1 == nv, mask)
+					 : ZERO();
 	}
 	for (size_t k = t->k; k; k--) {
 		VEC bv[2];
@@ -81,32 +120,47 @@ INLINE void block(const struct igrad_tile *t, size_t i, size_t j, bool add, cons
 }
 
 /* All rows of one column of blocks, nv vectors wide. */
-INLINE void block_column(const struct igrad_tile *t, size_t j, bool add, const unsigned int nv,
+INLINE void block_column(const struct igrad_tile *t, float *copy, const unsigned int nv,
 			 const bool masked, MASK mask)
 {
+	struct igrad_tile rows;
 	size_t i = 0;
 
-	for (; i + MR <= t->m; i += MR)
-		block(t, i, j, add, MR, nv, masked, mask);
-	for (; i + 4 <= t->m; i += 4)
-		block(t, i, j, add, 4, nv, masked, mask);
-	for (; i < t->m; i++)
-		block(t, i, j, add, 1, nv, masked, mask);
+	for (; i + MR <= t->m; i += MR) {
+		rows = rows_of(t, copy, i, MR);
+		block(&rows, MR, nv, masked, mask);
+	}
+	for (; i + 4 <= t->m; i += 4) {
+		rows = rows_of(t, copy, i, 4);
+		block(&rows, 4, nv, masked, mask);
+	}
+	for (; i < t->m; i++) {
+		rows = rows_of(t, copy, i, 1);
+		block(&rows, 1, nv, masked, mask);
+	}
 }
 
-TARGET static void columns(const struct igrad_tile *t, bool add)
+TARGET static void all_columns(const struct igrad_tile *t)
 {
 	const MASK all = MASK_OF(LANES);
-	size_t j = 0;
+	struct igrad_tile columns = *t;
+	float copy[MR * COPY_ROW];
 
-	for (; j + 2 * LANES <= t->n; j += 2 * LANES)
-		block_column(t, j, add, 2, false, all);
-	if (t->n - j > LANES)
-		block_column(t, j, add, 2, true, MASK_OF(t->n - j - LANES));
-	else if (t->n - j == LANES)
-		block_column(t, j, add, 1, false, all);
-	else if (t->n > j)
-		block_column(t, j, add, 1, true, MASK_OF(t->n - j));
+	for (size_t left = t->n; left;) {
+		const size_t n = left < 2 * LANES ? left : 2 * LANES;
+
+		if (n == 2 * LANES)
+			block_column(&columns, copy, 2, false, all);
+		else if (n > LANES)
+			block_column(&columns, copy, 2, true, MASK_OF(n - LANES));
+		else if (n == LANES)
+			block_column(&columns, copy, 1, false, all);
+		else
+			block_column(&columns, copy, 1, true, MASK_OF(n));
+		columns.b += n;
+		columns.c += n;
+		left -= n;
+	}
 }
 
 /* A long sum is continued in c: the same roundings in the same order. */
@@ -118,6 +172,7 @@ TARGET static void tile(const struct igrad_tile *whole)
 		t.k = whole->k - k < K_BLOCK ? whole->k - k : K_BLOCK;
 		t.a = whole->a + k * whole->a_step;
 		t.b = whole->b + k * whole->b_row;
-		columns(&t, whole->add || k);
+		t.add = whole->add || k;
+		all_columns(&t);
 	}
 }

@@ -8,7 +8,7 @@
 
 #define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
 #define MAX_DEVICES 8
-#define SLOW_COMMANDS 4000
+#define SLOW_COMMANDS 256
 
 struct unit {
 	int fd;
@@ -25,11 +25,20 @@ FIXTURE(devices)
 
 static int unit_init(struct unit *unit, unsigned int device)
 {
+	struct drm_igrad_device_info info = { };
+	struct drm_igrad_dev_query query = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+	};
 	int i, ret;
 
 	unit->fd = test_open(device);
 	if (unit->fd < 0)
 		return unit->fd;
+	ret = test_ioctl(unit->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query);
+	if (ret)
+		return ret;
 	unit->queue = test_queue_create(unit->fd);
 	ret = test_bo_create(unit->fd, 4096, &unit->data) ?:
 		test_cmds_create(unit->fd, 64, &unit->increment) ?:
@@ -39,7 +48,7 @@ static int unit_init(struct unit *unit, unsigned int device)
 		return ret;
 	test_increment(&unit->increment, unit->data.va, 1);
 	for (i = 0; i < SLOW_COMMANDS; i++)
-		test_fill(&unit->slow, 1024, 2048, i);
+		test_fill(&unit->slow, 0, info.sram_bytes / 4, i);
 	test_increment(&unit->slow, unit->data.va, 1);
 	test_nop(&unit->hang, HANG_TAG);
 
@@ -55,8 +64,9 @@ FIXTURE_SETUP(devices)
 	self->count = count ? atoi(count) : 1;
 	ASSERT_GE(self->count, 1);
 	ASSERT_LE(self->count, MAX_DEVICES);
-	for (i = 0; i < self->count; i++)
+	for (i = 0; i < self->count; i++) {
 		ASSERT_EQ(0, unit_init(&self->units[i], i));
+	}
 }
 
 FIXTURE_TEARDOWN(devices)
@@ -80,8 +90,9 @@ static float value(const struct unit *unit)
 
 TEST_F(devices, are_as_many_as_they_should_be)
 {
-	if (getenv("IGRAD_DEVICES"))
+	if (getenv("IGRAD_DEVICES")) {
 		EXPECT_EQ(-ENOENT, test_open(self->count));
+	}
 }
 
 TEST_F(devices, all_work)
@@ -95,8 +106,9 @@ TEST_F(devices, all_work)
 			EXPECT_EQ(0, test_run(self->units[i].fd, self->units[i].queue, &job));
 		}
 	}
-	for (i = 0; i < self->count; i++)
+	for (i = 0; i < self->count; i++) {
 		EXPECT_EQ(5.0f, value(&self->units[i]));
+	}
 }
 
 TEST_F(devices, all_work_at_once)
@@ -196,8 +208,9 @@ TEST_F(devices, addresses_are_apart)
 	if (self->count < 2)
 		SKIP(return, "one device only");
 
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(0, test_bo_create(a->fd, 4 << 20, &bo));
+	}
 	ASSERT_EQ(0, test_bo_create(a->fd, 4 << 20, &far));
 	ASSERT_EQ(0, test_cmds_create(b->fd, 8, &cmds));
 	test_copy(&cmds, b->data.va, far.va, 1);

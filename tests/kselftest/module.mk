@@ -2,6 +2,6 @@
 # Tests of the driver, on the kernel's own kselftest_harness.h; they run in the guest.
 
 KSELFTEST_NAMES := query queue bo submit sync fault hang devices
-KSELFTEST_CFLAGS := -Iinclude -isystem /usr/include/drm -Wno-unused-parameter -Wno-sign-compare
+KSELFTEST_CFLAGS := -Iinclude -Wno-unused-parameter -Wno-sign-compare -Wno-missing-prototypes
 
-$(foreach n,$(KSELFTEST_NAMES),$(eval $(call kselftest,$(n),tests/kselftest/$(n).c tests/kselftest/igrad_test.c,,,$(KSELFTEST_CFLAGS))))
+$(foreach n,$(KSELFTEST_NAMES),$(eval $(call kselftest,$(n),tests/kselftest/$(n).c tests/kselftest/igrad_test.c,,libdrm,$(KSELFTEST_CFLAGS))))

@@ -58,10 +58,11 @@ TEST_F(queue, high_priority_is_a_privilege)
 {
 	int id = create(self->fd, DRM_IGRAD_PRIORITY_HIGH, 0, 0);
 
-	if (geteuid() == 0)
+	if (geteuid() == 0) {
 		EXPECT_GE(id, 1);
-	else
+	} else {
 		EXPECT_EQ(-EACCES, id);
+	}
 }
 
 TEST_F(queue, bad_destroy)
@@ -98,8 +99,9 @@ TEST_F(queue, limit)
 	uint32_t i;
 
 	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
-	for (i = 0; i < info.max_queues; i++)
+	for (i = 0; i < info.max_queues; i++) {
 		ASSERT_GE(create(self->fd, DRM_IGRAD_PRIORITY_NORMAL, 0, 0), 1);
+	}
 	EXPECT_EQ(-ENOSPC, create(self->fd, DRM_IGRAD_PRIORITY_NORMAL, 0, 0));
 	EXPECT_EQ(0, test_queue_destroy(self->fd, 1));
 	EXPECT_GE(create(self->fd, DRM_IGRAD_PRIORITY_NORMAL, 0, 0), 1);

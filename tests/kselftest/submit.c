@@ -82,15 +82,15 @@ static int refused(FIXTURE_DATA(submit) *self)
 
 #define EXPECT_REFUSED(error, change)				\
 	do {							\
-		struct test_job job = self->job;		\
-		struct drm_igrad_submit args = self->args;	\
+		struct test_job kept_job = self->job;		\
+		struct drm_igrad_submit kept_args = self->args;	\
 								\
 		change;						\
 		EXPECT_EQ(error, refused(self)) {		\
 			TH_LOG("%s", #change);			\
 		}						\
-		self->job = job;				\
-		self->args = args;				\
+		self->job = kept_job;				\
+		self->args = kept_args;				\
 	} while (0)
 
 TEST_F(submit, one_job)

@@ -5,38 +5,55 @@
 #include "igrad_test.h"
 
 #define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
-#define SLOW_COMMANDS 4000
+#define BLOCKERS (4 + 2 * (1 + IGRAD_RING_PREFETCH))
 
 FIXTURE(sync)
 {
 	int fd;
-	uint32_t a, b;
+	uint32_t a, b, blocked;
 	struct test_bo data;
-	struct test_cmds slow, fast;
+	struct test_cmds first, second, slow;
 };
 
+static int low_priority_queue(int fd)
+{
+	struct drm_igrad_queue_create args = { .priority = DRM_IGRAD_PRIORITY_LOW };
+	int ret = test_ioctl(fd, DRM_IOCTL_IGRAD_QUEUE_CREATE, &args);
+
+	return ret ? ret : (int)args.queue_id;
+}
+
 /*
- * Queue a's job takes its time and then writes a number; queue b's job, which could be done long
- * before, copies it.
+ * Queue a's job writes a number, queue b's copies it. The device is kept busy so long that both jobs
+ * have to wait outside the ring, and b comes before a there unless something orders them.
  */
 FIXTURE_SETUP(sync)
 {
+	struct drm_igrad_device_info info = { };
+	struct drm_igrad_dev_query query = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+	};
 	uint32_t *words;
 	int i;
 
 	self->fd = test_open(0);
 	ASSERT_GE(self->fd, 0);
-	self->a = test_queue_create(self->fd);
+	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	self->a = low_priority_queue(self->fd);
 	self->b = test_queue_create(self->fd);
+	self->blocked = test_queue_create(self->fd);
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->data));
 	words = self->data.map;
 	words[0] = 0x1234;
-	ASSERT_EQ(0, test_cmds_create(self->fd, SLOW_COMMANDS + 2, &self->slow));
-	for (i = 0; i < SLOW_COMMANDS; i++)
-		test_fill(&self->slow, 1024, 2048, i);
-	test_copy(&self->slow, self->data.va + 64, self->data.va, 1);
-	ASSERT_EQ(0, test_cmds_create(self->fd, 2, &self->fast));
-	test_copy(&self->fast, self->data.va + 128, self->data.va + 64, 1);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 8, &self->first));
+	test_copy(&self->first, self->data.va + 64, self->data.va, 1);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 8, &self->second));
+	test_copy(&self->second, self->data.va + 128, self->data.va + 64, 1);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 128, &self->slow));
+	for (i = 0; i < 128; i++)
+		test_fill(&self->slow, 0, info.sram_bytes / 4, i);
 }
 
 FIXTURE_TEARDOWN(sync)
@@ -50,9 +67,41 @@ static void init(FIXTURE_DATA(sync) *self, struct test_job *job, const struct te
 	test_job_bo(job, &self->data, RW);
 }
 
+/* More work than the ring holds. */
+static int block(FIXTURE_DATA(sync) *self)
+{
+	struct test_job job;
+	int i, ret = 0;
+
+	init(self, &job, &self->slow);
+	for (i = 0; i < BLOCKERS && !ret; i++)
+		ret = test_submit(self->fd, self->blocked, &job);
+
+	return ret;
+}
+
 static uint32_t result(const FIXTURE_DATA(sync) *self)
 {
 	return ((uint32_t *)self->data.map)[128 / 4];
+}
+
+/* Shows that the tests below can fail, and what priorities do. */
+TEST_F(sync, nothing_orders_them)
+{
+	uint32_t end_a = test_syncobj_create(self->fd);
+	uint32_t end_b = test_syncobj_create(self->fd);
+	struct test_job job;
+
+	ASSERT_EQ(0, block(self));
+	init(self, &job, &self->first);
+	test_job_signal(&job, end_a, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	init(self, &job, &self->second);
+	test_job_signal(&job, end_b, 0);
+	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_a, 0));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_b, 0));
+	EXPECT_EQ(0, result(self));
 }
 
 TEST_F(sync, binary)
@@ -61,10 +110,11 @@ TEST_F(sync, binary)
 	uint32_t end = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	init(self, &job, &self->slow);
+	ASSERT_EQ(0, block(self));
+	init(self, &job, &self->first);
 	test_job_signal(&job, between, 0);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, between, 0);
 	test_job_signal(&job, end, 0);
 	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
@@ -81,10 +131,11 @@ TEST_F(sync, timeline)
 	struct test_job job;
 	uint64_t value = 99;
 
-	init(self, &job, &self->slow);
+	ASSERT_EQ(0, block(self));
+	init(self, &job, &self->first);
 	test_job_signal(&job, timeline, 1);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, timeline, 1);
 	test_job_signal(&job, timeline, 0x100000002ull);
 	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
@@ -102,15 +153,16 @@ TEST_F(sync, timeline_points_are_64_bits)
 	uint32_t end = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	init(self, &job, &self->slow);
+	ASSERT_EQ(0, block(self));
+	init(self, &job, &self->first);
 	test_job_signal(&job, timeline, 0x500000000ull);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
 
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, timeline, 0x500000001ull);
 	EXPECT_EQ(-EINVAL, test_submit(self->fd, self->b, &job));
 
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, timeline, 0x400000000ull);
 	test_job_signal(&job, end, 0);
 	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
@@ -125,11 +177,12 @@ TEST_F(sync, several_of_each)
 	uint32_t end = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	init(self, &job, &self->slow);
+	ASSERT_EQ(0, block(self));
+	init(self, &job, &self->first);
 	test_job_signal(&job, binary, 0);
 	test_job_signal(&job, timeline, 7);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, binary, 0);
 	test_job_wait(&job, timeline, 7);
 	test_job_signal(&job, end, 0);
@@ -145,7 +198,7 @@ TEST_F(sync, what_user_space_has_signalled)
 	uint32_t syncobj = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_wait(&job, syncobj, 0);
 	EXPECT_EQ(-EINVAL, test_submit(self->fd, self->b, &job));
 	ASSERT_EQ(0, test_syncobj_signal(self->fd, syncobj));
@@ -158,9 +211,9 @@ TEST_F(sync, queue_is_in_order)
 	uint32_t end = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	init(self, &job, &self->slow);
+	init(self, &job, &self->first);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
-	init(self, &job, &self->fast);
+	init(self, &job, &self->second);
 	test_job_signal(&job, end, 0);
 	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
 	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));

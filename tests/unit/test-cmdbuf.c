@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cmdbuf.h"
+#include "internal.h" /* of the device core */
 
 #define SRAM_BYTES   (16u << 10)
 #define DRAM_BYTES   (24u << 10)
@@ -410,6 +411,59 @@ static void no_wait_without_a_conflict(void **context)
 	random_programs(&(struct maker){*context, 256, 16, DRAM_BYTES}, 40, 150, true);
 }
 
+/* ---------------------------------------------------------------- the device's opinion */
+
+static void device_words(const struct igrad_areas *areas, uint64_t words[2][SPACE_WORDS / 64])
+{
+	now = words;
+	for (unsigned int i = 0; i < areas->count; i++) {
+		const struct igrad_area *area = &areas->area[i];
+
+		touch(area->addr, area->rows, area->bytes / 4, area->pitch,
+		      area->written ? WRITE : READ);
+	}
+}
+
+/* What a command touches in SRAM is worked out by the device too: both must find the same. */
+static void the_device_touches_the_same(void **context)
+{
+	static const uint8_t sram[SRAM_BYTES];
+	struct maker maker = {*context, 0, 16, DRAM_BYTES};
+	struct igrad_config config;
+	int compared[IGRAD_OP_VEC_SOFTMAX_XENT + 1] = {0};
+
+	igrad_config_default(&config);
+	config.rows = config.cols = 16;
+	config.sram_bytes = SRAM_BYTES;
+	state = 99;
+	for (int i = 0; i < 20000; i++) {
+		uint64_t mine[2][SPACE_WORDS / 64] = {{0}}, device[2][SPACE_WORDS / 64] = {{0}};
+		struct igrad_areas areas = {0};
+		enum igrad_engine engine;
+		struct igrad_cmd cmd;
+
+		now = mine;
+		make_command(&maker, &cmd);
+		cmd.u.dma.va += cmd.opcode && cmd.opcode < IGRAD_OP_LOAD_W ? IGRAD_VA_MIN : 0;
+		if (igrad_check_command(&config, sram, &cmd, &engine, &areas))
+			continue;
+		assert_int_equal(engine, engine_of(&cmd));
+		device_words(&areas, device);
+		for (int how = READ; how <= WRITE; how++)
+			assert_memory_equal(mine[how], device[how], SRAM_BYTES / 4 / 8);
+		compared[cmd.opcode]++;
+	}
+	for (int opcode = 0; opcode <= IGRAD_OP_VEC_SOFTMAX_XENT; opcode++) {
+		struct igrad_cmd cmd = {.opcode = opcode};
+		enum igrad_engine engine;
+		struct igrad_areas areas;
+
+		if (igrad_check_command(&config, sram, &cmd, &engine, &areas) !=
+		    IGRAD_REASON_OPCODE)
+			assert_true(compared[opcode] > 20);
+	}
+}
+
 /* ---------------------------------------------------------------- by hand */
 
 static struct igrad_cmd dma(enum igrad_opcode opcode, uint32_t sram, uint32_t rows, uint32_t cols,
@@ -543,6 +597,7 @@ int main(void)
 		cmocka_unit_test(programs_at_one_pitch_are_ordered),
 		cmocka_unit_test(crowded_programs_are_ordered),
 		cmocka_unit_test(no_wait_without_a_conflict),
+		cmocka_unit_test(the_device_touches_the_same),
 		cmocka_unit_test(interleaved_columns_do_not_wait),
 		cmocka_unit_test(bad_commands_are_refused),
 		cmocka_unit_test(commands_have_a_limit),
