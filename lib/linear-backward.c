@@ -17,11 +17,6 @@ struct backward {
 	bool biased; /* db is needed */
 };
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static struct igrad_place at(struct backward *bw, enum igrad_role role, uint32_t row, uint32_t col,
 			     enum igrad_window_use use)
 {
@@ -57,11 +52,12 @@ static void bias_gradient(struct backward *bw)
 	const uint32_t *dim = bw->linear.problem.dim;
 	const uint32_t *block = bw->linear.plan.block;
 
-	for (uint32_t o = 0; o < dim[IGRAD_DIM_O]; o += block[IGRAD_DIM_O]) {
-		struct igrad_size size = {0, min_u32(block[IGRAD_DIM_O], dim[IGRAD_DIM_O] - o)};
+	for (uint32_t o = 0; o < dim[IGRAD_DIM_O] && !bw->linear.e.err; o += block[IGRAD_DIM_O]) {
+		struct igrad_size size = {0, igrad_min(block[IGRAD_DIM_O], dim[IGRAD_DIM_O] - o)};
 
-		for (uint32_t b = 0; b < dim[IGRAD_DIM_B]; b += block[IGRAD_DIM_B]) {
-			size.rows = min_u32(block[IGRAD_DIM_B], dim[IGRAD_DIM_B] - b);
+		for (uint32_t b = 0; b < dim[IGRAD_DIM_B] && !bw->linear.e.err;
+		     b += block[IGRAD_DIM_B]) {
+			size.rows = igrad_min(block[IGRAD_DIM_B], dim[IGRAD_DIM_B] - b);
 			igrad_emit_colsum(
 				&bw->linear.e, b ? IGRAD_FLAG_KEEP : 0, size,
 				at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN),
@@ -193,9 +189,9 @@ static void paper_wgrad_block(struct backward *bw, const struct igrad_block *blo
 	struct igrad_size tile;
 
 	for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
-		tile.cols = min_u32(bw->linear.plan.tile.cols, end_o - o);
+		tile.cols = igrad_min(bw->linear.plan.tile.cols, end_o - o);
 		for (uint32_t b = block->at[IGRAD_DIM_B]; b < end_b; b += tile.rows) {
-			tile.rows = min_u32(bw->linear.plan.tile.rows, end_b - b);
+			tile.rows = igrad_min(bw->linear.plan.tile.rows, end_b - b);
 			igrad_emit_tile(e, IGRAD_OP_LOAD_W, 0, tile,
 					at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN));
 			igrad_emit_fprop(
@@ -219,9 +215,9 @@ static void tiles_of_block(struct backward *bw, const struct igrad_block *block,
 	struct igrad_size tile;
 
 	for (uint32_t i = block->at[IGRAD_DIM_I]; i < end_i; i += tile.rows) {
-		tile.rows = min_u32(most.rows, end_i - i);
+		tile.rows = igrad_min(most.rows, end_i - i);
 		for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
-			tile.cols = min_u32(most.cols, end_o - o);
+			tile.cols = igrad_min(most.cols, end_o - o);
 			fn(bw, block, i, o, tile);
 		}
 	}

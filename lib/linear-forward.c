@@ -4,11 +4,6 @@
 
 #include "linear.h"
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static void forward_tile(struct igrad_linear *linear, const struct igrad_block *block, uint32_t i,
 			 uint32_t o, struct igrad_size tile, bool relu)
 {
@@ -38,9 +33,9 @@ static void forward_block(struct igrad_linear *linear, const struct igrad_block 
 	struct igrad_size tile;
 
 	for (uint32_t i = block->at[IGRAD_DIM_I]; i < end_i; i += tile.rows) {
-		tile.rows = min_u32(linear->plan.tile.rows, end_i - i);
+		tile.rows = igrad_min(linear->plan.tile.rows, end_i - i);
 		for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
-			tile.cols = min_u32(linear->plan.tile.cols, end_o - o);
+			tile.cols = igrad_min(linear->plan.tile.cols, end_o - o);
 			forward_tile(linear, block, i, o, tile, relu);
 		}
 	}

@@ -24,11 +24,6 @@ static const struct {
 	[IGRAD_ROLE_VW] = {IGRAD_DIM_I, IGRAD_DIM_O}, [IGRAD_ROLE_VB] = {ONE_ROW, IGRAD_DIM_O},
 };
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint32_t max_u32(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
@@ -52,11 +47,10 @@ struct igrad_size igrad_role_block(const struct igrad_plan *plan, enum igrad_rol
 	return shape(plan->block, role);
 }
 
-uint64_t igrad_plan_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan)
+uint64_t igrad_plan_bytes(const struct igrad_plan *plan)
 {
 	uint64_t bytes = 0;
 
-	(void)problem;
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		struct igrad_size block = igrad_role_block(plan, role);
 
@@ -97,9 +91,9 @@ static void set_slots(const struct igrad_problem *problem, struct igrad_plan *pl
 		uint32_t blocks = num_blocks(problem, plan, role);
 
 		if (problem->home & 1u << role)
-			plan->slots[role] = min_u32(blocks, most);
+			plan->slots[role] = igrad_min(blocks, most);
 		else if (scratch & 1u << role)
-			plan->slots[role] = min_u32(blocks, min_u32(most, 2));
+			plan->slots[role] = igrad_min(blocks, igrad_min(most, 2));
 		else
 			plan->slots[role] = 0;
 	}
@@ -107,7 +101,7 @@ static void set_slots(const struct igrad_problem *problem, struct igrad_plan *pl
 
 static bool fits(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	return igrad_plan_bytes(problem, plan) <= problem->sram_bytes;
+	return igrad_plan_bytes(plan) <= problem->sram_bytes;
 }
 
 /* Half of @n, in whole units. */
@@ -144,8 +138,8 @@ static bool shrink(struct igrad_plan *plan, enum igrad_dim panels, uint32_t *mos
 	else if (*most > 1)
 		*most = 1;
 	else if (unit > 1) {
-		plan->tile.rows = min_u32(plan->tile.rows, unit / 2);
-		plan->tile.cols = min_u32(plan->tile.cols, unit / 2);
+		plan->tile.rows = igrad_min(plan->tile.rows, unit / 2);
+		plan->tile.cols = igrad_min(plan->tile.cols, unit / 2);
 	} else if (block[IGRAD_DIM_B] > 1) {
 		block[IGRAD_DIM_B] = 1;
 	} else {
@@ -189,9 +183,9 @@ static int make_plan(const struct igrad_problem *problem, enum igrad_dim panels,
 	uint32_t most = UINT32_MAX;
 
 	plan->tile = problem->array;
-	plan->block[IGRAD_DIM_B] = min_u32(problem->dim[IGRAD_DIM_B], IGRAD_MAX_BATCH);
-	plan->block[panels] = min_u32(panel(problem, panels), IGRAD_MAX_BATCH);
-	plan->block[other] = min_u32(problem->dim[other], IGRAD_MAX_BATCH);
+	plan->block[IGRAD_DIM_B] = igrad_min(problem->dim[IGRAD_DIM_B], IGRAD_MAX_BATCH);
+	plan->block[panels] = igrad_min(panel(problem, panels), IGRAD_MAX_BATCH);
+	plan->block[other] = igrad_min(problem->dim[other], IGRAD_MAX_BATCH);
 	set_slots(problem, plan, most);
 	if (fits(problem, plan))
 		return 0;

@@ -17,7 +17,7 @@ static int check_matrix(const struct igrad_matrix *m, struct igrad_size size)
 	return 0;
 }
 
-/* W fixes I and O; X, or else dY or Y, fixes B. */
+/* W fixes I and O, X fixes B. */
 static int set_dims(struct igrad_problem *problem, const struct igrad_matrix *const operands[])
 {
 	const struct igrad_matrix *w = operands[IGRAD_ROLE_W];
@@ -66,7 +66,7 @@ static int set_problem(struct igrad_problem *problem, const struct igrad_device_
 static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
 			uint32_t sram_bytes)
 {
-	uint32_t bytes = igrad_plan_bytes(&linear->problem, &linear->plan);
+	uint32_t bytes = igrad_plan_bytes(&linear->plan);
 	struct igrad_sram sram;
 
 	sram.next = igrad_sram_reserve(linear->e.cmdbuf, bytes);

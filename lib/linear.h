@@ -76,7 +76,7 @@ igrad_planner igrad_plan_backward; /* of ws+os and interleaved */
 igrad_planner igrad_plan_paper;	   /* backward of ws-paper */
 
 /** igrad_plan_bytes - SRAM that @plan takes */
-uint64_t igrad_plan_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan);
+uint64_t igrad_plan_bytes(const struct igrad_plan *plan);
 
 /** igrad_plan_keeps_acc - does a tile's acc stay in the array from one chunk of the batch to the
  * next? */

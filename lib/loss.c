@@ -4,11 +4,6 @@
 
 #include "sram.h"
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool is_shape(const struct igrad_matrix *m, uint32_t rows, uint32_t cols)
 {
 	return m && m->buffer && m->rows == rows && m->cols == cols && m->offset % 4 == 0 &&
@@ -22,7 +17,7 @@ static int rows_at_once(const struct igrad_matrix *logits, uint32_t sram_bytes, 
 
 	if (row_words > sram_bytes / 4)
 		return -ENOSPC;
-	*rows = min_u32(logits->rows, sram_bytes / 4 / row_words);
+	*rows = igrad_min(logits->rows, sram_bytes / 4 / row_words);
 	return 0;
 }
 
@@ -53,8 +48,8 @@ int igrad_softmax_xent(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *l
 	loss.addr = label.addr + rows * 4;
 	in.pitch = out.pitch = cols * 4;
 	label.pitch = loss.pitch = 4;
-	for (uint32_t b = 0; b < logits->rows; b += rows) {
-		struct igrad_size size = {min_u32(rows, logits->rows - b), cols};
+	for (uint32_t b = 0; b < logits->rows && !e.err; b += rows) {
+		struct igrad_size size = {igrad_min(rows, logits->rows - b), cols};
 		struct igrad_size column = {size.rows, 1};
 
 		igrad_emit_load(&e, logits, b, 0, size, in);

@@ -50,8 +50,7 @@ static int parse_layers(struct igrad_net *net, const char *layers, struct igrad_
 
 /* ---------------------------------------------------------------- memory */
 
-/* The next matrix of a buffer that is being laid out; each begins on a cache line of its own. */
-static struct igrad_matrix place(uint64_t *offset, uint32_t rows, uint32_t cols)
+struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols)
 {
 	struct igrad_matrix matrix = {.offset = *offset, .rows = rows, .cols = cols};
 
@@ -65,8 +64,8 @@ static int add_params(struct igrad_net *net)
 	int err;
 
 	for (uint32_t l = 0; l < net->num_layers; l++) {
-		net->layers[l].w = place(&size, net->width[l], net->width[l + 1]);
-		net->layers[l].b = place(&size, 1, net->width[l + 1]);
+		net->layers[l].w = igrad_matrix_place(&size, net->width[l], net->width[l + 1]);
+		net->layers[l].b = igrad_matrix_place(&size, 1, net->width[l + 1]);
 	}
 	err = igrad_buffer_new(net->device, size, &net->params);
 	for (uint32_t l = 0; !err && l < net->num_layers; l++) {

@@ -6,14 +6,6 @@
 #include "backend.h"
 #include "nn.h"
 
-static struct igrad_matrix place(uint64_t *offset, uint32_t rows, uint32_t cols)
-{
-	struct igrad_matrix matrix = {.offset = *offset, .rows = rows, .cols = cols};
-
-	*offset += ((uint64_t)rows * cols * 4 + 63) / 64 * 64;
-	return matrix;
-}
-
 /* ---------------------------------------------------------------- memory */
 
 int igrad_scratch_init(struct igrad_scratch *scratch, struct igrad_net *net, uint32_t batch)
@@ -23,8 +15,8 @@ int igrad_scratch_init(struct igrad_scratch *scratch, struct igrad_net *net, uin
 
 	memset(scratch, 0, sizeof(*scratch));
 	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
-		scratch->y[l] = place(&size, batch, net->width[l + 1]);
-		scratch->dy[l] = place(&size, batch, net->width[l + 1]);
+		scratch->y[l] = igrad_matrix_place(&size, batch, net->width[l + 1]);
+		scratch->dy[l] = igrad_matrix_place(&size, batch, net->width[l + 1]);
 	}
 	if (!size)
 		return 0;
@@ -49,11 +41,11 @@ static int pass_memory(struct igrad_pass *pass)
 	uint64_t size = 0;
 	int err;
 
-	pass->x = place(&size, batch, features);
-	pass->labels = place(&size, batch, 1);
-	pass->logits = place(&size, batch, classes);
-	pass->dlogits = place(&size, batch, classes);
-	pass->losses = place(&size, batch, 1);
+	pass->x = igrad_matrix_place(&size, batch, features);
+	pass->labels = igrad_matrix_place(&size, batch, 1);
+	pass->logits = igrad_matrix_place(&size, batch, classes);
+	pass->dlogits = igrad_matrix_place(&size, batch, classes);
+	pass->losses = igrad_matrix_place(&size, batch, 1);
 	err = igrad_buffer_new(pass->net->device, size, &pass->buffer);
 	pass->x.buffer = pass->buffer;
 	pass->labels.buffer = pass->buffer;

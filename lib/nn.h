@@ -76,6 +76,12 @@ int igrad_pass_submit(struct igrad_pass *pass, struct igrad_queue *queue);
 /** igrad_pass_collect - wait for the last submission, if any, and add its results to @stats */
 int igrad_pass_collect(struct igrad_pass *pass, struct igrad_train_stats *stats);
 
+/**
+ * igrad_matrix_place - the next matrix of a buffer that is being laid out
+ * @offset: where the buffer ends so far; each matrix begins on a cache line of its own
+ */
+struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols);
+
 /** igrad_matrix_data - where a matrix is mapped; rows are contiguous here */
 void *igrad_matrix_data(const struct igrad_matrix *matrix);
 

@@ -6,11 +6,6 @@
 #include "cmdbuf.h"
 #include "sram.h"
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 const struct igrad_device_info *igrad_sram_device(const struct igrad_cmdbuf *cmdbuf)
 {
 	return igrad_device_info(cmdbuf->device);
@@ -79,8 +74,8 @@ void igrad_window_fini(struct igrad_window *window)
 static struct igrad_size slot_size(const struct igrad_window *window, const struct igrad_slot *slot)
 {
 	return (struct igrad_size){
-		min_u32(window->block.rows, window->size.rows - slot->row),
-		min_u32(window->block.cols, window->size.cols - slot->col),
+		igrad_min(window->block.rows, window->size.rows - slot->row),
+		igrad_min(window->block.cols, window->size.cols - slot->col),
 	};
 }
 

@@ -7,6 +7,11 @@
 
 #include "igrad/igrad.h"
 
+static inline uint32_t igrad_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /**
  * struct igrad_emitter - where commands go
  * @err: the first error; nothing is emitted after it, so that a sequence is checked once at its end

@@ -10,11 +10,10 @@
 
 #include "igrad-train.h"
 
+/* For messages and help; there is one command line in a program. */
+static const char *program, *introduction;
+
 static const char usage[] =
-	"Usage: igrad-train [options] WIDTHS\n"
-	"\n"
-	"Trains a network of linear layers, ReLU between them and softmax cross-entropy at the end, on\n"
-	"labelled images. WIDTHS go from input to output, as in 784-256-128-10.\n"
 	"\n"
 	"Training:\n"
 	"  -b, --batch N       rows a step (64); rows that do not fill a batch wait for another epoch\n"
@@ -73,11 +72,11 @@ __attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *fo
 {
 	va_list args;
 
-	fputs("igrad-train: ", stderr);
+	fprintf(stderr, "%s: ", program);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputs("\nTry 'igrad-train --help'.\n", stderr);
+	fprintf(stderr, "\nTry '%s --help'.\n", program);
 	exit(EXIT_USAGE);
 }
 
@@ -156,18 +155,17 @@ static void set_option(struct settings *s, int option, const char *value)
 		s->json = true;
 		break;
 	case 'h':
-		fputs(usage, stdout);
+		printf("%s%s", introduction, usage);
 		exit(EXIT_OK);
 	default:
-		fputs("Try 'igrad-train --help'.\n", stderr);
+		fprintf(stderr, "Try '%s --help'.\n", program);
 		exit(EXIT_USAGE);
 	}
 }
 
-void settings_default(struct settings *s)
+static void set_default(struct settings *s)
 {
 	*s = (struct settings){
-		.epochs = 5,
 		.steps = UINT32_MAX,
 		.seed = 1,
 		.train =
@@ -179,23 +177,30 @@ void settings_default(struct settings *s)
 	};
 }
 
-void settings_parse(struct settings *s, int argc, char **argv)
+static void check_settings(struct settings *s)
 {
-	int option;
-
-	settings_default(s);
-	s->epochs = 0;
-	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)
-		set_option(s, option, optarg);
-	if (optind + 1 != argc)
-		wrong(optind == argc ? "which network? Widths are needed, as in 784-256-128-10"
-				     : "one network at a time: '%s' is too much",
-		      argv[optind + 1]);
-	s->layers = argv[optind];
 	if (!s->epochs)
 		s->epochs = s->steps == UINT32_MAX ? 5 : UINT32_MAX; /* as many as steps take */
 	if (s->train.optimizer.momentum != 0.0f)
 		s->train.optimizer.update = IGRAD_UPDATE_MOMENTUM;
 	if (s->eval_only && s->save)
 		wrong("--eval changes nothing that --save could save");
+}
+
+void settings_parse(struct settings *s, int argc, char **argv, const char *layers,
+		    const char *intro)
+{
+	int option;
+
+	program = basename(argv[0]);
+	introduction = intro;
+	set_default(s);
+	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)
+		set_option(s, option, optarg);
+	if (!layers && optind == argc)
+		wrong("which network? Widths are needed, as in 784-256-128-10");
+	s->layers = layers ? layers : argv[optind++];
+	if (optind != argc)
+		wrong("'%s' is too much", argv[optind]);
+	check_settings(s);
 }

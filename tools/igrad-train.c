@@ -6,6 +6,12 @@
 
 #include "igrad-train.h"
 
+static const char introduction[] =
+	"Usage: igrad-train [options] WIDTHS\n"
+	"\n"
+	"Trains a network of linear layers, ReLU between them and softmax cross-entropy at the end, on\n"
+	"labelled images. WIDTHS go from input to output, as in 784-256-128-10.\n";
+
 static int run(struct session *s, struct igrad_error *error)
 {
 	double start = seconds_now();
@@ -32,7 +38,7 @@ int main(int argc, char **argv)
 	struct session s = {0};
 	int err;
 
-	settings_parse(&s.settings, argc, argv);
+	settings_parse(&s.settings, argc, argv, NULL, introduction);
 	err = session_prepare(&s, &error);
 	if (!err)
 		err = run(&s, &error);

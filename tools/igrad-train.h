@@ -28,10 +28,13 @@ struct settings {
 	struct igrad_train_options train;
 };
 
-/** settings_default - all but the network */
-void settings_default(struct settings *settings);
-/** settings_parse - exits with a message when the command line is wrong, or asked for help */
-void settings_parse(struct settings *settings, int argc, char **argv);
+/**
+ * settings_parse - exits with a message when the command line is wrong, or asked for help
+ * @layers: the network, or NULL when it is on the command line
+ * @introduction: of the help text
+ */
+void settings_parse(struct settings *settings, int argc, char **argv, const char *layers,
+		    const char *introduction);
 
 /** struct epoch - what is reported of an epoch */
 struct epoch {

@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 	char dir[4096];
 	int err;
 
-	settings_parse(&s, argc, argv);
+	settings_parse(&s, argc, argv, NULL, "The host reference; igrad-train's options:\n");
 	if (!s.save || s.steps == UINT32_MAX || s.load)
 		return fail("--save and --steps are needed, --load is not supported");
 	if (!ref_net_init(&net, s.layers, s.seed))

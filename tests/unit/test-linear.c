@@ -3,6 +3,7 @@
  * Linear layers and the loss against the host reference, bit for bit: random shapes, arrays, SRAM
  * sizes, schedules and optimisers.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,11 @@
 #include "hostref.h"
 #include "matrices.h"
 
-#define CASES 250
+/* Random cases of each kind; ten times as many for `make check-long`. */
+static unsigned int num_cases(void)
+{
+	return getenv("IGRAD_TEST_LONG") ? 2500 : 250;
+}
 
 struct lab {
 	struct igrad_device *device;
@@ -93,13 +98,9 @@ static struct igrad_matrix matrix_of(struct lab *lab, struct igrad_rng *rng, siz
 	return m;
 }
 
-/* Print what a failing case was made of, so that it can be repeated. */
+/* For finding the case that failed. */
 static void announce(const char *what, unsigned int number, const char *uri, struct ref_shape s)
 {
-	(void)what;
-	(void)number;
-	(void)uri;
-	(void)s;
 	if (getenv("IGRAD_TEST_VERBOSE"))
 		print_message("# %s %u: %s, B=%zu I=%zu O=%zu\n", what, number, uri, s.B, s.I, s.O);
 }
@@ -156,7 +157,7 @@ static void forward_case(unsigned int number)
 static void test_forward(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < CASES; i++)
+	for (unsigned int i = 0; i < num_cases(); i++)
 		forward_case(i);
 }
 
@@ -296,7 +297,7 @@ static void backward_free(struct backward_case *c)
 static void test_backward(void **state)
 {
 	(void)state;
-	for (unsigned int number = 0; number < CASES; number++) {
+	for (unsigned int number = 0; number < num_cases(); number++) {
 		struct backward_case c = {0};
 		struct igrad_rng rng;
 		struct lab lab;
@@ -315,11 +316,119 @@ static void test_backward(void **state)
 	}
 }
 
+/* ---------------------------------------------------------------- errors */
+
+struct refusal {
+	const char *what;
+	int err;
+	struct igrad_linear_backward args;
+};
+
+/* Nothing is emitted when the operands make no sense. */
+static void test_errors(void **state)
+{
+	struct igrad_matrix x, w, b, dy, dx, wide, odd, nowhere;
+	struct igrad_rng rng;
+	struct lab lab;
+
+	(void)state;
+	igrad_rng_seed(&rng, 3);
+	lab_open(&lab, "sim:rows=4,cols=4,sram-kib=16");
+	x = matrix_new(lab.device, &rng, 3, 5);
+	w = matrix_new(lab.device, &rng, 5, 7);
+	b = matrix_new(lab.device, &rng, 1, 7);
+	dy = matrix_new(lab.device, &rng, 3, 7);
+	dx = matrix_new(lab.device, &rng, 3, 5);
+	wide = matrix_new(lab.device, &rng, 3, 8);
+	odd = x;
+	odd.pitch = 22;
+	nowhere = x;
+	nowhere.buffer = NULL;
+
+	const struct igrad_optimizer sgd = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f};
+	const struct igrad_optimizer momentum = {.update = IGRAD_UPDATE_MOMENTUM};
+	const struct igrad_optimizer unknown = {.update = 3};
+	const struct refusal refusals[] = {
+		{"no x", -EINVAL, {.w = &w, .dy = &dy, .optimizer = sgd}},
+		{"no w", -EINVAL, {.x = &x, .dy = &dy, .optimizer = sgd}},
+		{"no dy", -EINVAL, {.x = &x, .w = &w, .optimizer = sgd}},
+		{"nowhere for dw", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .dx = &dx}},
+		{"no velocity", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .optimizer = momentum}},
+		{"no velocity of b",
+		 -EINVAL,
+		 {.x = &x, .w = &w, .b = &b, .dy = &dy, .vw = &w, .optimizer = momentum}},
+		{"unknown optimiser", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .optimizer = unknown}},
+		{"unknown schedule",
+		 -EINVAL,
+		 {.schedule = 9, .x = &x, .w = &w, .dy = &dy, .optimizer = sgd}},
+		{"wrong dy", -EINVAL, {.x = &x, .w = &w, .dy = &wide, .optimizer = sgd}},
+		{"wrong dx", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .dx = &dy, .optimizer = sgd}},
+		{"wrong b", -EINVAL, {.x = &x, .w = &w, .b = &x, .dy = &dy, .optimizer = sgd}},
+		{"odd pitch", -EINVAL, {.x = &odd, .w = &w, .dy = &dy, .optimizer = sgd}},
+		{"no buffer", -EINVAL, {.x = &nowhere, .w = &w, .dy = &dy, .optimizer = sgd}},
+	};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		int err = igrad_linear_backward(lab.cmdbuf, &refusals[i].args);
+
+		if (err != refusals[i].err)
+			fail_msg("%s: %d", refusals[i].what, err);
+	}
+	assert_int_equal(igrad_linear_forward(lab.cmdbuf, &x, &w, NULL, false, NULL), -EINVAL);
+	assert_int_equal(igrad_linear_forward(lab.cmdbuf, &x, &w, NULL, false, &wide), -EINVAL);
+	assert_int_equal(igrad_linear_forward(lab.cmdbuf, NULL, &w, NULL, false, &dy), -EINVAL);
+	assert_int_equal(igrad_cmdbuf_length(lab.cmdbuf), 0);
+
+	/* A matrix that reaches beyond its buffer is found when its commands are emitted. */
+	dy.offset += 1 << 20;
+	assert_int_equal(igrad_linear_forward(lab.cmdbuf, &x, &w, NULL, false, &dy), -ERANGE);
+	assert_int_equal(igrad_cmdbuf_reset(lab.cmdbuf), 0);
+	matrix_free(&x);
+	matrix_free(&w);
+	matrix_free(&b);
+	matrix_free(&dy);
+	matrix_free(&dx);
+	matrix_free(&wide);
+	lab_close(&lab);
+}
+
+/* More tiles than a job may have commands: an error, and soon. */
+static void test_too_long(void **state)
+{
+	struct igrad_linear_backward args = {.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0, 0}};
+	struct igrad_matrix x, w, dy;
+	struct igrad_rng rng;
+	struct lab lab;
+
+	(void)state;
+	igrad_rng_seed(&rng, 3);
+	lab_open(&lab, "sim:rows=1,cols=1,sram-kib=16");
+	x = matrix_new(lab.device, &rng, 2, 1500);
+	w = matrix_new(lab.device, &rng, 1500, 1400);
+	dy = matrix_new(lab.device, &rng, 2, 1400);
+	args.x = &x;
+	args.w = &w;
+	args.dy = &dy;
+	for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++) {
+		args.schedule = schedule;
+		/* A fixed weight-stationary array streams in-features: few tiles, long ones. */
+		assert_int_equal(igrad_linear_backward(lab.cmdbuf, &args),
+				 schedule == IGRAD_SCHEDULE_WS_PAPER ? 0 : -E2BIG);
+		assert_int_equal(igrad_cmdbuf_reset(lab.cmdbuf), 0);
+	}
+	matrix_free(&x);
+	matrix_free(&w);
+	matrix_free(&dy);
+	lab_close(&lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_backward),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

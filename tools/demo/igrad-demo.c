@@ -4,7 +4,6 @@
  * and show what they cost. The last line is a JSON object with the figures.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,50 +17,13 @@
 
 #define WANTED_ACCURACY 0.86
 
-static const char usage[] =
-	"Usage: igrad-demo [--device URI] [--data DIR] [--epochs N] [--batch N] [--lr X]\n"
+static const char introduction[] =
+	"Usage: igrad-demo [options]\n"
 	"\n"
-	"Trains 784-256-128-10 on Fashion-MNIST with the interleaved schedule, then compares the\n"
-	"schedules on one backward pass of it. The last line of output is a JSON object.\n"
-	"Fails when the test accuracy is below 0.86 or the schedules' results differ in a bit.\n"
-	"Devices and data are found as igrad-train finds them.\n";
-
-static void parse(struct settings *s, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"device", required_argument, NULL, 'd'},
-		{"data", required_argument, NULL, 'D'},
-		{"epochs", required_argument, NULL, 'e'},
-		{"batch", required_argument, NULL, 'b'},
-		{"lr", required_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int option;
-
-	settings_default(s);
-	s->layers = "784-256-128-10";
-	while ((option = getopt_long(argc, argv, "d:e:b:r:h", options, NULL)) != -1) {
-		if (option == 'd')
-			s->device = optarg;
-		else if (option == 'D')
-			s->data = optarg;
-		else if (option == 'e')
-			s->epochs = strtoul(optarg, NULL, 10);
-		else if (option == 'b')
-			s->train.batch = strtoul(optarg, NULL, 10);
-		else if (option == 'r')
-			s->train.optimizer.lr = strtof(optarg, NULL);
-		else {
-			fputs(usage, option == 'h' ? stdout : stderr);
-			exit(option == 'h' ? EXIT_OK : EXIT_USAGE);
-		}
-	}
-	if (optind != argc || !s->epochs) {
-		fputs(usage, stderr);
-		exit(EXIT_USAGE);
-	}
-}
+	"Trains 784-256-128-10 on Fashion-MNIST, then runs one backward pass of that network in each\n"
+	"schedule and compares results and costs. The last line of output is a JSON object. Fails when the\n"
+	"test accuracy is below 0.86 or the schedules' results differ in a bit. Options are igrad-train's,\n"
+	"--eval and --json aside.\n";
 
 static uint64_t dram_bytes(const struct igrad_report *report)
 {
@@ -174,7 +136,8 @@ int main(int argc, char **argv)
 	struct session s = {0};
 	int err;
 
-	parse(&s.settings, argc, argv);
+	settings_parse(&s.settings, argc, argv, "784-256-128-10", introduction);
+	s.settings.eval_only = s.settings.json = false;
 	err = run(&s, &error);
 	session_fini(&s);
 	if (err) {
