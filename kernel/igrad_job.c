@@ -11,6 +11,7 @@
 #include <drm/igrad_accel.h>
 
 #include "igrad_array.h"
+#include "igrad_compat.h"
 #include "igrad_device.h"
 #include "igrad_file.h"
 #include "igrad_gem.h"
@@ -243,7 +244,7 @@ struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *qu
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
-	ret = drm_sched_job_init(&job->base, &queue->entity, 1, file);
+	ret = igrad_sched_job_init(&job->base, &queue->entity, file);
 	if (ret) {
 		kfree(job);
 		return ERR_PTR(ret);

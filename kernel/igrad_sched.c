@@ -10,6 +10,7 @@
 #include <drm/drm_managed.h>
 #include <linux/dma-fence.h>
 
+#include "igrad_compat.h"
 #include "igrad_device.h"
 #include "igrad_irq.h"
 #include "igrad_job.h"
@@ -118,9 +119,8 @@ int igrad_sched_init(struct igrad_device *idev)
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
-	ret = drm_sched_init(&idev->sched, &igrad_sched_ops, NULL, DRM_SCHED_PRIORITY_COUNT,
-			     IGRAD_RING_JOBS, 0, max(look, 1UL), idev->recovery_wq, NULL, "igrad",
-			     idev->drm.dev);
+	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_RING_JOBS, max(look, 1UL),
+				   idev->recovery_wq, idev->drm.dev);
 	if (ret) {
 		destroy_workqueue(idev->recovery_wq);
 		return ret;

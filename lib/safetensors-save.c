@@ -162,8 +162,8 @@ static int write_bytes(int fd, const void *data, uint64_t size)
 }
 
 /*
- * Through a copy: it has the file's byte order, and a file system that hands pages on instead of copying
- * them, as 9p does, cannot do that with pages of a device's buffer.
+ * Through a copy: it has the file's byte order, and a file system that hands pages on instead of
+ * copying them, as 9p does, cannot do that with pages of a device's buffer.
  */
 static int write_words(int fd, const uint32_t *words, uint64_t num)
 {

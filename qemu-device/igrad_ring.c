@@ -258,6 +258,7 @@ bool igrad_reset_pending(IgradState *s)
 {
     if (s->resetting && igrad_worker_idle(&s->worker)) {
         igrad_worker_forget(&s->worker);
+        igrad_power_on_values(s); /* a last command may have retired */
         s->resetting = false;
         trace_igrad_reset_end(s->name);
     }

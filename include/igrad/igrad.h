@@ -7,9 +7,9 @@
  *
  * Conventions: functions return 0 or a negative errno unless they say otherwise. Objects are opaque
  * and reference-counted: _new() or _open() gives the caller a reference, _ref() adds one, _unref()
- * drops one (NULL is fine) and frees the object with the last. An object holds references to what it
- * needs. The library keeps no global state and prints nothing. A device and its buffers and queues
- * may be used from several threads; a command buffer from one at a time.
+ * drops one (NULL is fine) and frees the object with the last. An object holds references to what
+ * it needs. The library keeps no global state and prints nothing. A device and its buffers and
+ * queues may be used from several threads; a command buffer from one at a time.
  */
 #ifndef IGRAD_H
 #define IGRAD_H
@@ -47,8 +47,8 @@ struct igrad_fence;
 /**
  * igrad_device_open - open a device
  * @uri: "drm:/dev/accel/accel0", or "sim:" for a device inside this process, with the hardware's
- *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2"; NULL: $IGRAD_DEVICE, else the
- *       first igrad under /dev/accel, else "sim:"
+ *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2", and job-timeout-ms for the
+ *       driver's; NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
  */
 int igrad_device_open(const char *uri, struct igrad_device **device, struct igrad_error *error);
 struct igrad_device *igrad_device_ref(struct igrad_device *device);
@@ -83,7 +83,7 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 /** igrad_device_uri - what was opened, with defaults filled in; owned by the device */
 const char *igrad_device_uri(const struct igrad_device *device);
 
-/** igrad_buffer_new - @size bytes of zeroed memory that the device can reach and that is mapped here */
+/** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and is mapped here */
 int igrad_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 struct igrad_buffer *igrad_buffer_ref(struct igrad_buffer *buffer);
 void igrad_buffer_unref(struct igrad_buffer *buffer);
@@ -204,8 +204,8 @@ struct igrad_matrix {
 
 enum igrad_schedule {
 	IGRAD_SCHEDULE_WS_PAPER,    /* both gradients weight-stationary, one after the other */
-	IGRAD_SCHEDULE_WS_OS,       /* dgrad weight-stationary, then wgrad output-stationary */
-	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array where the optimiser allows */
+	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
+	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
 	IGRAD_NUM_SCHEDULES,
 };
 
@@ -251,7 +251,7 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @y: B×O or NULL: the layer's output after ReLU; its gradient is then applied to @dy first
  * @dy: B×O
  * @dx: B×I, or NULL when the input needs no gradient (then only wgrad runs, in every schedule)
- * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional: where it is given, the update is not fused
+ * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional: with it the update is not fused
  * @db: 1×O, or NULL
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise

@@ -171,7 +171,7 @@ static enum igrad_reason shape_dma(const struct igrad_config *config, const stru
 	const uint64_t cols = (uint64_t)dma->cols + dma->fill_cols;
 	const uint64_t words = config->sram_bytes / 4;
 
-	if (!dma->rows || !dma->cols || rows > words || cols > words || rows * cols > words)
+	if (!dma->rows || !dma->cols || rows > words || rows * cols > words)
 		return IGRAD_REASON_SHAPE;
 	if (dma->va % 4 || dma->pitch % 4 || (dma->rows > 1 && dma->pitch < dma->cols * 4ull))
 		return IGRAD_REASON_ALIGN;

@@ -38,10 +38,10 @@ struct igrad_config {
 	uint32_t hang_tag;
 };
 
-#define IGRAD_MAX_ROWS    256
-#define IGRAD_MAX_COLS    256
-#define IGRAD_MIN_SRAM    (16u << 10)
-#define IGRAD_MAX_SRAM    (256u << 20)
+#define IGRAD_MAX_ROWS	  256
+#define IGRAD_MAX_COLS	  256
+#define IGRAD_MIN_SRAM	  (16u << 10)
+#define IGRAD_MAX_SRAM	  (256u << 20)
 #define IGRAD_MAX_THREADS 64
 
 /** igrad_config_default - 32 × 32, 4 MiB SRAM, 64 bytes a cycle, 100 cycles, 1 GHz, 1 thread */
@@ -71,8 +71,8 @@ struct igrad_fault {
  * @write: copy @len bytes from @buf to @va
  *
  * Both return 0, or -1 with @fault filled; bytes before the fault may have been copied. They are
- * called from the thread that steps the job, with ranges of at most IGRAD_DMA_CHUNK bytes that never
- * wrap, so that a flush or a reset waits for one chunk only.
+ * called from the thread that steps the job, with ranges of at most IGRAD_DMA_CHUNK bytes that
+ * never wrap, so that a flush or a reset waits for one chunk only.
  */
 struct igrad_space {
 	int (*read)(void *opaque, uint64_t va, void *buf, size_t len, struct igrad_fault *fault);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device's MMU: walks the page tables of hw.h by bus reads and keeps translations in a TLB.
- * One struct igrad_mmu serves the thread that steps jobs; igrad_mmu_flush() may come from any thread.
+ * One struct igrad_mmu serves the thread that steps jobs; igrad_mmu_flush() may come from any
+ * thread.
  */
 #ifndef IGRAD_MMU_H
 #define IGRAD_MMU_H

@@ -6,6 +6,6 @@
 
 mkdir -p "$tmp/out"
 cp -L "$(ldd "$build/bin/tests/test-jobs" | awk '/libcmocka/ { print $3 }')" "$tmp/out" || exit 1
-tools/vm/igrad-vm --user --out "$tmp/out" --name jobs --module-param job_timeout_ms=500 \
+tools/vm/igrad-vm --user --out "$tmp/out" --name jobs --module-param job_timeout_ms=2000 \
 	--device-props rows=8,cols=8,sram-kib=64,x-hang-tag=77 --env IGRAD_TEST_DEVICE=drm:/dev/accel/accel0 \
 	--env LD_LIBRARY_PATH=/out -- build/bin/tests/test-jobs

@@ -32,14 +32,14 @@ FIXTURE_TEARDOWN(bo)
 	close(self->fd);
 }
 
-static int create(int fd, uint64_t size, uint32_t flags)
+static int create(int fd, __u64 size, __u32 flags)
 {
 	struct drm_igrad_bo_create args = { .size = size, .flags = flags };
 
 	return test_ioctl(fd, DRM_IOCTL_IGRAD_BO_CREATE, &args);
 }
 
-static int get_info(int fd, uint32_t handle, struct drm_igrad_bo_info *info)
+static int get_info(int fd, __u32 handle, struct drm_igrad_bo_info *info)
 {
 	memset(info, 0xff, sizeof(*info));
 	info->handle = handle;
@@ -49,7 +49,7 @@ static int get_info(int fd, uint32_t handle, struct drm_igrad_bo_info *info)
 
 static bool is_zero(const void *data, size_t size)
 {
-	const uint64_t *words = data;
+	const __u64 *words = data;
 	size_t i;
 
 	for (i = 0; i < size / sizeof(*words); i++)
@@ -61,7 +61,7 @@ static bool is_zero(const void *data, size_t size)
 
 TEST_F(bo, create)
 {
-	static const uint64_t sizes[] = { 1, 4096, 4097, 2 * MIB - 1, 2 * MIB, 9 * MIB };
+	static const __u64 sizes[] = { 1, 4096, 4097, 2 * MIB - 1, 2 * MIB, 9 * MIB };
 	struct test_bo bos[ARRAY_SIZE(sizes)];
 	unsigned int i, k;
 
@@ -133,7 +133,7 @@ TEST_F(bo, info)
 TEST_F(bo, map_outlives_the_handle)
 {
 	struct test_bo bo;
-	uint8_t *bytes;
+	__u8 *bytes;
 
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &bo));
 	bytes = bo.map;
@@ -148,12 +148,12 @@ TEST_F(bo, map_outlives_the_handle)
 TEST_F(bo, maps_show_the_same_memory)
 {
 	struct test_bo bo;
-	uint8_t *again;
+	__u8 *again;
 
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &bo));
 	again = mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->fd, bo.mmap_offset);
 	ASSERT_NE(MAP_FAILED, again);
-	((uint8_t *)bo.map)[7] = 99;
+	((__u8 *)bo.map)[7] = 99;
 	EXPECT_EQ(99, again[7]);
 }
 
@@ -210,7 +210,7 @@ TEST_F_TIMEOUT(bo, memory_comes_back, 60)
 	double end = test_now() + WAIT_SECONDS;
 	long before = shared_mib();
 	struct test_bo bo;
-	uint64_t va = 0;
+	__u64 va = 0;
 	int i;
 
 	for (i = 0; i < 8; i++) {
@@ -232,13 +232,13 @@ TEST_F(bo, shared_with_another_file)
 	struct test_bo bo, local, copy;
 	struct test_cmds cmds;
 	struct test_job job;
-	uint32_t handle, again;
+	__u32 handle, again;
 	int other = test_open(0);
 	int dmabuf, queue;
 
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &bo));
-	strcpy(bo.map, "shared");
+	memcpy(bo.map, "shared", 7);
 	dmabuf = test_export(self->fd, bo.handle);
 	ASSERT_GE(dmabuf, 0);
 	ASSERT_EQ(0, test_import(other, dmabuf, &handle));
@@ -269,7 +269,7 @@ TEST_F(bo, shared_with_another_file)
 
 TEST_F(bo, bad_import)
 {
-	uint32_t handle;
+	__u32 handle;
 
 	EXPECT_EQ(-EBADF, test_import(self->fd, -1, &handle));
 	EXPECT_EQ(-EINVAL, test_import(self->fd, 0, &handle));

@@ -12,7 +12,7 @@
 
 struct unit {
 	int fd;
-	uint32_t queue;
+	__u32 queue;
 	struct test_bo data;
 	struct test_cmds increment, slow, hang;
 };
@@ -85,7 +85,7 @@ static void prepare(struct test_job *job, const struct unit *unit, const struct 
 
 static float value(const struct unit *unit)
 {
-	return *(volatile float *)unit->data.map;
+	return *(float *)unit->data.map;
 }
 
 TEST_F(devices, are_as_many_as_they_should_be)
@@ -113,7 +113,7 @@ TEST_F(devices, all_work)
 
 TEST_F(devices, all_work_at_once)
 {
-	uint32_t syncs[MAX_DEVICES];
+	__u32 syncs[MAX_DEVICES];
 	struct test_job job;
 	unsigned int i, k;
 
@@ -135,7 +135,7 @@ TEST_F(devices, all_work_at_once)
 TEST_F(devices, one_waits_for_another)
 {
 	struct unit *a = &self->units[0], *b = &self->units[1];
-	uint32_t done_a, done_b;
+	__u32 done_a, done_b;
 	struct test_job job;
 	int fd;
 
@@ -221,7 +221,7 @@ TEST_F(devices, addresses_are_apart)
 TEST_F_TIMEOUT(devices, a_hang_stays_with_its_device, 90)
 {
 	struct unit *a = &self->units[0], *b = &self->units[1];
-	uint32_t hung = test_syncobj_create(a->fd);
+	__u32 hung = test_syncobj_create(a->fd);
 	struct test_job job;
 	int i;
 

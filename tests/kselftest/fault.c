@@ -8,12 +8,12 @@
 #include "igrad_test.h"
 
 #define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
-#define NOWHERE (1ull << 36)
+#define NOWHERE 0x1000000000ull
 
 FIXTURE(fault)
 {
 	int fd;
-	uint32_t bad, good;
+	__u32 bad, good;
 	struct test_bo data;
 	struct test_cmds cmds, increment;
 	struct test_job job;
@@ -46,12 +46,12 @@ static struct test_job *prepare(FIXTURE_DATA(fault) *self, const struct test_cmd
 
 static float value(const FIXTURE_DATA(fault) *self)
 {
-	return *(volatile float *)self->data.map;
+	return *(float *)self->data.map;
 }
 
 /* The queue says what happened, and takes nothing any more; another takes its place. */
 static void expect_failed(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self, int error,
-			  uint64_t addr, uint32_t command, uint32_t reason)
+			  __u64 addr, __u32 command, __u32 reason)
 {
 	struct drm_igrad_queue_info info;
 	int queue;
@@ -162,7 +162,7 @@ TEST_F(fault, report_says_so)
  */
 TEST_F(fault, others_go_on)
 {
-	uint32_t bad_sync[8], good_sync[8];
+	__u32 bad_sync[8], good_sync[8];
 	int i;
 
 	test_dma(&self->cmds, false, NOWHERE, 0, 16);
@@ -236,7 +236,7 @@ TEST_F(fault, behind_a_failed_job)
 
 TEST_F(fault, errors_do_not_travel)
 {
-	uint32_t failed = test_syncobj_create(self->fd);
+	__u32 failed = test_syncobj_create(self->fd);
 
 	test_dma(&self->cmds, false, NOWHERE, 0, 16);
 	test_job_signal(prepare(self, &self->cmds), failed, 0);
@@ -251,11 +251,11 @@ TEST_F(fault, errors_do_not_travel)
 TEST_F(fault, listed_buffer_stays)
 {
 	struct test_bo bo, next;
-	uint32_t syncobj = test_syncobj_create(self->fd);
+	__u32 syncobj = test_syncobj_create(self->fd);
 	int i;
 
 	ASSERT_EQ(0, test_bo_create(self->fd, 1 << 20, &bo));
-	((uint32_t *)bo.map)[0] = 0x3f800000;
+	((__u32 *)bo.map)[0] = 0x3f800000;
 	for (i = 0; i < 40; i++)
 		test_fill(&self->cmds, 1024, 2048, i);
 	test_copy(&self->cmds, self->data.va, bo.va, 1);
@@ -287,7 +287,7 @@ TEST_F(fault, unlisted_buffer_goes)
  * Another process: an address that is good here is not there, and where both have one it is other
  * memory.
  */
-static int other_process(uint64_t va, uint64_t common)
+static int other_process(__u64 va, __u64 common)
 {
 	struct test_cmds cmds;
 	struct test_job job;
@@ -332,7 +332,7 @@ TEST_F(fault, processes_do_not_see_each_other)
 		ASSERT_EQ(0, test_bo_create(self->fd, 4 << 20, &bo));
 	}
 	ASSERT_EQ(0, test_bo_create(self->fd, 4 << 20, &far));
-	((uint32_t *)far.map)[0] = 0x5ec7e7;
+	((__u32 *)far.map)[0] = 0x5ec7e7;
 	*(float *)self->data.map = 50.0f;
 
 	pid = fork();
@@ -343,7 +343,7 @@ TEST_F(fault, processes_do_not_see_each_other)
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status));
 	EXPECT_EQ(50.0f, value(self));
-	EXPECT_EQ(0x5ec7e7, ((uint32_t *)far.map)[0]);
+	EXPECT_EQ(0x5ec7e7, ((__u32 *)far.map)[0]);
 }
 
 /* A process is killed with jobs in the ring and behind it; others notice nothing. */

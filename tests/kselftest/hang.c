@@ -9,9 +9,9 @@
 FIXTURE(hang)
 {
 	int fd;
-	uint32_t bad, good;
+	__u32 bad, good;
 	double timeout;
-	uint32_t sram_words;
+	__u32 sram_words;
 	struct test_bo data;
 	struct test_cmds hang, increment;
 	struct test_job job;
@@ -56,7 +56,7 @@ static struct test_job *prepare(FIXTURE_DATA(hang) *self, const struct test_cmds
 
 static float value(const FIXTURE_DATA(hang) *self)
 {
-	return *(volatile float *)self->data.map;
+	return *(float *)self->data.map;
 }
 
 TEST_F_TIMEOUT(hang, is_ended, 90)
@@ -86,12 +86,12 @@ TEST_F_TIMEOUT(hang, is_ended, 90)
 }
 
 /*
- * Around the hanging job, in the ring and not yet in it: each good job runs exactly once, before the
- * reset or after it, and those behind the hanging one in its queue not at all.
+ * Around the hanging job, in the ring and not yet in it: each good job runs exactly once, before
+ * the reset or after it, and those behind the hanging one in its queue not at all.
  */
 TEST_F_TIMEOUT(hang, others_complete_across_the_reset, 90)
 {
-	uint32_t good_sync[16], bad_sync[3];
+	__u32 good_sync[16], bad_sync[3];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(good_sync); i++) {
@@ -118,8 +118,8 @@ TEST_F_TIMEOUT(hang, others_complete_across_the_reset, 90)
 
 TEST_F_TIMEOUT(hang, two_at_once, 90)
 {
-	uint32_t first = test_syncobj_create(self->fd);
-	uint32_t second = test_syncobj_create(self->fd);
+	__u32 first = test_syncobj_create(self->fd);
+	__u32 second = test_syncobj_create(self->fd);
 	int queue = test_queue_create(self->fd);
 
 	test_job_signal(prepare(self, &self->hang), first, 0);
@@ -137,8 +137,8 @@ TEST_F_TIMEOUT(hang, two_at_once, 90)
 /* A fault behind a hang: both are told apart, and a good job behind both runs. */
 TEST_F_TIMEOUT(hang, then_a_fault, 90)
 {
-	uint32_t hung = test_syncobj_create(self->fd);
-	uint32_t faulted = test_syncobj_create(self->fd);
+	__u32 hung = test_syncobj_create(self->fd);
+	__u32 faulted = test_syncobj_create(self->fd);
 	int queue = test_queue_create(self->fd);
 	struct test_cmds cmds;
 
@@ -156,7 +156,7 @@ TEST_F_TIMEOUT(hang, then_a_fault, 90)
 /* Slow is not stuck: retiring commands all the time, for three times the timeout. */
 TEST_F_TIMEOUT(hang, long_job_is_left_alone, 90)
 {
-	uint32_t i, count = 100, max = IGRAD_MAX_COMMANDS / 8;
+	__u32 i, count = 100, max = IGRAD_MAX_COMMANDS / 8;
 	struct test_cmds cmds;
 	double start, once;
 
@@ -178,10 +178,10 @@ TEST_F_TIMEOUT(hang, long_job_is_left_alone, 90)
 /* As many jobs as a queue takes, all waiting for one that hangs. */
 TEST_F_TIMEOUT(hang, queue_takes_so_much, 120)
 {
-	uint32_t hung = test_syncobj_create(self->fd);
-	uint32_t end = test_syncobj_create(self->fd);
+	__u32 hung = test_syncobj_create(self->fd);
+	__u32 end = test_syncobj_create(self->fd);
 	struct drm_igrad_queue_info info;
-	uint32_t accepted = 0;
+	__u32 accepted = 0;
 	int ret;
 
 	test_job_signal(prepare(self, &self->hang), hung, 0);

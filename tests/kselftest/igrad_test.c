@@ -41,10 +41,10 @@ double test_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 
-	return now.tv_sec + now.tv_nsec * 1e-9;
+	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-static int64_t deadline(void)
+static __s64 deadline(void)
 {
 	struct timespec now;
 
@@ -55,7 +55,7 @@ static int64_t deadline(void)
 
 /* Buffers */
 
-int test_bo_create(int fd, uint64_t size, struct test_bo *bo)
+int test_bo_create(int fd, __u64 size, struct test_bo *bo)
 {
 	struct drm_igrad_bo_create args = { .size = size };
 	int ret = test_ioctl(fd, DRM_IOCTL_IGRAD_BO_CREATE, &args);
@@ -71,7 +71,7 @@ int test_bo_create(int fd, uint64_t size, struct test_bo *bo)
 	return bo->map == MAP_FAILED ? -errno : 0;
 }
 
-int test_gem_close(int fd, uint32_t handle)
+int test_gem_close(int fd, __u32 handle)
 {
 	struct drm_gem_close args = { .handle = handle };
 
@@ -86,7 +86,7 @@ int test_bo_close(int fd, struct test_bo *bo)
 	return test_gem_close(fd, bo->handle);
 }
 
-int test_export(int fd, uint32_t handle)
+int test_export(int fd, __u32 handle)
 {
 	struct drm_prime_handle args = { .handle = handle, .flags = DRM_CLOEXEC | DRM_RDWR };
 	int ret = test_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
@@ -94,7 +94,7 @@ int test_export(int fd, uint32_t handle)
 	return ret ? ret : args.fd;
 }
 
-int test_import(int fd, int dmabuf, uint32_t *handle)
+int test_import(int fd, int dmabuf, __u32 *handle)
 {
 	struct drm_prime_handle args = { .fd = dmabuf };
 	int ret = test_ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
@@ -114,14 +114,14 @@ int test_queue_create(int fd)
 	return ret ? ret : (int)args.queue_id;
 }
 
-int test_queue_destroy(int fd, uint32_t id)
+int test_queue_destroy(int fd, __u32 id)
 {
 	struct drm_igrad_queue_destroy args = { .queue_id = id };
 
 	return test_ioctl(fd, DRM_IOCTL_IGRAD_QUEUE_DESTROY, &args);
 }
 
-int test_queue_info(int fd, uint32_t id, struct drm_igrad_queue_info *info)
+int test_queue_info(int fd, __u32 id, struct drm_igrad_queue_info *info)
 {
 	struct drm_igrad_dev_query args = {
 		.type = DRM_IGRAD_QUERY_QUEUE,
@@ -137,21 +137,21 @@ int test_queue_info(int fd, uint32_t id, struct drm_igrad_queue_info *info)
 
 /* Syncobjs */
 
-uint32_t test_syncobj_create(int fd)
+__u32 test_syncobj_create(int fd)
 {
 	struct drm_syncobj_create args = { };
 
 	return test_ioctl(fd, DRM_IOCTL_SYNCOBJ_CREATE, &args) ? 0 : args.handle;
 }
 
-void test_syncobj_destroy(int fd, uint32_t handle)
+void test_syncobj_destroy(int fd, __u32 handle)
 {
 	struct drm_syncobj_destroy args = { .handle = handle };
 
 	test_ioctl(fd, DRM_IOCTL_SYNCOBJ_DESTROY, &args);
 }
 
-int test_syncobj_wait(int fd, uint32_t handle, uint64_t point)
+int test_syncobj_wait(int fd, __u32 handle, __u64 point)
 {
 	struct drm_syncobj_timeline_wait args = {
 		.handles = (uintptr_t)&handle,
@@ -164,14 +164,14 @@ int test_syncobj_wait(int fd, uint32_t handle, uint64_t point)
 	return test_ioctl(fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &args);
 }
 
-int test_syncobj_signal(int fd, uint32_t handle)
+int test_syncobj_signal(int fd, __u32 handle)
 {
 	struct drm_syncobj_array args = { .handles = (uintptr_t)&handle, .count_handles = 1 };
 
 	return test_ioctl(fd, DRM_IOCTL_SYNCOBJ_SIGNAL, &args);
 }
 
-int test_syncobj_value(int fd, uint32_t handle, uint64_t *value)
+int test_syncobj_value(int fd, __u32 handle, __u64 *value)
 {
 	struct drm_syncobj_timeline_array args = {
 		.handles = (uintptr_t)&handle,
@@ -182,7 +182,7 @@ int test_syncobj_value(int fd, uint32_t handle, uint64_t *value)
 	return test_ioctl(fd, DRM_IOCTL_SYNCOBJ_QUERY, &args);
 }
 
-static int syncobj_to_fd(int fd, uint32_t handle, uint32_t flags)
+static int syncobj_to_fd(int fd, __u32 handle, __u32 flags)
 {
 	struct drm_syncobj_handle args = { .handle = handle, .flags = flags, .fd = -1 };
 	int ret = test_ioctl(fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &args);
@@ -190,12 +190,12 @@ static int syncobj_to_fd(int fd, uint32_t handle, uint32_t flags)
 	return ret ? ret : args.fd;
 }
 
-int test_syncobj_export(int fd, uint32_t handle)
+int test_syncobj_export(int fd, __u32 handle)
 {
 	return syncobj_to_fd(fd, handle, 0);
 }
 
-uint32_t test_syncobj_import(int fd, int syncobj_fd)
+__u32 test_syncobj_import(int fd, int syncobj_fd)
 {
 	struct drm_syncobj_handle args = { .fd = syncobj_fd };
 
@@ -203,7 +203,7 @@ uint32_t test_syncobj_import(int fd, int syncobj_fd)
 }
 
 /* How a job ended: waiting for a syncobj does not tell, the fence in it does. */
-int test_syncobj_status(int fd, uint32_t handle)
+int test_syncobj_status(int fd, __u32 handle)
 {
 	struct sync_fence_info fence = { };
 	struct sync_file_info info = { .num_fences = 1, .sync_fence_info = (uintptr_t)&fence };
@@ -223,7 +223,7 @@ int test_syncobj_status(int fd, uint32_t handle)
 }
 
 /* A syncobj without a fence cannot be made a sync file. */
-bool test_syncobj_is_empty(int fd, uint32_t handle)
+bool test_syncobj_is_empty(int fd, __u32 handle)
 {
 	int file = syncobj_to_fd(fd, handle, DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE);
 
@@ -235,11 +235,11 @@ bool test_syncobj_is_empty(int fd, uint32_t handle)
 
 /* Command buffers */
 
-int test_cmds_create(int fd, uint32_t max, struct test_cmds *cmds)
+int test_cmds_create(int fd, __u32 max, struct test_cmds *cmds)
 {
 	memset(cmds, 0, sizeof(*cmds));
 
-	return test_bo_create(fd, (uint64_t)max * sizeof(struct igrad_cmd), &cmds->bo);
+	return test_bo_create(fd, (__u64)max * sizeof(struct igrad_cmd), &cmds->bo);
 }
 
 /* The next command. It waits for all that is before it, and signals its engine's semaphore. */
@@ -263,7 +263,7 @@ struct igrad_cmd *test_cmd(struct test_cmds *cmds, enum igrad_opcode opcode,
 	return cmd;
 }
 
-void test_nop(struct test_cmds *cmds, uint32_t tag)
+void test_nop(struct test_cmds *cmds, __u32 tag)
 {
 	struct igrad_cmd *cmd = test_cmd(cmds, IGRAD_OP_NOP, IGRAD_ENGINE_VECTOR);
 
@@ -271,7 +271,7 @@ void test_nop(struct test_cmds *cmds, uint32_t tag)
 	cmd->tag = tag;
 }
 
-void test_dma(struct test_cmds *cmds, bool store, uint64_t va, uint32_t sram, uint32_t words)
+void test_dma(struct test_cmds *cmds, bool store, __u64 va, __u32 sram, __u32 words)
 {
 	struct igrad_cmd *cmd = store ?
 		test_cmd(cmds, IGRAD_OP_DMA_STORE, IGRAD_ENGINE_STORE) :
@@ -283,13 +283,13 @@ void test_dma(struct test_cmds *cmds, bool store, uint64_t va, uint32_t sram, ui
 	cmd->u.dma.cols = words;
 }
 
-void test_copy(struct test_cmds *cmds, uint64_t to, uint64_t from, uint32_t words)
+void test_copy(struct test_cmds *cmds, __u64 to, __u64 from, __u32 words)
 {
 	test_dma(cmds, false, from, 0, words);
 	test_dma(cmds, true, to, 0, words);
 }
 
-void test_fill(struct test_cmds *cmds, uint32_t sram, uint32_t words, uint32_t bits)
+void test_fill(struct test_cmds *cmds, __u32 sram, __u32 words, __u32 bits)
 {
 	struct igrad_cmd *cmd = test_cmd(cmds, IGRAD_OP_VEC_FILL, IGRAD_ENGINE_VECTOR);
 
@@ -300,7 +300,7 @@ void test_fill(struct test_cmds *cmds, uint32_t sram, uint32_t words, uint32_t b
 }
 
 /* x += 1.0 in place, so that running it twice shows. */
-void test_increment(struct test_cmds *cmds, uint64_t va, uint32_t words)
+void test_increment(struct test_cmds *cmds, __u64 va, __u32 words)
 {
 	struct igrad_cmd *cmd;
 
@@ -332,7 +332,7 @@ void test_job_init(struct test_job *job, const struct test_cmds *cmds)
 	test_job_bo(job, &cmds->bo, DRM_IGRAD_BO_READ);
 }
 
-void test_job_bo(struct test_job *job, const struct test_bo *bo, uint32_t flags)
+void test_job_bo(struct test_job *job, const struct test_bo *bo, __u32 flags)
 {
 	job->bos[job->job.bos.count++] = (struct drm_igrad_bo_ref) {
 		.handle = bo->handle,
@@ -340,7 +340,7 @@ void test_job_bo(struct test_job *job, const struct test_bo *bo, uint32_t flags)
 	};
 }
 
-static struct drm_igrad_sync sync_entry(uint32_t syncobj, uint64_t point)
+static struct drm_igrad_sync sync_entry(__u32 syncobj, __u64 point)
 {
 	return (struct drm_igrad_sync) {
 		.handle = syncobj,
@@ -349,12 +349,12 @@ static struct drm_igrad_sync sync_entry(uint32_t syncobj, uint64_t point)
 	};
 }
 
-void test_job_wait(struct test_job *job, uint32_t syncobj, uint64_t point)
+void test_job_wait(struct test_job *job, __u32 syncobj, __u64 point)
 {
 	job->waits[job->job.waits.count++] = sync_entry(syncobj, point);
 }
 
-void test_job_signal(struct test_job *job, uint32_t syncobj, uint64_t point)
+void test_job_signal(struct test_job *job, __u32 syncobj, __u64 point)
 {
 	job->signals[job->job.signals.count++] = sync_entry(syncobj, point);
 }
@@ -364,7 +364,7 @@ int test_submit_raw(int fd, struct drm_igrad_submit *submit)
 	return test_ioctl(fd, DRM_IOCTL_IGRAD_SUBMIT, submit);
 }
 
-int test_submit(int fd, uint32_t queue, struct test_job *job)
+int test_submit(int fd, __u32 queue, struct test_job *job)
 {
 	struct drm_igrad_submit submit = {
 		.queue_id = queue,
@@ -378,9 +378,9 @@ int test_submit(int fd, uint32_t queue, struct test_job *job)
 	return test_submit_raw(fd, &submit);
 }
 
-int test_run(int fd, uint32_t queue, struct test_job *job)
+int test_run(int fd, __u32 queue, struct test_job *job)
 {
-	uint32_t syncobj = test_syncobj_create(fd);
+	__u32 syncobj = test_syncobj_create(fd);
 	int ret;
 
 	test_job_signal(job, syncobj, 0);

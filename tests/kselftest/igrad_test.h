@@ -25,50 +25,50 @@ double test_now(void);
 
 /* Buffers, mapped. */
 struct test_bo {
-	uint32_t handle;
-	uint64_t size;
-	uint64_t va;
-	uint64_t mmap_offset;
+	__u32 handle;
+	__u64 size;
+	__u64 va;
+	__u64 mmap_offset;
 	void *map;
 };
 
-int test_bo_create(int fd, uint64_t size, struct test_bo *bo);
+int test_bo_create(int fd, __u64 size, struct test_bo *bo);
 int test_bo_close(int fd, struct test_bo *bo);
-int test_gem_close(int fd, uint32_t handle);
-int test_export(int fd, uint32_t handle);
-int test_import(int fd, int dmabuf, uint32_t *handle);
+int test_gem_close(int fd, __u32 handle);
+int test_export(int fd, __u32 handle);
+int test_import(int fd, int dmabuf, __u32 *handle);
 
 /* Queues. */
 int test_queue_create(int fd);
-int test_queue_destroy(int fd, uint32_t id);
-int test_queue_info(int fd, uint32_t id, struct drm_igrad_queue_info *info);
+int test_queue_destroy(int fd, __u32 id);
+int test_queue_info(int fd, __u32 id, struct drm_igrad_queue_info *info);
 
 /* Syncobjs. Point 0 is that of a binary one. */
-uint32_t test_syncobj_create(int fd);
-void test_syncobj_destroy(int fd, uint32_t handle);
-int test_syncobj_wait(int fd, uint32_t handle, uint64_t point);
-int test_syncobj_signal(int fd, uint32_t handle);
-int test_syncobj_status(int fd, uint32_t handle);
-int test_syncobj_value(int fd, uint32_t handle, uint64_t *value);
-int test_syncobj_export(int fd, uint32_t handle);
-uint32_t test_syncobj_import(int fd, int syncobj_fd);
-bool test_syncobj_is_empty(int fd, uint32_t handle);
+__u32 test_syncobj_create(int fd);
+void test_syncobj_destroy(int fd, __u32 handle);
+int test_syncobj_wait(int fd, __u32 handle, __u64 point);
+int test_syncobj_signal(int fd, __u32 handle);
+int test_syncobj_status(int fd, __u32 handle);
+int test_syncobj_value(int fd, __u32 handle, __u64 *value);
+int test_syncobj_export(int fd, __u32 handle);
+__u32 test_syncobj_import(int fd, int syncobj_fd);
+bool test_syncobj_is_empty(int fd, __u32 handle);
 
 /* Command buffers. Commands of different engines are ordered by semaphore 1 … 4, one for each. */
 struct test_cmds {
 	struct test_bo bo;
-	uint32_t count;
-	uint32_t signalled[IGRAD_NUM_ENGINES];
+	__u32 count;
+	__u32 signalled[IGRAD_NUM_ENGINES];
 };
 
-int test_cmds_create(int fd, uint32_t max, struct test_cmds *cmds);
+int test_cmds_create(int fd, __u32 max, struct test_cmds *cmds);
 struct igrad_cmd *test_cmd(struct test_cmds *cmds, enum igrad_opcode opcode,
 			   enum igrad_engine engine);
-void test_nop(struct test_cmds *cmds, uint32_t tag);
-void test_dma(struct test_cmds *cmds, bool store, uint64_t va, uint32_t sram, uint32_t words);
-void test_copy(struct test_cmds *cmds, uint64_t to, uint64_t from, uint32_t words);
-void test_fill(struct test_cmds *cmds, uint32_t sram, uint32_t words, uint32_t bits);
-void test_increment(struct test_cmds *cmds, uint64_t va, uint32_t words);
+void test_nop(struct test_cmds *cmds, __u32 tag);
+void test_dma(struct test_cmds *cmds, bool store, __u64 va, __u32 sram, __u32 words);
+void test_copy(struct test_cmds *cmds, __u64 to, __u64 from, __u32 words);
+void test_fill(struct test_cmds *cmds, __u32 sram, __u32 words, __u32 bits);
+void test_increment(struct test_cmds *cmds, __u64 va, __u32 words);
 
 /* A job as it is handed over, with room for what most need. */
 struct test_job {
@@ -79,13 +79,13 @@ struct test_job {
 };
 
 void test_job_init(struct test_job *job, const struct test_cmds *cmds);
-void test_job_bo(struct test_job *job, const struct test_bo *bo, uint32_t flags);
-void test_job_wait(struct test_job *job, uint32_t syncobj, uint64_t point);
-void test_job_signal(struct test_job *job, uint32_t syncobj, uint64_t point);
-int test_submit(int fd, uint32_t queue, struct test_job *job);
+void test_job_bo(struct test_job *job, const struct test_bo *bo, __u32 flags);
+void test_job_wait(struct test_job *job, __u32 syncobj, __u64 point);
+void test_job_signal(struct test_job *job, __u32 syncobj, __u64 point);
+int test_submit(int fd, __u32 queue, struct test_job *job);
 int test_submit_raw(int fd, struct drm_igrad_submit *submit);
 
 /* Submit, wait, and return how the job ended: 0 or a negative errno. */
-int test_run(int fd, uint32_t queue, struct test_job *job);
+int test_run(int fd, __u32 queue, struct test_job *job);
 
 #endif /* IGRAD_TEST_H */

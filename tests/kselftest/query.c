@@ -23,7 +23,7 @@ FIXTURE_TEARDOWN(query)
 	close(self->fd);
 }
 
-static int query(int fd, uint32_t type, void *pointer, uint32_t *size)
+static int query(int fd, __u32 type, void *pointer, __u32 *size)
 {
 	struct drm_igrad_dev_query args = {
 		.type = type,
@@ -40,7 +40,7 @@ static int query(int fd, uint32_t type, void *pointer, uint32_t *size)
 TEST_F(query, device)
 {
 	struct drm_igrad_device_info info;
-	uint32_t size = sizeof(info);
+	__u32 size = sizeof(info);
 
 	memset(&info, 0xff, sizeof(info));
 	ASSERT_EQ(0, query(self->fd, DRM_IGRAD_QUERY_DEVICE, &info, &size));
@@ -67,7 +67,7 @@ TEST_F(query, device)
 
 TEST_F(query, size_only)
 {
-	uint32_t size = 0;
+	__u32 size = 0;
 
 	EXPECT_EQ(0, query(self->fd, DRM_IGRAD_QUERY_DEVICE, NULL, &size));
 	EXPECT_EQ(sizeof(struct drm_igrad_device_info), size);
@@ -78,8 +78,8 @@ TEST_F(query, size_only)
 
 TEST_F(query, short_buffer_is_not_overrun)
 {
-	uint32_t words[4] = { 0x5a5a5a5a, 0x5a5a5a5a, 0x5a5a5a5a, 0x5a5a5a5a };
-	uint32_t size = 8;
+	__u32 words[4] = { 0x5a5a5a5a, 0x5a5a5a5a, 0x5a5a5a5a, 0x5a5a5a5a };
+	__u32 size = 8;
 
 	ASSERT_EQ(0, query(self->fd, DRM_IGRAD_QUERY_DEVICE, words, &size));
 	EXPECT_EQ(sizeof(struct drm_igrad_device_info), size);
@@ -93,9 +93,9 @@ TEST_F(query, long_buffer_is_left_alone_behind)
 {
 	struct {
 		struct drm_igrad_device_info info;
-		uint64_t behind;
+		__u64 behind;
 	} buffer = { .behind = 0x1122334455667788 };
-	uint32_t size = sizeof(buffer);
+	__u32 size = sizeof(buffer);
 
 	ASSERT_EQ(0, query(self->fd, DRM_IGRAD_QUERY_DEVICE, &buffer, &size));
 	EXPECT_EQ(sizeof(buffer.info), size);
@@ -105,7 +105,7 @@ TEST_F(query, long_buffer_is_left_alone_behind)
 
 TEST_F(query, unknown_type)
 {
-	uint32_t word, size = sizeof(word);
+	__u32 word, size = sizeof(word);
 
 	EXPECT_EQ(-EINVAL, query(self->fd, 2, &word, &size));
 	EXPECT_EQ(-EINVAL, query(self->fd, ~0u, &word, &size));
@@ -114,7 +114,7 @@ TEST_F(query, unknown_type)
 
 TEST_F(query, bad_pointer)
 {
-	uint32_t size = sizeof(struct drm_igrad_device_info);
+	__u32 size = sizeof(struct drm_igrad_device_info);
 
 	EXPECT_EQ(-EFAULT, query(self->fd, DRM_IGRAD_QUERY_DEVICE, (void *)8, &size));
 	size = sizeof(struct drm_igrad_queue_info);
@@ -139,8 +139,8 @@ TEST_F(query, queue)
 
 TEST_F(query, queue_id_must_fit)
 {
-	uint32_t id = test_queue_create(self->fd);
-	uint32_t size = sizeof(id) - 1;
+	__u32 id = test_queue_create(self->fd);
+	__u32 size = sizeof(id) - 1;
 
 	EXPECT_EQ(-EINVAL, query(self->fd, DRM_IGRAD_QUERY_QUEUE, &id, &size));
 	size = sizeof(id);

@@ -20,7 +20,7 @@ FIXTURE_TEARDOWN(queue)
 	close(self->fd);
 }
 
-static int create(int fd, uint32_t priority, uint32_t flags, uint32_t pad)
+static int create(int fd, __u32 priority, __u32 flags, __u32 pad)
 {
 	struct drm_igrad_queue_create args = {
 		.priority = priority,
@@ -96,7 +96,7 @@ TEST_F(queue, limit)
 		.size = sizeof(info),
 		.pointer = (uintptr_t)&info,
 	};
-	uint32_t i;
+	__u32 i;
 
 	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
 	for (i = 0; i < info.max_queues; i++) {
@@ -110,7 +110,7 @@ TEST_F(queue, limit)
 
 TEST_F(queue, destroyed_with_jobs_that_still_run)
 {
-	uint32_t *words, syncobj = test_syncobj_create(self->fd);
+	__u32 *words, syncobj = test_syncobj_create(self->fd);
 	int id = create(self->fd, DRM_IGRAD_PRIORITY_NORMAL, 0, 0);
 	struct test_cmds cmds;
 	struct test_job job;

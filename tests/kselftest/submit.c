@@ -10,8 +10,8 @@
 FIXTURE(submit)
 {
 	int fd;
-	uint32_t queue;
-	uint32_t syncobj;
+	__u32 queue;
+	__u32 syncobj;
 	struct drm_igrad_device_info info;
 	struct test_bo from, to;
 	struct test_cmds cmds;
@@ -38,7 +38,7 @@ FIXTURE_SETUP(submit)
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->from));
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->to));
 	for (i = 0; i < WORDS; i++)
-		((uint32_t *)self->from.map)[i] = 0x10000 + i * 3;
+		((__u32 *)self->from.map)[i] = 0x10000 + i * 3;
 	ASSERT_EQ(0, test_cmds_create(self->fd, 64, &self->cmds));
 	test_copy(&self->cmds, self->to.va, self->from.va, WORDS);
 
@@ -143,7 +143,7 @@ TEST_F(submit, without_lists)
 
 TEST_F(submit, many_jobs_in_order)
 {
-	uint32_t i, count = self->info.max_jobs;
+	__u32 i, count = self->info.max_jobs;
 	struct drm_igrad_job *jobs = calloc(count, sizeof(*jobs));
 	float *value = self->to.map;
 	struct test_cmds cmds;
@@ -244,7 +244,8 @@ TEST_F(submit, bad_syncs)
 {
 	struct drm_igrad_array *waits = &self->job.job.waits;
 	struct drm_igrad_array *signals = &self->job.job.signals;
-	uint32_t empty = test_syncobj_create(self->fd);
+	struct drm_igrad_sync *wait = &self->job.waits[0];
+	__u32 empty = test_syncobj_create(self->fd);
 
 	EXPECT_REFUSED(-EINVAL, waits->count = self->info.max_syncs + 1);
 	EXPECT_REFUSED(-EINVAL, (waits->count = 1, waits->stride = 0));
@@ -252,9 +253,9 @@ TEST_F(submit, bad_syncs)
 	EXPECT_REFUSED(-ENOENT, test_job_wait(&self->job, 4711, 0));
 	EXPECT_REFUSED(-EINVAL, test_job_wait(&self->job, empty, 0));
 	EXPECT_REFUSED(-EINVAL, test_job_wait(&self->job, empty, 1));
-	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 0), self->job.waits[0].flags = 2));
-	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 0), self->job.waits[0].point = 1));
-	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 1), self->job.waits[0].point = 0));
+	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 0), wait->flags = 2));
+	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 0), wait->point = 1));
+	EXPECT_REFUSED(-EINVAL, (test_job_wait(&self->job, empty, 1), wait->point = 0));
 
 	EXPECT_REFUSED(-EINVAL, signals->count = self->info.max_syncs + 1);
 	EXPECT_REFUSED(-EINVAL, signals->stride = 0);
@@ -271,7 +272,7 @@ TEST_F(submit, longer_elements)
 {
 	struct {
 		struct drm_igrad_job job;
-		uint64_t surplus;
+		__u64 surplus;
 	} longer = { .job = self->job.job };
 
 	self->args.jobs.stride = sizeof(longer);
@@ -304,7 +305,7 @@ TEST_F(submit, shorter_elements)
 
 TEST_F(submit, as_many_bos_as_allowed)
 {
-	uint32_t i, count = self->info.max_bos;
+	__u32 i, count = self->info.max_bos;
 	struct drm_igrad_bo_ref *refs = calloc(count, sizeof(*refs));
 	struct drm_igrad_bo_create args;
 

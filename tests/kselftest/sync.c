@@ -10,7 +10,7 @@
 FIXTURE(sync)
 {
 	int fd;
-	uint32_t a, b, blocked;
+	__u32 a, b, blocked;
 	struct test_bo data;
 	struct test_cmds first, second, slow;
 };
@@ -24,8 +24,8 @@ static int low_priority_queue(int fd)
 }
 
 /*
- * Queue a's job writes a number, queue b's copies it. The device is kept busy so long that both jobs
- * have to wait outside the ring, and b comes before a there unless something orders them.
+ * Queue a's job writes a number, queue b's copies it. The device is kept busy so long that both
+ * jobs have to wait outside the ring, and b comes before a there unless something orders them.
  */
 FIXTURE_SETUP(sync)
 {
@@ -35,7 +35,7 @@ FIXTURE_SETUP(sync)
 		.size = sizeof(info),
 		.pointer = (uintptr_t)&info,
 	};
-	uint32_t *words;
+	__u32 *words;
 	int i;
 
 	self->fd = test_open(0);
@@ -80,16 +80,16 @@ static int block(FIXTURE_DATA(sync) *self)
 	return ret;
 }
 
-static uint32_t result(const FIXTURE_DATA(sync) *self)
+static __u32 result(const FIXTURE_DATA(sync) *self)
 {
-	return ((uint32_t *)self->data.map)[128 / 4];
+	return ((__u32 *)self->data.map)[128 / 4];
 }
 
 /* Shows that the tests below can fail, and what priorities do. */
 TEST_F(sync, nothing_orders_them)
 {
-	uint32_t end_a = test_syncobj_create(self->fd);
-	uint32_t end_b = test_syncobj_create(self->fd);
+	__u32 end_a = test_syncobj_create(self->fd);
+	__u32 end_b = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	ASSERT_EQ(0, block(self));
@@ -106,8 +106,8 @@ TEST_F(sync, nothing_orders_them)
 
 TEST_F(sync, binary)
 {
-	uint32_t between = test_syncobj_create(self->fd);
-	uint32_t end = test_syncobj_create(self->fd);
+	__u32 between = test_syncobj_create(self->fd);
+	__u32 end = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	ASSERT_EQ(0, block(self));
@@ -127,9 +127,9 @@ TEST_F(sync, binary)
 
 TEST_F(sync, timeline)
 {
-	uint32_t timeline = test_syncobj_create(self->fd);
+	__u32 timeline = test_syncobj_create(self->fd);
 	struct test_job job;
-	uint64_t value = 99;
+	__u64 value = 99;
 
 	ASSERT_EQ(0, block(self));
 	init(self, &job, &self->first);
@@ -149,8 +149,8 @@ TEST_F(sync, timeline)
 /* Points above 32 bits, and between what was signalled. */
 TEST_F(sync, timeline_points_are_64_bits)
 {
-	uint32_t timeline = test_syncobj_create(self->fd);
-	uint32_t end = test_syncobj_create(self->fd);
+	__u32 timeline = test_syncobj_create(self->fd);
+	__u32 end = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	ASSERT_EQ(0, block(self));
@@ -172,9 +172,9 @@ TEST_F(sync, timeline_points_are_64_bits)
 
 TEST_F(sync, several_of_each)
 {
-	uint32_t binary = test_syncobj_create(self->fd);
-	uint32_t timeline = test_syncobj_create(self->fd);
-	uint32_t end = test_syncobj_create(self->fd);
+	__u32 binary = test_syncobj_create(self->fd);
+	__u32 timeline = test_syncobj_create(self->fd);
+	__u32 end = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	ASSERT_EQ(0, block(self));
@@ -195,7 +195,7 @@ TEST_F(sync, several_of_each)
 
 TEST_F(sync, what_user_space_has_signalled)
 {
-	uint32_t syncobj = test_syncobj_create(self->fd);
+	__u32 syncobj = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	init(self, &job, &self->second);
@@ -208,7 +208,7 @@ TEST_F(sync, what_user_space_has_signalled)
 /* One queue needs no syncobjs to be in order. */
 TEST_F(sync, queue_is_in_order)
 {
-	uint32_t end = test_syncobj_create(self->fd);
+	__u32 end = test_syncobj_create(self->fd);
 	struct test_job job;
 
 	init(self, &job, &self->first);
@@ -223,7 +223,7 @@ TEST_F(sync, queue_is_in_order)
 /* Ping-pong between two queues, far more jobs than the ring holds. */
 TEST_F(sync, chain_through_two_queues)
 {
-	uint32_t timeline = test_syncobj_create(self->fd);
+	__u32 timeline = test_syncobj_create(self->fd);
 	float *value = (float *)self->data.map + 512;
 	struct test_cmds cmds;
 	struct test_job job;

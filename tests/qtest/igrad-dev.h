@@ -29,6 +29,7 @@
 #define MAPPED       0x80000
 #define VA_CMDS      0x10000
 #define VA_REPORT    0x20000
+#define VA_HANG      0x21000
 #define VA_X         0x30000
 #define VA_W         0x31000
 #define VA_Y         0x32000
@@ -437,7 +438,7 @@ static inline void reset(Dev *d)
 
 static inline void start_hang(Dev *d)
 {
-    Program p = { 0 };
+    Program p = { .va = VA_HANG };
 
     add_nop(&p, HANG_TAG);
     submit(d, &p, 666);

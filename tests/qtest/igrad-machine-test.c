@@ -264,18 +264,16 @@ static bool migrate_out(Dev *d, const char *file)
 static void migrate_in(Dev *d, const char *file, const char *device_args)
 {
     g_autofree char *uri = g_strdup_printf("file:%s", file);
-    Dev old = *d;
 
     qtest_quit(d->qts);
     /* Not before QMP is ready: an event that comes earlier is lost. */
     d->qts = qtest_initf("-M q35 -nodefaults -incoming defer "
                          "-device igrad,id=dut,addr=4%s%s",
                          *device_args ? "," : "", device_args);
+    d->bus->qts = d->qts;
     qtest_qmp_assert_success(d->qts, "{'execute': 'migrate-incoming',"
                              " 'arguments': {'uri': %s}}", uri);
     qtest_qmp_eventwait(d->qts, "RESUME");
-    d->bus->qts = d->qts;
-    g_assert_cmphex(old.bar.addr, ==, d->bar.addr);
 }
 
 static void test_migrate(void)

@@ -41,11 +41,13 @@ static inline void check_storms(Dev *d)
         switch (i % 4) {
         case 0:
             reset(d);
+            check_power_on(d);
             ring_enable(d);
             break;
         case 1:
             flr(d);
             reopen(d);
+            check_power_on(d);
             msix_setup(d);
             ring_enable(d);
             break;

@@ -23,10 +23,10 @@ static double ulps(float got, double exact)
 	return fabs((double)got - exact) / unit;
 }
 
-/* Every stride-th encoding, or all of them with IGRAD_TEST_EXHAUSTIVE set. */
+/* Every stride-th encoding, or all of them with IGRAD_TEST_LONG set. */
 static uint32_t stride_of_test(void)
 {
-	return getenv("IGRAD_TEST_EXHAUSTIVE") ? 1 : 509;
+	return getenv("IGRAD_TEST_LONG") ? 1 : 509;
 }
 
 static double worst(float (*function)(float x), double (*exact)(double x), uint32_t from,

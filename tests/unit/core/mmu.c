@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Page-table walks, reason codes, the TLB and flushes. */
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "igrad_mmu.h"
@@ -338,6 +340,39 @@ static void test_flush_overtakes_walk(void **state)
 	assert_int_equal(word, 0xbb);
 }
 
+/* Flushes from another thread, as from a guest's CPU; each completes within one more access. */
+static void *flusher(void *opaque)
+{
+	_Atomic bool *stop = opaque;
+
+	while (!*stop) {
+		const uint64_t ticket = igrad_mmu_flush(mmu, ROOT);
+
+		while (!igrad_mmu_flushed(mmu, ticket) && !*stop)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void test_flush_from_another_thread(void **state)
+{
+	_Atomic bool stop = false;
+	pthread_t thread;
+	uint32_t word;
+
+	(void)state;
+	bus[PAGE_A] = 0xaa;
+	assert_int_equal(pthread_create(&thread, NULL, flusher, &stop), 0);
+	for (unsigned int i = 0; i < 20000; i++) {
+		assert_int_equal(read_word(VA, &word), 0);
+		assert_int_equal(word, 0xaa);
+		assert_int_equal(read_word(VA_BLOCK + i * 4, &word), 0);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	assert_true(igrad_mmu_flushed(mmu, igrad_mmu_flush(mmu, ROOT)));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -356,6 +391,7 @@ int main(void)
 		TEST(test_flush_idle),
 		TEST(test_flush_waits_for_access),
 		TEST(test_flush_overtakes_walk),
+		TEST(test_flush_from_another_thread),
 	};
 
 	return run_group("core-mmu", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);

@@ -308,7 +308,7 @@ static void test_table(void **state)
 {
 	const struct range analysed_cycles = {1.47, 2.19}, analysed_accesses = {1.80, 2.18};
 	struct range cycles = {1e9, 0}, accesses = {1e9, 0};
-	const uint32_t largest = getenv("IGRAD_TEST_EXHAUSTIVE") ? 128 : 32;
+	const uint32_t largest = getenv("IGRAD_TEST_LONG") ? 128 : 32;
 
 	(void)state;
 	printf("# one N x N tile, overlap=off, backward pass with SGD, no DMA\n"

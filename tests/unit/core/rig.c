@@ -47,6 +47,8 @@ unsigned int count_of_test(unsigned int normal)
 {
 	const char *scale = getenv("IGRAD_TEST_SCALE");
 
+	if (getenv("IGRAD_TEST_LONG"))
+		normal *= 20;
 	return scale ? (unsigned int)(normal * strtod(scale, NULL)) : normal;
 }
 

@@ -25,7 +25,7 @@ float rng_float(struct rng *rng); /* finite, of moderate size */
 /** seed_of_test - IGRAD_TEST_SEED, or one from the clock; printed either way */
 uint64_t seed_of_test(const char *name);
 
-/** count_of_test - @normal times IGRAD_TEST_SCALE (default 1) */
+/** count_of_test - @normal times IGRAD_TEST_SCALE (default 1), and 20 with IGRAD_TEST_LONG */
 unsigned int count_of_test(unsigned int normal);
 
 /* Memory by VA: the report, the commands, then data. */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels that this driver is built for. A difference that stable kernels
+ * got too cannot be told by version: the Makefile looks for it in the header.
+ */
+#ifndef __IGRAD_COMPAT_H__
+#define __IGRAD_COMPAT_H__
+
+#include <drm/drm_file.h>
+#include <drm/gpu_scheduler.h>
+
+static inline int igrad_sched_job_init(struct drm_sched_job *job, struct drm_sched_entity *entity,
+				       struct drm_file *file)
+{
+#ifdef IGRAD_SCHED_HAS_CLIENT_ID
+	return drm_sched_job_init(job, entity, 1, file, file->client_id);
+#else
+	return drm_sched_job_init(job, entity, 1, file);
+#endif
+}
+
+static inline int igrad_drm_sched_init(struct drm_gpu_scheduler *sched,
+				       const struct drm_sched_backend_ops *ops, u32 credits,
+				       long timeout, struct workqueue_struct *timeout_wq,
+				       struct device *dev)
+{
+#ifdef IGRAD_SCHED_HAS_INIT_ARGS
+	const struct drm_sched_init_args args = {
+		.ops = ops,
+		.timeout_wq = timeout_wq,
+		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
+		.credit_limit = credits,
+		.timeout = timeout,
+		.name = "igrad",
+		.dev = dev,
+	};
+
+	return drm_sched_init(sched, &args);
+#else
+	return drm_sched_init(sched, ops, NULL, DRM_SCHED_PRIORITY_COUNT, credits, 0, timeout,
+			      timeout_wq, NULL, "igrad", dev);
+#endif
+}
+
+#endif /* __IGRAD_COMPAT_H__ */
