@@ -8,7 +8,7 @@
 /* With fused multiply-add in the instruction set the same loops are quick. It is the same
  * operation. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-	!defined(__SANITIZE_ADDRESS__)
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define FAST __attribute__((target_clones("default", "fma")))
 #else
 #define FAST

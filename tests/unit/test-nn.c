@@ -328,6 +328,124 @@ static void test_learning(void **state)
 	cloud_fini(&cloud);
 }
 
+/* ---------------------------------------------------------------- steps by hand */
+
+static void fill(struct igrad_rng *rng, float *x, uint32_t *labels, uint32_t batch,
+		 uint32_t features, uint32_t classes)
+{
+	random_values(rng, x, (size_t)batch * features, false);
+	for (uint32_t b = 0; b < batch; b++)
+		labels[b] = igrad_rng_below(rng, classes);
+}
+
+/* Any numbers may be trained with, and the losses are those of the reference, step by step. */
+static void test_steps_by_hand(void **state)
+{
+	struct igrad_train_options options = {
+		.batch = 6,
+		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
+		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+	};
+	const struct ref_optimizer opt = {.lr = 0.1f};
+	struct igrad_device *device = open_device("sim:rows=4,cols=4");
+	struct igrad_net *net = new_net(device, "9-8-4", 6);
+	struct igrad_trainer *trainer, *other;
+	struct igrad_train_stats stats;
+	struct igrad_error error;
+	struct ref_net ref;
+	struct igrad_rng rng;
+	double loss = 0.0;
+	uint32_t *labels;
+	float *x;
+
+	(void)state;
+	igrad_rng_seed(&rng, 1);
+	assert_true(ref_net_init(&ref, "9-8-4", 6));
+	assert_int_equal(igrad_trainer_new(net, &options, &trainer, &error), 0);
+	for (int step = 0; step < 11; step++) {
+		assert_int_equal(igrad_trainer_begin(trainer, &x, &labels, &error), 0);
+		fill(&rng, x, labels, 6, 9, 4);
+		loss += ref_net_step(&ref, 6, x, labels, &opt);
+		assert_int_equal(igrad_trainer_step(trainer, &error), 0);
+	}
+	assert_int_equal(igrad_trainer_finish(trainer, &error), 0);
+	igrad_trainer_stats(trainer, &stats);
+	assert_int_equal(stats.steps, 11);
+	assert_true(fabs(stats.loss - loss) < 1e-9 * loss);
+	for (uint32_t l = 0; l < 2; l++)
+		assert_matrix_is("w", igrad_net_weight(net, l), ref.w[l]);
+
+	/* A class that the network does not have: the device refuses, and the trainer says why. */
+	other = igrad_trainer_ref(trainer);
+	igrad_trainer_unref(trainer);
+	assert_int_equal(igrad_trainer_begin(other, &x, &labels, &error), 0);
+	labels[3] = 4;
+	assert_int_equal(igrad_trainer_step(other, &error), 0);
+	assert_int_equal(igrad_trainer_finish(other, &error), -EINVAL);
+	assert_true(strstr(error.message, igrad_reason_string(IGRAD_REASON_DATA)) != NULL);
+	igrad_trainer_unref(other);
+	ref_net_fini(&ref);
+	igrad_net_unref(net);
+	igrad_device_unref(device);
+}
+
+/* Training with momentum goes on from a file as if it had never stopped. */
+static void test_going_on(void **state)
+{
+	struct igrad_train_options options = {
+		.batch = 20,
+		.schedule = IGRAD_SCHEDULE_WS_OS,
+		.optimizer = {IGRAD_UPDATE_MOMENTUM, 0.05f, 0.9f, 0.01f},
+	};
+	struct igrad_device *device = open_device("sim:rows=8,cols=8");
+	struct igrad_net *one = new_net(device, "12-9-3", 1), *two = new_net(device, "12-9-3", 2);
+	struct igrad_trainer *first, *second;
+	struct igrad_error error;
+	struct cloud cloud;
+	float *wanted;
+	char path[64];
+
+	(void)state;
+	temp_path(path, sizeof(path));
+	cloud_init(&cloud, 100, 12, 3);
+	assert_int_equal(igrad_trainer_new(one, &options, &first, &error), 0);
+	assert_int_equal(
+		igrad_trainer_epoch(first, &cloud.data, 1, 0, UINT32_MAX, NULL, NULL, &error), 0);
+	assert_int_equal(igrad_net_save(one, path, true, &error), 0);
+	assert_int_equal(igrad_net_load(two, path, &error), 0);
+	assert_int_equal(igrad_trainer_new(two, &options, &second, &error), 0);
+	assert_int_equal(
+		igrad_trainer_epoch(first, &cloud.data, 1, 1, UINT32_MAX, NULL, NULL, &error), 0);
+	assert_int_equal(
+		igrad_trainer_epoch(second, &cloud.data, 1, 1, UINT32_MAX, NULL, NULL, &error), 0);
+	wanted = matrix_get(igrad_net_weight(one, 1));
+	assert_matrix_is("w", igrad_net_weight(two, 1), wanted);
+	free(wanted);
+	wanted = matrix_get(igrad_net_bias_velocity(one, 0));
+	assert_matrix_is("vb", igrad_net_bias_velocity(two, 0), wanted);
+	free(wanted);
+	unlink(path);
+	igrad_trainer_unref(first);
+	igrad_trainer_unref(second);
+	igrad_net_unref(one);
+	igrad_net_unref(two);
+	igrad_device_unref(device);
+	cloud_fini(&cloud);
+}
+
+static void test_schedule_names(void **state)
+{
+	enum igrad_schedule schedule;
+
+	(void)state;
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++) {
+		assert_int_equal(igrad_schedule_parse(igrad_schedule_name(s), &schedule), 0);
+		assert_int_equal(schedule, s);
+	}
+	assert_int_equal(igrad_schedule_parse("interleave", &schedule), -EINVAL);
+	assert_non_null(igrad_schedule_name(IGRAD_NUM_SCHEDULES));
+}
+
 static bool stop_at_three(void *opaque, uint32_t done, uint32_t total)
 {
 	*(uint32_t *)opaque = total;
@@ -393,6 +511,9 @@ int main(void)
 		cmocka_unit_test(test_save_and_load),
 		cmocka_unit_test(test_training),
 		cmocka_unit_test(test_learning),
+		cmocka_unit_test(test_steps_by_hand),
+		cmocka_unit_test(test_going_on),
+		cmocka_unit_test(test_schedule_names),
 		cmocka_unit_test(test_bad_data),
 	};
 
