@@ -52,10 +52,9 @@ void igrad_file_close(struct drm_device *drm, struct drm_file *file)
 	struct igrad_queue *queue;
 	unsigned long id;
 
-	xa_for_each(&priv->queues, id, queue) {
-		igrad_queue_close(queue);
+	igrad_vm_close(priv->vm);
+	xa_for_each(&priv->queues, id, queue)
 		igrad_queue_put(queue);
-	}
 	xa_destroy(&priv->queues);
 	igrad_vm_put(priv->vm);
 	kfree(priv);

@@ -49,8 +49,7 @@ struct igrad_job_signal {
  * @report: VA of the report, or 0
  * @num_cmds: number of commands
  * @ring_index: while in the ring
- * @ring_node: in &igrad_ring.jobs, or on the way out
- * @error: how it ended
+ * @ring_node: in &igrad_ring.jobs
  * @num_bos: number of @bos
  * @num_signals: number of @signals
  * @bos: buffers
@@ -70,7 +69,6 @@ struct igrad_job {
 
 	u32 ring_index;
 	struct list_head ring_node;
-	int error;
 
 	u32 num_bos;
 	u32 num_signals;

@@ -281,6 +281,18 @@ void igrad_mmu_fini(struct igrad_mmu *mmu)
 	igrad_pt_free(mmu, mmu->root);
 }
 
+/*
+ * A reset drops all translations, but until it has ended the device may still use one, and ignores
+ * what is written to it. Reads of a device that is gone are all ones.
+ */
+static bool igrad_tlb_is_busy(struct igrad_device *idev)
+{
+	u32 flush = igrad_read(idev, IGRAD_REG_TLB_FLUSH);
+	u32 ctrl = igrad_read(idev, IGRAD_REG_CTRL);
+
+	return ctrl != U32_MAX && (flush & 1 || ctrl & IGRAD_CTRL_RESET);
+}
+
 /**
  * igrad_mmu_flush_tlb() - wait until the device uses no old translation of an address space
  * @idev: device
@@ -292,17 +304,17 @@ void igrad_mmu_fini(struct igrad_mmu *mmu)
 void igrad_mmu_flush_tlb(struct igrad_device *idev, u64 root)
 {
 	int idx, ret;
-	u32 busy;
+	bool busy;
 
-	/* A device that is gone reads nothing. */
-	if (!drm_dev_enter(&idev->drm, &idx))
+	/* A device that is gone, or cut off from memory, reads nothing. */
+	if (igrad_ring_error(idev) || !drm_dev_enter(&idev->drm, &idx))
 		return;
 
 	mutex_lock(&idev->tlb_lock);
 	igrad_write64(idev, IGRAD_REG_TLB_ROOT_LO, root);
 	igrad_write(idev, IGRAD_REG_TLB_FLUSH, 1);
-	ret = read_poll_timeout(igrad_read, busy, busy != 1, IGRAD_FLUSH_POLL_US,
-				IGRAD_FLUSH_TIMEOUT_US, false, idev, IGRAD_REG_TLB_FLUSH);
+	ret = read_poll_timeout(igrad_tlb_is_busy, busy, !busy, IGRAD_FLUSH_POLL_US,
+				IGRAD_FLUSH_TIMEOUT_US, false, idev);
 	mutex_unlock(&idev->tlb_lock);
 
 	if (ret)

@@ -48,9 +48,8 @@ static void igrad_queue_get_info(struct igrad_queue *queue, struct drm_igrad_que
 {
 	struct igrad_ring *ring = &queue->idev->ring;
 
-	mutex_lock(&queue->lock);
-	info->submitted = queue->submitted;
 	spin_lock(&ring->lock);
+	info->submitted = queue->submitted;
 	info->completed = queue->completed;
 	info->error = queue->failure.error;
 	info->seqno = queue->failure.seqno;
@@ -58,7 +57,6 @@ static void igrad_queue_get_info(struct igrad_queue *queue, struct drm_igrad_que
 	info->command = queue->failure.command;
 	info->reason = queue->failure.reason;
 	spin_unlock(&ring->lock);
-	mutex_unlock(&queue->lock);
 }
 
 static int igrad_query_queue(struct drm_file *file, struct drm_igrad_dev_query *args)

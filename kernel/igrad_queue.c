@@ -16,6 +16,7 @@
 #include "igrad_device.h"
 #include "igrad_file.h"
 #include "igrad_queue.h"
+#include "igrad_vm.h"
 
 static void igrad_queue_release_work(struct work_struct *work)
 {
@@ -79,19 +80,6 @@ struct igrad_queue *igrad_queue_lookup(struct drm_file *file, u32 id)
 }
 
 /**
- * igrad_queue_close() - cancel the jobs that the device does not have yet
- * @queue: queue of a file that is being closed
- */
-void igrad_queue_close(struct igrad_queue *queue)
-{
-	struct igrad_ring *ring = &queue->idev->ring;
-
-	spin_lock(&ring->lock);
-	queue->closed = true;
-	spin_unlock(&ring->lock);
-}
-
-/**
  * igrad_queue_fail() - note the first failure; no further job of the queue will run
  * @queue: queue; the caller holds the ring's lock
  * @failure: what happened
@@ -105,26 +93,15 @@ void igrad_queue_fail(struct igrad_queue *queue, const struct igrad_failure *fai
 }
 
 /**
- * igrad_queue_is_over() - must jobs of this queue not run any more?
- * @queue: queue; the caller holds the ring's lock
- *
- * Return: whether a job has failed or the file has gone.
- */
-bool igrad_queue_is_over(const struct igrad_queue *queue)
-{
-	lockdep_assert_held(&queue->idev->ring.lock);
-
-	return queue->failure.error || queue->closed;
-}
-
-/**
- * igrad_queue_admit() - may jobs be added?
+ * igrad_queue_admit_jobs() - may jobs be added? Then each is ended with igrad_queue_end_job()
  * @queue: queue; the caller holds its lock
+ * @vm: address space of the file
  * @count: of jobs
  *
- * Return: 0, -EIO when the queue or the device has failed, -EBUSY when too many jobs are pending.
+ * Return: 0, -EIO when the queue or the device has failed, -EBUSY when the file has too many jobs
+ * that have not ended.
  */
-int igrad_queue_admit(struct igrad_queue *queue, u32 count)
+int igrad_queue_admit_jobs(struct igrad_queue *queue, struct igrad_vm *vm, u32 count)
 {
 	struct igrad_ring *ring = &queue->idev->ring;
 	int ret = 0;
@@ -132,13 +109,30 @@ int igrad_queue_admit(struct igrad_queue *queue, u32 count)
 	lockdep_assert_held(&queue->lock);
 
 	spin_lock(&ring->lock);
-	if (queue->failure.error || ring->state == IGRAD_RING_DEAD)
+	if (queue->failure.error || ring->state == IGRAD_RING_DEAD) {
 		ret = -EIO;
-	else if (queue->submitted - queue->completed + count > IGRAD_MAX_PENDING)
+	} else if (vm->pending + count > IGRAD_MAX_PENDING) {
 		ret = -EBUSY;
+	} else {
+		queue->submitted += count;
+		vm->pending += count;
+	}
 	spin_unlock(&ring->lock);
 
 	return ret;
+}
+
+/**
+ * igrad_queue_end_job() - a job that was admitted has ended
+ * @queue: of the job; the caller holds the ring's lock
+ * @vm: of the job
+ */
+void igrad_queue_end_job(struct igrad_queue *queue, struct igrad_vm *vm)
+{
+	lockdep_assert_held(&queue->idev->ring.lock);
+
+	queue->completed++;
+	vm->pending--;
 }
 
 static int igrad_queue_priority(u32 priority, enum drm_sched_priority *result)

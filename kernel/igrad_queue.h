@@ -10,6 +10,7 @@
 struct drm_device;
 struct drm_file;
 struct igrad_device;
+struct igrad_vm;
 
 /**
  * struct igrad_failure - the first job of a queue that failed
@@ -33,33 +34,30 @@ struct igrad_failure {
  * @idev: device, of which it holds a reference
  * @entity: what the scheduler knows
  * @fence_context: of the jobs' hardware fences
- * @submitted: jobs accepted
- * @completed: jobs that have ended; protected by the ring's lock, as all below
+ * @submitted: jobs accepted; protected by the ring's lock, as all below
+ * @completed: jobs that have ended
  * @failure: the first one
- * @closed: the file has gone
  * @release: the end, in a process
  */
 struct igrad_queue {
 	struct kref ref;
 	struct igrad_device *idev;
 	struct drm_sched_entity entity;
-	/** @lock: protects @submitted, and makes arming and pushing of jobs one step */
+	/** @lock: makes admitting, arming and pushing of jobs one step */
 	struct mutex lock;
 	u64 fence_context;
 	u64 submitted;
 	u64 completed;
 	struct igrad_failure failure;
-	bool closed;
 	struct work_struct release;
 };
 
 struct igrad_queue *igrad_queue_lookup(struct drm_file *file, u32 id);
 struct igrad_queue *igrad_queue_get(struct igrad_queue *queue);
 void igrad_queue_put(struct igrad_queue *queue);
-void igrad_queue_close(struct igrad_queue *queue);
 void igrad_queue_fail(struct igrad_queue *queue, const struct igrad_failure *failure);
-bool igrad_queue_is_over(const struct igrad_queue *queue);
-int igrad_queue_admit(struct igrad_queue *queue, u32 count);
+int igrad_queue_admit_jobs(struct igrad_queue *queue, struct igrad_vm *vm, u32 count);
+void igrad_queue_end_job(struct igrad_queue *queue, struct igrad_vm *vm);
 
 int igrad_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int igrad_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -3,8 +3,7 @@
  * The ring: jobs that the device has. They enter from the scheduler, one at a time, and leave in
  * order when their completion has been written, when the device is reset, or when it is gone.
  *
- * All functions collect the jobs that end while they hold the lock, and signal their fences without
- * it: what waits for a fence may belong to anybody.
+ * Fences are signalled under the ring's lock, for those of a queue have to signal in order.
  */
 
 #include <drm/drm_print.h>
@@ -84,29 +83,21 @@ static void igrad_ring_blame_job(struct igrad_job *job, int error)
 	});
 }
 
-/* The job has ended; its queue learns that before anybody who waits for the fence. */
-static void igrad_ring_end_job(struct igrad_job *job, int error, struct list_head *ended)
+/*
+ * The job has ended. Its file and its queue learn that before anybody who waits for the fence; once
+ * that has signalled, the job can be freed and is not looked at again.
+ */
+static void igrad_ring_end_job(struct igrad_job *job, int error)
 {
-	job->error = error;
-	job->queue->completed++;
-	list_move_tail(&job->ring_node, ended);
-}
+	struct dma_fence *fence = job->hw_fence;
 
-/* A job can be freed as soon as its fence has signalled, and is not looked at after that. */
-static void igrad_ring_signal(struct list_head *ended)
-{
-	struct igrad_job *job, *next;
-
-	list_for_each_entry_safe(job, next, ended, ring_node) {
-		struct dma_fence *fence = job->hw_fence;
-
-		list_del_init(&job->ring_node);
-		job->hw_fence = NULL;
-		if (job->error)
-			dma_fence_set_error(fence, job->error);
-		dma_fence_signal(fence);
-		dma_fence_put(fence);
-	}
+	list_del_init(&job->ring_node);
+	job->hw_fence = NULL;
+	igrad_queue_end_job(job->queue, job->vm);
+	if (error)
+		dma_fence_set_error(fence, error);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
 }
 
 /**
@@ -116,7 +107,8 @@ static void igrad_ring_signal(struct list_head *ended)
  *
  * Allocates nothing and waits for nothing: fences depend on it.
  *
- * Return: 0, -ECANCELED when the job's queue has failed or was closed, or why the device is dead.
+ * Return: 0, -ECANCELED when the job's queue has failed or its file was closed, or why the device
+ * is dead.
  */
 int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
 {
@@ -128,12 +120,12 @@ int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
 	if (ring->state == IGRAD_RING_DEAD) {
 		ret = ring->dead_error;
 		igrad_ring_blame_job(job, ret);
-	} else if (igrad_queue_is_over(job->queue)) {
+	} else if (job->queue->failure.error || job->vm->closed) {
 		ret = -ECANCELED;
 	}
 
 	if (ret) {
-		job->queue->completed++;
+		igrad_queue_end_job(job->queue, job->vm);
 		goto out_unlock;
 	}
 
@@ -151,6 +143,22 @@ out_unlock:
 	spin_unlock(&ring->lock);
 
 	return ret;
+}
+
+/**
+ * igrad_ring_refuse() - end a job that comes when the device is gone already
+ * @idev: device
+ * @job: job whose turn it is
+ * @error: why
+ */
+void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int error)
+{
+	struct igrad_ring *ring = &idev->ring;
+
+	spin_lock(&ring->lock);
+	igrad_ring_blame_job(job, error);
+	igrad_queue_end_job(job->queue, job->vm);
+	spin_unlock(&ring->lock);
 }
 
 static int igrad_ring_status_to_errno(u16 status)
@@ -180,10 +188,8 @@ static void igrad_ring_skip_queue(struct igrad_ring *ring, const struct igrad_qu
 				cpu_to_le32(IGRAD_DESC_SKIP);
 }
 
-static void igrad_ring_complete(struct igrad_device *idev, struct igrad_job *job,
-				struct list_head *ended)
+static void igrad_ring_complete(struct igrad_ring *ring, struct igrad_job *job)
 {
-	struct igrad_ring *ring = &idev->ring;
 	struct igrad_completion cq = ring->cq[igrad_ring_slot(job->ring_index)];
 	u16 status = le16_to_cpu(cq.status);
 	ktime_t now = ktime_get();
@@ -193,26 +199,24 @@ static void igrad_ring_complete(struct igrad_device *idev, struct igrad_job *job
 	ring->since = now;
 	ring->progress = jiffies;
 	ring->starts = 0;
-	igrad_ring_end_job(job, error, ended);
 
-	if (status == IGRAD_STATUS_OK || status == IGRAD_STATUS_SKIPPED)
-		return;
-
-	igrad_queue_fail(job->queue, &(struct igrad_failure) {
-		.error = error,
-		.seqno = job->seqno,
-		.addr = le64_to_cpu(cq.addr),
-		.command = le32_to_cpu(cq.command),
-		.reason = le16_to_cpu(cq.reason),
-	});
-	igrad_ring_skip_queue(ring, job->queue);
-	ring->resume = true;
+	if (status != IGRAD_STATUS_OK && status != IGRAD_STATUS_SKIPPED) {
+		igrad_queue_fail(job->queue, &(struct igrad_failure) {
+			.error = error,
+			.seqno = job->seqno,
+			.addr = le64_to_cpu(cq.addr),
+			.command = le32_to_cpu(cq.command),
+			.reason = le16_to_cpu(cq.reason),
+		});
+		igrad_ring_skip_queue(ring, job->queue);
+		ring->resume = true;
+	}
+	igrad_ring_end_job(job, error);
 }
 
 /* Take the jobs whose completion has been written. */
-static void igrad_ring_collect(struct igrad_device *idev, struct list_head *ended)
+static void igrad_ring_collect(struct igrad_ring *ring)
 {
-	struct igrad_ring *ring = &idev->ring;
 	struct igrad_job *job, *next;
 
 	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
@@ -222,7 +226,7 @@ static void igrad_ring_collect(struct igrad_device *idev, struct list_head *ende
 			break;
 		/* The stamp was written last. */
 		dma_rmb();
-		igrad_ring_complete(idev, job, ended);
+		igrad_ring_complete(ring, job);
 	}
 }
 
@@ -236,12 +240,11 @@ bool igrad_ring_process(struct igrad_device *idev)
 {
 	struct igrad_ring *ring = &idev->ring;
 	bool failed = false;
-	LIST_HEAD(ended);
 	u32 status;
 
 	spin_lock(&ring->lock);
 	if (ring->state == IGRAD_RING_RUNNING) {
-		igrad_ring_collect(idev, &ended);
+		igrad_ring_collect(ring);
 
 		status = igrad_read(idev, IGRAD_REG_STATUS);
 		failed = status & IGRAD_DEV_FATAL;
@@ -255,8 +258,6 @@ bool igrad_ring_process(struct igrad_device *idev)
 		}
 	}
 	spin_unlock(&ring->lock);
-
-	igrad_ring_signal(&ended);
 
 	return failed;
 }
@@ -314,8 +315,7 @@ void igrad_ring_pause(struct igrad_device *idev)
  * End what the device had begun without completing it. That is one job at most, the one to blame:
  * it may have written to memory, and must never run again.
  */
-static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error,
-			     struct list_head *ended)
+static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error)
 {
 	struct igrad_job *job, *next;
 	bool found = false;
@@ -324,7 +324,7 @@ static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error,
 		if ((s32)(started - job->ring_index) <= 0)
 			break;
 		igrad_ring_blame_job(job, error);
-		igrad_ring_end_job(job, error, ended);
+		igrad_ring_end_job(job, error);
 		found = true;
 	}
 
@@ -332,13 +332,13 @@ static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error,
 }
 
 /* End the jobs that wait behind a failed one of their queue. */
-static void igrad_ring_cancel(struct igrad_ring *ring, struct list_head *ended)
+static void igrad_ring_cancel(struct igrad_ring *ring)
 {
 	struct igrad_job *job, *next;
 
 	list_for_each_entry_safe(job, next, &ring->jobs, ring_node)
 		if (job->queue->failure.error)
-			igrad_ring_end_job(job, -ECANCELED, ended);
+			igrad_ring_end_job(job, -ECANCELED);
 }
 
 /* Stamps of the past would be taken for completions: indices start at 0 again. */
@@ -366,15 +366,14 @@ static void igrad_ring_rewrite(struct igrad_ring *ring)
 int igrad_ring_restart(struct igrad_device *idev, u32 started, int blame)
 {
 	struct igrad_ring *ring = &idev->ring;
-	LIST_HEAD(ended);
 	int ret = 0;
 
 	spin_lock(&ring->lock);
-	igrad_ring_collect(idev, &ended);
-	if (!igrad_ring_blame(ring, started, blame, &ended) &&
+	igrad_ring_collect(ring);
+	if (!igrad_ring_blame(ring, started, blame) &&
 	    ++ring->starts > IGRAD_RING_MAX_STARTS)
 		ret = -EIO;
-	igrad_ring_cancel(ring, &ended);
+	igrad_ring_cancel(ring);
 
 	if (!ret && ring->state == IGRAD_RING_PAUSED) {
 		igrad_ring_rewrite(ring);
@@ -385,8 +384,6 @@ int igrad_ring_restart(struct igrad_device *idev, u32 started, int blame)
 		ring->state = IGRAD_RING_RUNNING;
 	}
 	spin_unlock(&ring->lock);
-
-	igrad_ring_signal(&ended);
 
 	return ret;
 }
@@ -400,18 +397,15 @@ void igrad_ring_kill(struct igrad_device *idev, int error)
 {
 	struct igrad_ring *ring = &idev->ring;
 	struct igrad_job *job, *next;
-	LIST_HEAD(ended);
 
 	spin_lock(&ring->lock);
 	ring->state = IGRAD_RING_DEAD;
 	ring->dead_error = error;
 	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
 		igrad_ring_blame_job(job, error);
-		igrad_ring_end_job(job, error, &ended);
+		igrad_ring_end_job(job, error);
 	}
 	spin_unlock(&ring->lock);
-
-	igrad_ring_signal(&ended);
 }
 
 /**

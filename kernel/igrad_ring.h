@@ -71,6 +71,7 @@ struct igrad_ring {
 
 int igrad_ring_init(struct igrad_device *idev);
 int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job);
+void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int error);
 bool igrad_ring_process(struct igrad_device *idev);
 bool igrad_ring_is_stuck(struct igrad_device *idev);
 void igrad_ring_pause(struct igrad_device *idev);

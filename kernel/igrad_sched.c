@@ -33,8 +33,10 @@ static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
 	struct dma_fence *fence = job->hw_fence;
 	int idx, ret;
 
-	if (!drm_dev_enter(&idev->drm, &idx))
+	if (!drm_dev_enter(&idev->drm, &idx)) {
+		igrad_ring_refuse(idev, job, -ENODEV);
 		return ERR_PTR(-ENODEV);
+	}
 	ret = igrad_ring_push(idev, job);
 	drm_dev_exit(idx);
 

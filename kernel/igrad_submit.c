@@ -161,20 +161,20 @@ static int igrad_submit_commit(struct igrad_submit *submit, u64 *seqno)
 	u32 i;
 
 	mutex_lock(&queue->lock);
-	ret = igrad_queue_admit(queue, submit->count);
+	ret = igrad_queue_admit_jobs(queue, submit->jobs[0]->vm, submit->count);
 	if (ret)
 		goto out_unlock;
 
+	*seqno = queue->submitted;
 	for (i = 0; i < submit->count; i++) {
 		struct igrad_job *job = submit->jobs[i];
 
 		drm_sched_job_arm(&job->base);
-		job->seqno = ++queue->submitted;
+		job->seqno = *seqno - submit->count + 1 + i;
 		igrad_job_publish_fence(job);
 		drm_sched_entity_push_job(&job->base);
 	}
 	submit->count = 0;
-	*seqno = queue->submitted;
 
 out_unlock:
 	mutex_unlock(&queue->lock);

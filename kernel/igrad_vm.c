@@ -88,6 +88,19 @@ void igrad_vm_put(struct igrad_vm *vm)
 }
 
 /**
+ * igrad_vm_close() - cancel the jobs that the device does not have yet, of whatever queue
+ * @vm: address space of a file that is being closed
+ */
+void igrad_vm_close(struct igrad_vm *vm)
+{
+	struct igrad_ring *ring = &vm->idev->ring;
+
+	spin_lock(&ring->lock);
+	vm->closed = true;
+	spin_unlock(&ring->lock);
+}
+
+/**
  * igrad_vm_wait_unmapped() - wait for the mappings that have ended to be gone
  * @vm: address space
  *

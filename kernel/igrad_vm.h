@@ -23,6 +23,8 @@ struct igrad_device;
  * @mm: which addresses are taken
  * @mmu: page tables
  * @unmapping: mappings that are on their way out
+ * @pending: jobs that have not ended; protected by the ring's lock
+ * @closed: the file has gone: no job that still waits will run; likewise
  * @busy_ns: how long jobs of this address space have executed
  */
 struct igrad_vm {
@@ -33,6 +35,8 @@ struct igrad_vm {
 	struct drm_mm mm;
 	struct igrad_mmu mmu;
 	atomic_t unmapping;
+	u32 pending;
+	bool closed;
 	atomic64_t busy_ns;
 };
 
@@ -59,6 +63,7 @@ struct igrad_mapping {
 struct igrad_vm *igrad_vm_create(struct igrad_device *idev);
 struct igrad_vm *igrad_vm_get(struct igrad_vm *vm);
 void igrad_vm_put(struct igrad_vm *vm);
+void igrad_vm_close(struct igrad_vm *vm);
 int igrad_vm_wait_unmapped(struct igrad_vm *vm);
 
 struct igrad_mapping *igrad_mapping_create(struct igrad_vm *vm, struct igrad_bo *bo);

@@ -175,8 +175,8 @@ TEST_F_TIMEOUT(hang, long_job_is_left_alone, 90)
 	EXPECT_GE(test_now() - start, 1.5 * self->timeout);
 }
 
-/* As many jobs as a queue takes, all waiting for one that hangs. */
-TEST_F_TIMEOUT(hang, queue_takes_so_much, 120)
+/* As many jobs as a file may have, all waiting for one that hangs. */
+TEST_F_TIMEOUT(hang, so_many_jobs_and_no_more, 120)
 {
 	__u32 hung = test_syncobj_create(self->fd);
 	__u32 end = test_syncobj_create(self->fd);
@@ -194,6 +194,7 @@ TEST_F_TIMEOUT(hang, queue_takes_so_much, 120)
 	} while (!ret && accepted < 100000);
 	/* On a slow machine the hang may be over before the queue is full; then it never is. */
 	EXPECT_EQ(-EBUSY, ret);
+	EXPECT_EQ(-EBUSY, test_submit(self->fd, test_queue_create(self->fd), &self->job));
 	ASSERT_EQ(0, test_queue_info(self->fd, self->good, &info));
 	EXPECT_EQ(accepted, info.submitted);
 	ASSERT_EQ(0, test_syncobj_wait(self->fd, end, 0));

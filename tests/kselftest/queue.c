@@ -137,4 +137,38 @@ TEST_F(queue, destroyed_with_jobs_that_still_run)
 	EXPECT_EQ(0x41a00000, words[0]);
 }
 
+/* Minutes of work, of a queue that is no more: with the file, what has not begun goes, too. */
+TEST_F(queue, jobs_do_not_outlive_the_file)
+{
+	struct drm_igrad_device_info info = { };
+	struct drm_igrad_dev_query query = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+	};
+	int i, id, other = test_open(0);
+	struct test_cmds cmds;
+	struct test_job job;
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, test_ioctl(other, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	id = test_queue_create(other);
+	ASSERT_GE(id, 1);
+	ASSERT_EQ(0, test_cmds_create(other, 256, &cmds));
+	for (i = 0; i < 256; i++)
+		test_fill(&cmds, 0, info.sram_bytes / 4, i);
+	test_job_init(&job, &cmds);
+	for (i = 0; i < 1000; i++) {
+		ASSERT_EQ(0, test_submit(other, id, &job));
+	}
+	ASSERT_EQ(0, test_queue_destroy(other, id));
+	close(other);
+
+	id = test_queue_create(self->fd);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 1, &cmds));
+	test_nop(&cmds, 0);
+	test_job_init(&job, &cmds);
+	EXPECT_EQ(0, test_run(self->fd, id, &job));
+}
+
 TEST_HARNESS_MAIN

@@ -263,7 +263,7 @@ struct drm_igrad_job {
  *
  * Errors: -EINVAL (alignment, ranges outside the VA space, counts of zero or over the caps, a
  * wait on a syncobj without fence), -ENOENT (queue, BO, syncobj), -EIO (the queue has failed),
- * -EBUSY (too many jobs of the queue have not ended), -E2BIG, -EFAULT (user pointers), -ENOMEM.
+ * -EBUSY (too many jobs of the file have not ended), -E2BIG, -EFAULT (user pointers), -ENOMEM.
  *
  * A job's fence carries 0, or -EFAULT, -ETIME, -EINVAL, -EIO for the job that failed, -ECANCELED
  * for those behind it in its queue and for those that waited when their file was closed, -ENODEV
