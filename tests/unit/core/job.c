@@ -6,6 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 #include "rig.h"
 
 #define HANG	   0xdead
@@ -445,6 +449,30 @@ static void test_callers_rounding_mode(void **state)
 	assert_int_equal(bits_of(rig_floats(&rig, RIG_DATA + 64)[0]), bits_of(1.0f));
 }
 
+#if defined(__x86_64__)
+static void test_callers_subnormals(void **state)
+{
+	const unsigned int flush = 0x8040, before = _mm_getcsr();
+	const struct igrad_cmd cmds[] = {
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 2),
+		{.opcode = IGRAD_OP_VEC_AXPY, .u.vec = {1, 1, 0, 4, 4, 4, 64, 4, 0x3f800000, 0}},
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 64, 64, 1, 1),
+	};
+	unsigned int after;
+
+	(void)state;
+	memcpy(rig.memory + RIG_DATA, &(uint32_t){5}, 4);
+	memcpy(rig.memory + RIG_DATA + 4, &(uint32_t){6}, 4);
+	_mm_setcsr(before | flush);
+	rig_run(&rig, cmds, 3);
+	after = _mm_getcsr();
+	_mm_setcsr(before);
+	assert_int_equal(after & flush, flush);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	assert_int_equal(bits_of(rig_floats(&rig, RIG_DATA + 64)[0]), 11);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +492,9 @@ int main(void)
 		cmocka_unit_test(test_cancel_within_dma),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_callers_rounding_mode),
+#if defined(__x86_64__)
+		cmocka_unit_test(test_callers_subnormals),
+#endif
 	};
 
 	return run_group("core-job", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
