@@ -44,6 +44,12 @@ void igrad_array_destroy(struct igrad_array *array)
 	free(array->wt);
 }
 
+/* The transposed copy, if there is one, is no longer of these weights. */
+static void weights_changed(struct igrad_array *array)
+{
+	array->wt_rows = 0;
+}
+
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config)
 {
 	const size_t bytes = (size_t)config->rows * array->stride * sizeof(float);
@@ -52,8 +58,7 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 		return;
 	memset(array->w, 0, bytes);
 	memset(array->acc, 0, bytes);
-	array->wt_rows = 0;
-	array->wt_cols = 0;
+	weights_changed(array);
 	array->dirty = false;
 }
 
@@ -137,12 +142,6 @@ static void need_transposed(struct igrad_core *core, uint32_t rows, uint32_t col
 	core->kernels->transpose(array->wt, array->t_stride, array->w, array->stride, rows, cols);
 	array->wt_rows = rows;
 	array->wt_cols = cols;
-}
-
-static void weights_changed(struct igrad_array *array)
-{
-	array->wt_rows = 0;
-	array->wt_cols = 0;
 }
 
 static void dgrad(struct igrad_core *core, const struct igrad_cmd *cmd)

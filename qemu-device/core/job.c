@@ -2,9 +2,9 @@
 /* A job from its descriptor to its report: fetch, check, execute, account, one command at a time.
  */
 #include <errno.h>
-#include <fenv.h>
 #include <stdlib.h>
 
+#include "fpmode.h"
 #include "internal.h"
 
 /* --------------------------------------------------------------------------------------------- */
@@ -237,18 +237,17 @@ static bool step(struct igrad_core *core)
 	return !core->ended;
 }
 
-/* The caller's thread may round or treat subnormals in its own way; the device does not. */
+/* The caller may round or treat subnormals in a way of its own; the device does not. */
 bool igrad_core_step(struct igrad_core *core)
 {
-	fenv_t callers;
+	igrad_fpmode callers;
 	bool more;
 
 	if (core->ended || igrad_core_cancelled(core))
 		return false;
-	fegetenv(&callers);
-	fesetenv(FE_DFL_ENV);
+	callers = igrad_fpmode_enter();
 	more = step(core);
-	fesetenv(&callers);
+	igrad_fpmode_leave(callers);
 	return more;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool.h"
 
-#include <fenv.h>
+#include "fpmode.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,13 +35,13 @@ static void take_parts(struct igrad_pool *pool)
 		pool->fn(pool->context, part);
 }
 
-/* Threads inherit rounding and subnormal modes from whoever created them: set what we rely on. */
+/* Threads inherit the modes of whoever created them: set what the device relies on. */
 static void *worker(void *opaque)
 {
 	struct igrad_pool *pool = opaque;
 	unsigned int seen = 0;
 
-	fesetenv(FE_DFL_ENV);
+	igrad_fpmode_enter();
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		while (pool->round == seen && !pool->stop)

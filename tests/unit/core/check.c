@@ -276,6 +276,8 @@ static void shape(enum igrad_opcode opcode, unsigned int word, uint32_t value)
 
 static void test_shape(void **state)
 {
+	struct igrad_cmd cmd = good(IGRAD_OP_DMA_LOAD);
+
 	(void)state;
 	for (size_t i = 0; i < NUM_OPCODES; i++) {
 		const enum igrad_opcode op = opcodes[i];
@@ -304,6 +306,8 @@ static void test_shape(void **state)
 		}
 	}
 	shape(IGRAD_OP_DMA_LOAD, 7, 0xffffffff);
+	cmd.u.dma.rows = cmd.u.dma.fill_rows = cmd.u.dma.cols = cmd.u.dma.fill_cols = 1u << 31;
+	refused(cmd, IGRAD_REASON_SHAPE); /* 2^64 words */
 	shape(IGRAD_OP_DMA_LOAD, 8, 0xffffffff);
 }
 

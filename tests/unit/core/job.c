@@ -6,6 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 #include "rig.h"
 
 #define HANG	   0xdead
@@ -143,6 +147,29 @@ static void test_scrub_after_cancel(void **state)
 	igrad_core_uncancel(rig.core);
 	memset(&rig.desc, 0, sizeof(rig.desc));
 	assert_int_equal(found_by_next_job(), 0);
+}
+
+/* Weights are kept in two forms inside: dx of the next job shows whether both are gone. */
+static void test_scrub_of_weights(void **state)
+{
+	const struct igrad_cmd load = cmd_shift(IGRAD_OP_LOAD_W, 8, 8, 0, 8);
+	struct igrad_cmd dgrad = cmd_stream(IGRAD_OP_DGRAD, 8, 8, 1);
+	struct igrad_cmd cmds[4];
+
+	(void)state;
+	cmd_p(cmd_g(&dgrad, 0, 8), 4096, 8);
+	cmds[0] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 64);
+	cmds[1] = load;
+	cmds[2] = dgrad;
+	cmds[3] = cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 4096, 1, 8);
+	fill_memory();
+	rig_run(&rig, cmds, 4);
+	assert_int_not_equal(bits_of(rig_floats(&rig, RIG_DATA + 4096)[0]), 0);
+	cmds[1] = cmd_nop(IGRAD_ENGINE_ARRAY);
+	rig_run(&rig, cmds, 4);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(bits_of(rig_floats(&rig, RIG_DATA + 4096)[i]), 0);
 }
 
 /* Semaphores start at zero in every job. */
@@ -359,59 +386,93 @@ static void test_cancel_within_dma(void **state)
 /* The same bits, whatever the host */
 /* --------------------------------------------------------------------------------------------- */
 
-#define N 128
-#define B 300
+#define N   128
+#define B   300
+#define MIB (1u << 20)
+#define FOUND \
+	(RIG_DATA + 8 * MIB) /* SRAM after the array's commands, then after the vector unit's */
+
+/* Products large enough to be shared, into the upper half of SRAM. */
+static unsigned int large_products(struct igrad_cmd *cmds)
+{
+	cmds[0] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, MIB);
+	cmds[1] = cmd_shift(IGRAD_OP_LOAD_W, N, N, 0, N);
+	cmds[2] = cmd_stream(IGRAD_OP_INTERLEAVED, N, N, B);
+	cmd_p(cmd_g(cmd_x(&cmds[2], 65536, N), 65536 + B * N * 4, N), 4 * MIB, N);
+	cmds[3] = cmd_stream(IGRAD_OP_FPROP, N, N, B);
+	cmd_p(cmd_x(&cmds[3], 65536, B), 5 * MIB, N);
+	cmds[3].flags = IGRAD_FLAG_TRANSPOSE;
+	cmds[4] = cmd_shift(IGRAD_OP_DRAIN_ACC, N, N, 6 * MIB, N);
+	cmds[5] = cmd_dma(IGRAD_OP_DMA_STORE, FOUND, 0, 1, 2 * MIB);
+	return 6;
+}
+
+static struct igrad_cmd large_vec(enum igrad_opcode opcode, uint32_t rows, uint32_t cols)
+{
+	struct igrad_cmd cmd = cmd_vec(opcode, rows, cols);
+
+	cmd.u.vec.a_pitch = 4000;
+	cmd.u.vec.d = 4 * MIB;
+	cmd.u.vec.d_pitch = 4000;
+	return cmd;
+}
+
+/* Each result in turn is stored before the next takes its place. */
+static unsigned int large_vectors(struct igrad_cmd *cmds)
+{
+	struct igrad_cmd vec[6];
+
+	vec[0] = large_vec(IGRAD_OP_VEC_RELU, 1000, 1000);
+	vec[1] = large_vec(IGRAD_OP_VEC_BIAS, 1000, 999);
+	vec[1].u.vec.b = 8192;
+	vec[2] = large_vec(IGRAD_OP_VEC_COLSUM, 1000, 1000);
+	vec[2].u.vec.d_pitch = 0;
+	vec[3] = large_vec(IGRAD_OP_VEC_SOFTMAX_XENT, 999, 1000);
+	vec[3].u.vec.b = 8 * MIB - 8192; /* zeros */
+	vec[3].u.vec.b_pitch = 4;
+	vec[3].u.vec.imm = 0x3c000000;
+	vec[3].u.vec.imm2 = 8 * MIB - 16384;
+	vec[4] = large_vec(IGRAD_OP_VEC_SGD, 1000, 1000);
+	vec[4].u.vec.b_pitch = 4000;
+	vec[4].u.vec.imm = 0x3c000000;
+	vec[5] = large_vec(IGRAD_OP_VEC_AXPY, 900, 900);
+	vec[5].u.vec.b = 400;
+	vec[5].u.vec.b_pitch = 4000;
+	vec[5].u.vec.imm = 0x3f000000;
+	for (unsigned int i = 0; i < 6; i++) {
+		cmds[2 * i] = vec[i];
+		cmds[2 * i + 1] = cmd_dma(IGRAD_OP_DMA_STORE, FOUND + (2 + i) * 4 * MIB, 4 * MIB, 1,
+					  MIB);
+	}
+	return 12;
+}
+
+#define FOUND_BYTES (8 * 4 * MIB)
 
 static void large_job(uint8_t *out, uint32_t threads)
 {
-	struct igrad_cmd cmds[12];
+	struct igrad_cmd cmds[18];
 	struct igrad_config config;
 	struct rng rng = {7};
+	unsigned int n;
 	struct rig big;
 
 	rig_config(&config, N, N);
-	config.sram_bytes = 8 << 20;
+	config.sram_bytes = 8 * MIB;
 	config.threads = threads;
-	rig_init(&big, &config, 16 << 20);
-	fill_floats(&rng, rig_floats(&big, RIG_DATA), (4 << 20) / 4);
-	cmds[0] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, (4 << 20) / 4);
-	cmds[1] = cmd_shift(IGRAD_OP_LOAD_W, N, N, 0, N);
-	cmds[2] = cmd_stream(IGRAD_OP_INTERLEAVED, N, N, B);
-	cmd_p(cmd_g(cmd_x(&cmds[2], 65536, N), 65536 + B * N * 4, N), 4 << 20, N);
-	cmds[3] = cmd_stream(IGRAD_OP_FPROP, N, N, B);
-	cmd_p(cmd_x(&cmds[3], 65536, B), 5 << 20, N);
-	cmds[3].flags = IGRAD_FLAG_TRANSPOSE;
-	cmds[4] = cmd_shift(IGRAD_OP_DRAIN_ACC, N, N, 6 << 20, N);
-	cmds[5] = cmd_vec(IGRAD_OP_VEC_RELU, 1000, 1000);
-	cmds[5].u.vec.a_pitch = cmds[5].u.vec.d_pitch = 4000;
-	cmds[6] = cmd_vec(IGRAD_OP_VEC_BIAS, 1000, 999);
-	cmds[6].u.vec.a_pitch = cmds[6].u.vec.d_pitch = 4000;
-	cmds[6].u.vec.b = 7 << 20;
-	cmds[7] = cmd_vec(IGRAD_OP_VEC_COLSUM, 1000, 1000);
-	cmds[7].u.vec.a_pitch = 4000;
-	cmds[7].u.vec.d = (6 << 20) + (1 << 19);
-	cmds[8] = cmd_vec(IGRAD_OP_VEC_SOFTMAX_XENT, 999, 1000);
-	cmds[8].u.vec.a_pitch = cmds[8].u.vec.d_pitch = 4000;
-	cmds[8].u.vec.d = 4 << 20;
-	cmds[8].u.vec.b = (8 << 20) - 8192;
-	cmds[8].u.vec.b_pitch = 4;
-	cmds[8].u.vec.imm = 0x3c000000;
-	cmds[8].u.vec.imm2 = (8 << 20) - 16384;
-	cmds[9] = cmds[5];
-	cmds[9].opcode = IGRAD_OP_VEC_SGD;
-	cmds[9].u.vec.b = 4 << 20;
-	cmds[9].u.vec.b_pitch = 4000;
-	cmds[9].u.vec.imm = 0x3c000000;
-	cmds[10] = cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + (8 << 20), 0, 1, (8 << 20) / 4);
-	rig_run(&big, cmds, 11);
+	rig_init(&big, &config, FOUND - RIG_DATA + FOUND_BYTES);
+	fill_floats(&rng, rig_floats(&big, RIG_DATA), MIB);
+	n = large_products(cmds);
+	n += large_vectors(cmds + n);
+	rig_run(&big, cmds, n);
 	assert_int_equal(big.result.status, IGRAD_STATUS_OK);
-	memcpy(out, big.memory + RIG_DATA + (8 << 20), 8 << 20);
+	memcpy(out, big.memory + FOUND, FOUND_BYTES);
 	rig_destroy(&big);
 }
 
 static void test_threads(void **state)
 {
-	uint8_t *one = malloc(8 << 20), *more = malloc(8 << 20);
+	uint8_t *one = malloc(FOUND_BYTES), *more = malloc(FOUND_BYTES);
 
 	(void)state;
 	assert_non_null(one);
@@ -419,7 +480,7 @@ static void test_threads(void **state)
 	large_job(one, 1);
 	for (uint32_t threads = 2; threads <= 5; threads++) {
 		large_job(more, threads);
-		assert_memory_equal(one, more, 8 << 20);
+		assert_memory_equal(one, more, FOUND_BYTES);
 	}
 	free(one);
 	free(more);
@@ -445,6 +506,30 @@ static void test_callers_rounding_mode(void **state)
 	assert_int_equal(bits_of(rig_floats(&rig, RIG_DATA + 64)[0]), bits_of(1.0f));
 }
 
+#if defined(__x86_64__)
+static void test_callers_subnormals(void **state)
+{
+	const unsigned int flush = 0x8040, before = _mm_getcsr();
+	const struct igrad_cmd cmds[] = {
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 2),
+		{.opcode = IGRAD_OP_VEC_AXPY, .u.vec = {1, 1, 0, 4, 4, 4, 64, 4, 0x3f800000, 0}},
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 64, 64, 1, 1),
+	};
+	unsigned int after;
+
+	(void)state;
+	memcpy(rig.memory + RIG_DATA, &(uint32_t){5}, 4);
+	memcpy(rig.memory + RIG_DATA + 4, &(uint32_t){6}, 4);
+	_mm_setcsr(before | flush);
+	rig_run(&rig, cmds, 3);
+	after = _mm_getcsr();
+	_mm_setcsr(before);
+	assert_int_equal(after & flush, flush);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
+	assert_int_equal(bits_of(rig_floats(&rig, RIG_DATA + 64)[0]), 11);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_scrub_after_malformed),
 		cmocka_unit_test(test_scrub_after_fault),
 		cmocka_unit_test(test_scrub_after_cancel),
+		cmocka_unit_test(test_scrub_of_weights),
 		cmocka_unit_test(test_semaphores_start_at_zero),
 		cmocka_unit_test(test_command_fetch_fault),
 		cmocka_unit_test(test_load_and_store_fault),
@@ -464,6 +550,9 @@ int main(void)
 		cmocka_unit_test(test_cancel_within_dma),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_callers_rounding_mode),
+#if defined(__x86_64__)
+		cmocka_unit_test(test_callers_subnormals),
+#endif
 	};
 
 	return run_group("core-job", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -9,12 +9,13 @@
 
 #define BUS_BYTES (8u << 20)
 #define ROOT	  0x1000u
-#define OTHER	  0x2000u /* another root */
-#define LEVEL1	  0x3000u
-#define LEVEL0	  0x4000u
-#define PAGE_A	  0x10000u
-#define PAGE_B	  0x11000u
-#define BLOCK	  0x400000u /* bus address of a 2 MiB block */
+#define OTHER	  (ROOT + 0x400000u) /* another root, whose pages may take the same places in the TLB \
+				      */
+#define LEVEL1 0x3000u
+#define LEVEL0 0x4000u
+#define PAGE_A 0x10000u
+#define PAGE_B 0x11000u
+#define BLOCK  0x400000u /* bus address of a 2 MiB block */
 
 #define VA	 0x40201000ull /* index 1 at each level */
 #define VA_NEXT	 (VA + IGRAD_PAGE_SIZE)
