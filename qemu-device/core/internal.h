@@ -85,10 +85,10 @@ enum igrad_reason igrad_check_desc(const struct igrad_desc *desc);
 /* The device */
 /* --------------------------------------------------------------------------------------------- */
 
-/* Registers of the PEs, in rows of IGRAD_MAX-independent @stride words, 64-byte aligned. */
+/* Registers of the PEs, 64-byte aligned; rows are as many words as fill whole vectors. */
 struct igrad_array {
-	uint32_t stride; /* of w and acc: C rounded up to a vector */
-	uint32_t t_stride;
+	uint32_t stride;   /* words of a row of w and acc */
+	uint32_t t_stride; /* of wt */
 	float *w;
 	float *acc;
 	float *wt; /* w transposed, for dgrad; valid for the leading wt_rows × wt_cols */
