@@ -44,8 +44,11 @@ struct igrad_config {
 #define IGRAD_MAX_SRAM	  (256u << 20)
 #define IGRAD_MAX_THREADS 64
 
-/** igrad_config_default - 32 × 32, overlap off, 4 MiB SRAM, 64 bytes a cycle, 100 cycles, 1 GHz, 1
- * thread */
+/**
+ * igrad_config_default - the properties when nothing is said
+ *
+ * 32 × 32, overlap off, 4 MiB SRAM, 64 bytes a cycle, 100 cycles, 1 GHz, 1 thread.
+ */
 void igrad_config_default(struct igrad_config *config);
 
 /**

@@ -10,6 +10,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "pool.h"
 #include "rig.h"
 
 #define HANG	   0xdead
@@ -486,6 +487,51 @@ static void test_threads(void **state)
 	free(more);
 }
 
+/* Workers inherit modes from whoever created the core. */
+static void test_creators_rounding_mode(void **state)
+{
+	uint8_t *plain = malloc(FOUND_BYTES), *upward = malloc(FOUND_BYTES);
+
+	(void)state;
+	assert_non_null(plain);
+	assert_non_null(upward);
+	large_job(plain, 1);
+	fesetround(FE_UPWARD);
+	large_job(upward, 3);
+	fesetround(FE_TONEAREST);
+	assert_memory_equal(plain, upward, FOUND_BYTES);
+	free(plain);
+	free(upward);
+}
+
+#define PARTS 7
+
+static void slow_part(void *context, unsigned int part)
+{
+	const struct timespec delay = {.tv_nsec = 3000000};
+	_Atomic unsigned int *done = context;
+
+	nanosleep(&delay, NULL);
+	done[part]++;
+}
+
+/* Every part once, and all of them before the pool returns. */
+static void test_pool(void **state)
+{
+	struct igrad_pool *pool = igrad_pool_new(4);
+
+	(void)state;
+	assert_non_null(pool);
+	for (unsigned int parts = 1; parts <= PARTS; parts++) {
+		_Atomic unsigned int done[PARTS] = {0};
+
+		igrad_pool_run(pool, parts, slow_part, done);
+		for (unsigned int i = 0; i < PARTS; i++)
+			assert_int_equal(done[i], i < parts);
+	}
+	igrad_pool_free(pool);
+}
+
 /* The caller's rounding mode (and with it, its treatment of subnormals) is not the device's. */
 static void test_callers_rounding_mode(void **state)
 {
@@ -549,6 +595,8 @@ int main(void)
 		cmocka_unit_test(test_no_hang),
 		cmocka_unit_test(test_cancel_within_dma),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_creators_rounding_mode),
 		cmocka_unit_test(test_callers_rounding_mode),
 #if defined(__x86_64__)
 		cmocka_unit_test(test_callers_subnormals),

@@ -104,6 +104,8 @@ static struct igrad_tile random_tile(struct rng *rng, const struct operands *o)
 
 	t.a_row = transposed ? 1 : t.k + rng_below(rng, 5);
 	t.a_step = transposed ? t.m + rng_below(rng, 5) : 1;
+	if (!transposed && rng_below(rng, 3) == 0)
+		t.a_row = 256 * rng_between(rng, 1, 4); /* such rows are copied first */
 	t.b_row = t.n + rng_below(rng, 5);
 	t.c_row = t.n + rng_below(rng, 5);
 	return t;

@@ -58,8 +58,8 @@ static void test_exp(void **state)
 	(void)state;
 	printf("# exp is off by at most %.3f ulp for x >= 0, %.3f ulp for x < 0\n", positive,
 	       negative);
-	assert_true(positive <= 2.0);
-	assert_true(negative <= 2.0);
+	assert_true(positive <= 1.2);
+	assert_true(negative <= 1.2);
 }
 
 static void test_log(void **state)
@@ -69,8 +69,8 @@ static void test_log(void **state)
 
 	(void)state;
 	printf("# log is off by at most %.3f ulp, near one %.3f ulp\n", most, near_one);
-	assert_true(most <= 2.0);
-	assert_true(near_one <= 2.0);
+	assert_true(most <= 1.2);
+	assert_true(near_one <= 1.2);
 }
 
 static void test_exp_edges(void **state)

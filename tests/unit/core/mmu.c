@@ -9,8 +9,9 @@
 
 #define BUS_BYTES (8u << 20)
 #define ROOT	  0x1000u
-#define OTHER	  (ROOT + 0x400000u) /* another root, whose pages may take the same places in the TLB \
-				      */
+#define OTHER                                                                               \
+	(ROOT + 0x400000u) /* another root, whose pages may take the same places in the TLB \
+			    */
 #define LEVEL1 0x3000u
 #define LEVEL0 0x4000u
 #define PAGE_A 0x10000u
@@ -255,6 +256,12 @@ static void test_tlb(void **state)
 	igrad_mmu_flush(mmu, ROOT);
 	assert_int_equal(read_word(VA, &word), 0);
 	assert_int_equal(word, 0xbb);
+
+	assert_int_equal(read_word(VA_BLOCK, &word), 0);
+	set(LEVEL1, 3, 0);
+	assert_int_equal(read_word(VA_BLOCK, &word), 0);
+	igrad_mmu_flush(mmu, ROOT);
+	faults(VA_BLOCK, IGRAD_REASON_NOT_PRESENT);
 }
 
 static void test_roots(void **state)
