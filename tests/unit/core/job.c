@@ -506,9 +506,10 @@ static void test_creators_rounding_mode(void **state)
 
 #define PARTS 7
 
+/* The later a part is taken, the longer it takes. */
 static void slow_part(void *context, unsigned int part)
 {
-	const struct timespec delay = {.tv_nsec = 3000000};
+	const struct timespec delay = {.tv_nsec = 3000000 * (part + 1)};
 	_Atomic unsigned int *done = context;
 
 	nanosleep(&delay, NULL);
