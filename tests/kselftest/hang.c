@@ -223,6 +223,10 @@ TEST_F_TIMEOUT(hang, file_is_closed, 90)
 	queue = test_queue_create(fd);
 	test_job_init(&job, &increment);
 	ASSERT_EQ(0, test_submit(fd, queue, &job));
+	/* Maps would keep the file. */
+	ASSERT_EQ(0, test_bo_close(fd, &bo));
+	ASSERT_EQ(0, test_bo_close(fd, &hang.bo));
+	ASSERT_EQ(0, test_bo_close(fd, &increment.bo));
 	close(fd);
 	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
 	EXPECT_EQ(1.0f, value(self));
