@@ -27,8 +27,13 @@ static bool is_igrad(int fd)
 
 int igrad_drm_node_open(const char *path, struct igrad_error *error)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd;
 
+	if (!*path)
+		return igrad_fail(error, -EINVAL,
+				  "drm: which node? A path is needed, as in "
+				  "drm:/dev/accel/accel0");
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		int err = -errno;
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <json.h>
@@ -247,13 +248,23 @@ static void sync_directory(const char *path)
 	free(directory);
 }
 
+/* A device or a pipe cannot be replaced by a file, though root's rename() would do it. */
+static bool replaceable(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) || S_ISREG(status.st_mode);
+}
+
 static int replace_file(const char *path, struct json_object *header,
 			const struct contents *contents)
 {
 	char *name;
-	int fd = create_beside(path, &name);
-	int ret;
+	int fd, ret;
 
+	if (!replaceable(path))
+		return -ENOTSUP;
+	fd = create_beside(path, &name);
 	if (fd < 0)
 		return fd;
 	ret = write_contents(fd, header, contents);
@@ -291,7 +302,7 @@ int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors,
 		ret = header ? replace_file(path, header, &contents) : -ENOMEM;
 		if (ret)
 			igrad_fail(error, ret, "%.160s: cannot be written: %s", path,
-				   strerror(-ret));
+				   ret == -ENOTSUP ? "not a regular file" : strerror(-ret));
 	}
 	json_object_put(header);
 	free(contents.tensors);

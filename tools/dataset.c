@@ -71,8 +71,8 @@ int dataset_find(const char *option, char *dir, size_t size, struct igrad_error 
 			return 0;
 	}
 	return fail(error, -ENOENT,
-		    "no data set found: install dataset-fashion-mnist, or name a directory with "
-		    "--data");
+		    "no data set found: 'make fetch-data' fetches it, the package "
+		    "dataset-fashion-mnist has it, and --data names another directory");
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -85,6 +85,9 @@ static int load_file(const char *dir, const char *name, uint32_t rank, struct ig
 	snprintf(path, sizeof(path), "%s/%s.gz", dir, name);
 	if (access(path, F_OK))
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (access(path, F_OK))
+		return fail(error, -errno, "%.120s: no %s or %s.gz: %s", dir, name, name,
+			    strerror(errno));
 	return igrad_idx_load(path, rank, idx, error);
 }
 

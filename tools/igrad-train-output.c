@@ -56,7 +56,7 @@ static void add_string(struct json_object *object, const char *key, const char *
 
 static void add_count(struct json_object *object, const char *key, uint64_t value)
 {
-	json_object_object_add(object, key, json_object_new_int64(value));
+	json_object_object_add(object, key, json_object_new_uint64(value));
 }
 
 static void add_real(struct json_object *object, const char *key, double value)
@@ -195,7 +195,9 @@ bool output_end(struct output *out, double seconds)
 	clear_bar(out);
 	if (out->settings->json) {
 		add_real(out->json, "seconds", seconds);
-		printf("%s\n", json_object_to_json_string_ext(out->json, JSON_C_TO_STRING_PLAIN));
+		printf("%s\n",
+		       json_object_to_json_string_ext(
+			       out->json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	}
 	good = !fflush(stdout) && !ferror(stdout);
 	json_object_put(out->json);

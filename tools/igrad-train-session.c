@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "igrad-train.h"
 
@@ -33,11 +35,13 @@ static int open_device(struct session *s, struct igrad_error *error)
 	if (uri && !*uri)
 		uri = NULL;
 	if (s->settings.threads) {
-		if (uri && strncmp(uri, "sim:", 4)) {
+		if (uri && !strncmp(uri, "drm:", 4)) {
 			snprintf(error->message, sizeof(error->message),
 				 "--threads is for sim: devices; %s has its own", uri);
 			return -EINVAL;
 		}
+		if (uri && strncmp(uri, "sim:", 4))
+			return igrad_device_open(uri, &s->device, error); /* says what is wrong */
 		snprintf(with_threads, sizeof(with_threads), "%s%sthreads=%u",
 			 uri ? uri : "sim:", uri && uri[4] ? "," : "", s->settings.threads);
 		uri = with_threads;
@@ -63,10 +67,37 @@ static int load_data(struct session *s, struct igrad_error *error)
 	return err;
 }
 
+/* Better to learn before the training than after it that its result has no place. */
+static int check_save(const char *path, struct igrad_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+	int err = 0;
+	char *directory;
+
+	if (!stat(path, &status) && !S_ISREG(status.st_mode)) {
+		snprintf(error->message, sizeof(error->message),
+			 "%.160s: cannot be written: not a regular file", path);
+		return -ENOTSUP;
+	}
+	directory = slash ? strndup(path, slash - path + 1) : strdup(".");
+	if (!directory)
+		return -ENOMEM;
+	if (access(directory, W_OK | X_OK)) {
+		err = -errno;
+		snprintf(error->message, sizeof(error->message), "%.160s: cannot be written: %s",
+			 path, strerror(errno));
+	}
+	free(directory);
+	return err;
+}
+
 int session_prepare(struct session *s, struct igrad_error *error)
 {
-	int err = open_device(s, error);
+	int err = s->settings.save ? check_save(s->settings.save, error) : 0;
 
+	if (!err)
+		err = open_device(s, error);
 	if (!err)
 		err = igrad_net_new(s->device, s->settings.layers, s->settings.seed, &s->net,
 				    error);

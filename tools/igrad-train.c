@@ -48,5 +48,9 @@ int main(int argc, char **argv)
 			*error.message ? error.message : igrad_strerror(err));
 		return EXIT_FAILED;
 	}
-	return session_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+	if (!session_interrupted())
+		return EXIT_OK;
+	fprintf(stderr, "igrad-train: interrupted; the parameters are %s%s\n",
+		s.settings.save ? "in " : "not saved", s.settings.save ? s.settings.save : "");
+	return EXIT_INTERRUPTED;
 }

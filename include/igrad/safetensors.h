@@ -44,7 +44,8 @@ struct igrad_metadata {
 /**
  * igrad_safetensors_save - write or replace a file
  *
- * Order does not matter: both lists are sorted. -EINVAL: a name appears twice, or is not allowed.
+ * Order does not matter: both lists are sorted. -EINVAL: a name appears twice, or is not allowed;
+ * -ENOTSUP: what is there is not a regular file.
  */
 int igrad_safetensors_save(const char *path, const struct igrad_tensor *tensors, size_t num_tensors,
 			   const struct igrad_metadata *metadata, size_t num_metadata,

@@ -52,6 +52,8 @@ refuses 1 'nothere' 'unknown device' --device nothere: 4-2
 refuses 1 'rows' 'impossible array' --device sim:rows=0 4-2
 refuses 1 'frob' 'unknown property' --device sim:frob=1 4-2
 refuses 1 '/dev/accel/nothere' 'no such node' --device drm:/dev/accel/nothere 4-2
+refuses 1 'nothere' 'threads of an unknown device' --device nothere --threads 2 4-2
+refuses 1 'which node' 'no node named' --device drm: 4-2
 refuses 1 'threads' 'threads of a real device' --device drm:/dev/accel/accel0 --threads 2 4-2
 refuses 1 "$tmp/nowhere" 'no data there' --device sim: --data "$tmp/nowhere" 4-2
 refuses 1 '4 features' 'data of another width' "${tiny[@]}" 5-2
@@ -98,10 +100,11 @@ same "$tmp/one" "$tmp/two" 'one seed, one result'
 cmp -s "$tmp/one" "$tmp/three"
 ok $((!$?)) 'another seed, another result'
 
-code=0
-"$train" "${tiny[@]}" --save "$tmp/no/where" 4-2 >/dev/null 2>"$tmp/err" || code=$?
-((code == 1)) && grep -q "$tmp/no/where" "$tmp/err"
-ok $? 'says when it cannot save'
+refuses 1 "$tmp/no/where: cannot be written" 'says before it trains that it cannot save' "${tiny[@]}" --save "$tmp/no/where" 4-2
+mkfifo "$tmp/pipe"
+refuses 1 "$tmp/pipe: cannot be written: not a regular file" 'does not replace a pipe' "${tiny[@]}" --save "$tmp/pipe" 4-2
+[[ -p $tmp/pipe ]]
+ok $? 'leaves the pipe'
 if [[ -w /dev/full ]]; then
 	code=0
 	"$train" "${tiny[@]}" --json 4-2 >/dev/full 2>"$tmp/err" || code=$?
@@ -110,11 +113,11 @@ if [[ -w /dev/full ]]; then
 fi
 
 # Interrupted, it ends the step, saves, and says so by its exit status.
-"$train" "${tiny[@]}" --epochs 1000000 --save "$tmp/stopped" 4-3-2 >/dev/null 2>&1 &
+"$train" "${tiny[@]}" --epochs 1000000 --save "$tmp/stopped" 4-3-2 >/dev/null 2>"$tmp/err" &
 pid=$!
 sleep 1
 kill -INT $pid
 wait $pid
-(($? == 130)) && [[ -s $tmp/stopped ]]
-ok $? 'saves when interrupted'
+(($? == 130)) && [[ -s $tmp/stopped ]] && grep -q "interrupted.*$tmp/stopped" "$tmp/err"
+ok $? 'saves when interrupted, and says where'
 finish

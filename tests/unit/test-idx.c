@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -107,23 +108,42 @@ static void plain_and_gzipped_files_are_read(void **context)
 	expect_good(3);
 }
 
-static void a_large_file_is_read(void **context)
+/* Sizes on both sides of what is read at once; a gzip file ends with a sum and a length, 8 bytes.
+ */
+static void large_files_are_read(void **context)
 {
-	const uint32_t size = 5000000;
-	uint8_t *bytes = malloc(8 + size);
-	struct igrad_idx idx;
+	static const uint32_t sizes[] = {5000000, (1 << 20) - 1, 1 << 20,	(1 << 20) + 1,
+					 2 << 20, (2 << 20) + 1, (3 << 20) - 1, 4 << 20};
 
 	(void)context;
-	assert_non_null(bytes);
-	memcpy(bytes, "\0\0\x08\x01\x00\x4c\x4b\x40", 8);
-	for (uint32_t i = 0; i < size; i++)
-		bytes[8 + i] = i * i >> 7;
-	put_gzipped(bytes, 8 + size);
-	assert_int_equal(igrad_idx_load(path, 1, &idx, NULL), 0);
-	assert_int_equal(idx.size, size);
-	assert_memory_equal(idx.data, bytes + 8, size);
-	igrad_idx_fini(&idx);
-	free(bytes);
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		const uint32_t size = sizes[s];
+		uint8_t *bytes = malloc(8 + size);
+		struct igrad_idx idx;
+		struct stat status;
+
+		assert_non_null(bytes);
+		memcpy(bytes, "\0\0\x08\x01", 4);
+		for (int i = 0; i < 4; i++)
+			bytes[4 + i] = size >> (24 - 8 * i);
+		for (uint32_t i = 0; i < size; i++)
+			bytes[8 + i] = i * i >> 7;
+		put_gzipped(bytes, 8 + size);
+		assert_int_equal(igrad_idx_load(path, 1, &idx, NULL), 0);
+		assert_int_equal(idx.size, size);
+		assert_memory_equal(idx.data, bytes + 8, size);
+		igrad_idx_fini(&idx);
+		assert_int_equal(stat(path, &status), 0);
+		for (int n = 1; n <= 9; n++) {
+			assert_int_equal(truncate(path, status.st_size - n), 0);
+			expect_bad(1, "truncated");
+		}
+		put(bytes, 8 + size);
+		assert_int_equal(igrad_idx_load(path, 1, &idx, NULL), 0);
+		assert_memory_equal(idx.data, bytes + 8, size);
+		igrad_idx_fini(&idx);
+		free(bytes);
+	}
 }
 
 static void every_truncation_is_noticed(void **context)
@@ -215,7 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_and_gzipped_files_are_read),
-		cmocka_unit_test(a_large_file_is_read),
+		cmocka_unit_test(large_files_are_read),
 		cmocka_unit_test(every_truncation_is_noticed),
 		cmocka_unit_test(damage_inside_gzip_is_noticed),
 		cmocka_unit_test(bad_headers_are_refused),

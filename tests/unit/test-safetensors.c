@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -222,6 +223,22 @@ static void a_failed_save_leaves_the_old_file(void **context)
 	assert_non_null(strstr(error.message, "/nonexistent/x"));
 }
 
+/* rename() would put a file in the place of a device or a pipe. */
+static void only_files_are_replaced(void **context)
+{
+	struct igrad_error error;
+	struct stat status;
+
+	(void)context;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(igrad_safetensors_save(path, tensors, 4, notes, 2, &error), -ENOTSUP);
+	assert_non_null(strstr(error.message, "cannot be written: not a regular file"));
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(S_ISFIFO(status.st_mode));
+	assert_int_equal(unlink(path), 0);
+}
+
 static void expect_bad(const char *what)
 {
 	struct igrad_safetensors *file;
@@ -400,6 +417,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_a_file_too),
 		cmocka_unit_test(what_cannot_be_stored_is_refused),
 		cmocka_unit_test(a_failed_save_leaves_the_old_file),
+		cmocka_unit_test(only_files_are_replaced),
 		cmocka_unit_test(malformed_headers_are_refused),
 		cmocka_unit_test(damaged_lengths_are_refused),
 		cmocka_unit_test(damaged_bytes_do_no_harm),
