@@ -4,7 +4,7 @@
 # threads. The guest has no cmocka, so it gets the host's.
 . "$(dirname "$0")/lib.sh"
 
-mkdir -p "$tmp/out"
+mkdir -m 777 "$tmp/out"
 cp -L "$(ldd "$build/bin/tests/test-jobs" | awk '/libcmocka/ { print $3 }')" "$tmp/out" || exit 1
 tools/vm/igrad-vm --user --out "$tmp/out" --name jobs --module-param job_timeout_ms=2000 \
 	--device-props rows=8,cols=8,sram-kib=64,x-hang-tag=77 --env IGRAD_TEST_DEVICE=drm:/dev/accel/accel0 \

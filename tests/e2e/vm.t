@@ -5,7 +5,8 @@
 
 network=784-256-128-10
 recipe="--steps 100 --batch 64 --lr 0.1 --seed 7 --data DATA"
-mkdir -p "$tmp/out/data"
+mkdir -m 777 "$tmp/out"
+mkdir "$tmp/out/data"
 
 # As many images as 100 steps need: an emulated guest is slow at unpacking all of them.
 part() { # NAME ROWS BYTES: the first rows of a file, which are so many bytes; its header says how many rows

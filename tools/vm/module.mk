@@ -12,7 +12,7 @@ vm: qemu $(INITRAMFS) host
 
 shell: vm
 	@echo 'igrad: a shell in the guest; /igrad is this checkout, /data the data set, /out is $(BUILD)/out. Leave with exit.'
-	@tools/vm/igrad-vm --tty --timeout 0 --out $(BUILD)/out --name shell -- sh -l
+	@tools/vm/igrad-vm --tty --timeout 0 --out $(BUILD)/out --name shell -- sh -c 'sh -l; true'
 
 demo: vm
 	@tools/vm/igrad-vm --user --out $(BUILD)/demo --timeout 1800 --name demo -- igrad-demo
