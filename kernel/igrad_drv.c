@@ -11,6 +11,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/wait_bit.h>
 
 #include <drm/igrad_accel.h>
 
@@ -32,6 +33,9 @@ MODULE_PARM_DESC(job_timeout_ms,
 		 "A job that retires no command for so long is ended (ms, 20 to 30000, default 5000)");
 
 struct workqueue_struct *igrad_release_wq;
+
+/* Devices that are not freed yet. Jobs of closed files keep theirs until they have ended. */
+static atomic_t igrad_devices;
 
 static const struct drm_ioctl_desc igrad_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(IGRAD_DEV_QUERY, igrad_query_ioctl, 0),
@@ -120,6 +124,20 @@ static void igrad_stop(struct igrad_device *idev, struct pci_dev *pdev)
 	igrad_ring_kill(idev, -ENODEV);
 }
 
+static void igrad_device_freed(struct drm_device *drm, void *data)
+{
+	if (atomic_dec_and_test(&igrad_devices))
+		wake_up_var(&igrad_devices);
+}
+
+/* To be called before all else that is managed, so that it is counted out after it. */
+static int igrad_device_count(struct igrad_device *idev)
+{
+	atomic_inc(&igrad_devices);
+
+	return drmm_add_action_or_reset(&idev->drm, igrad_device_freed, NULL);
+}
+
 static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct igrad_device *idev;
@@ -129,6 +147,9 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 
+	ret = igrad_device_count(idev);
+	if (ret)
+		return ret;
 	idev->job_timeout_ms = clamp(job_timeout_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
 	igrad_reset_init(idev);
 	ret = drmm_mutex_init(&idev->drm, &idev->tlb_lock);
@@ -189,7 +210,8 @@ module_init(igrad_module_init);
 static void __exit igrad_module_exit(void)
 {
 	pci_unregister_driver(&igrad_pci_driver);
-	/* What files that were closed have left to do; it frees the devices, too. */
+	/* Files are closed by now, but what they have left to do may take until the jobs end. */
+	wait_var_event(&igrad_devices, !atomic_read(&igrad_devices));
 	destroy_workqueue(igrad_release_wq);
 }
 module_exit(igrad_module_exit);

@@ -20,9 +20,10 @@
 
 /*
  * Fences that one submission may add to a buffer. Its jobs are in one queue, so that a later job's
- * fence takes the place of an earlier one's with the same usage; of these there are two at most.
+ * fence takes the place of an earlier one's with the same usage. Of these there are three: two for
+ * a buffer that is shared, and another one if it stops being so between one job and the next.
  */
-#define IGRAD_FENCES_PER_BO	2
+#define IGRAD_FENCES_PER_BO	3
 
 /**
  * struct igrad_submit - a submission being made
