@@ -67,7 +67,7 @@ endif
 all: host
 
 include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk examples/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
-HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS),$(PROGRAMS))
+HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS) $(E2E_PROGRAMS),$(PROGRAMS))
 TEST_PROGRAMS = $(filter $(BUILD)/bin/tests/%,$(PROGRAMS))
 
 include tools/setup/module.mk tools/vm/module.mk tests/check.mk

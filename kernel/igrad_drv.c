@@ -110,13 +110,15 @@ static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
 
 	pci_set_master(pdev);
 
-	return igrad_ring_restart(idev, 0, 0);
+	return igrad_ring_restart(idev, NULL, 0);
 }
 
 /* The device is quiet when this returns, and everybody who waits for a job has an answer. */
 static void igrad_stop(struct igrad_device *idev, struct pci_dev *pdev)
 {
-	igrad_hw_pause(idev);
+	u32 started;
+
+	igrad_hw_pause(idev, &started);
 	igrad_irq_fini(idev);
 	cancel_work_sync(&idev->reset_work);
 	igrad_hw_reset(idev);
@@ -178,6 +180,25 @@ static void igrad_remove(struct pci_dev *pdev)
 	igrad_stop(idev, pdev);
 }
 
+static int igrad_resume(struct device *dev)
+{
+	igrad_reset_check(dev_get_drvdata(dev));
+
+	return 0;
+}
+
+/* Nothing to save: whatever the device has lost, a reset restores. */
+static DEFINE_SIMPLE_DEV_PM_OPS(igrad_pm_ops, NULL, igrad_resume);
+
+static void igrad_reset_done(struct pci_dev *pdev)
+{
+	igrad_reset_check(pci_get_drvdata(pdev));
+}
+
+static const struct pci_error_handlers igrad_error_handlers = {
+	.reset_done = igrad_reset_done,
+};
+
 static const struct pci_device_id igrad_pci_ids[] = {
 	{ PCI_DEVICE(IGRAD_PCI_VENDOR, IGRAD_PCI_DEVICE) },
 	{ }
@@ -189,6 +210,8 @@ static struct pci_driver igrad_pci_driver = {
 	.id_table = igrad_pci_ids,
 	.probe = igrad_probe,
 	.remove = igrad_remove,
+	.err_handler = &igrad_error_handlers,
+	.driver.pm = pm_sleep_ptr(&igrad_pm_ops),
 };
 
 static int __init igrad_module_init(void)

@@ -63,18 +63,22 @@ u64 igrad_hw_retired(struct igrad_device *idev)
 /**
  * igrad_hw_pause() - let the device start no other job
  * @idev: device
+ * @started: set to the number of ring entries that have started; it changes no more, so that what
+ * has not started can be run again after a reset
  *
- * Return: number of ring entries that have started. It changes no more, so that what has not
- * started can be run again after a reset.
+ * Return: whether @started can be trusted. It cannot when somebody else has reset the device.
  */
-u32 igrad_hw_pause(struct igrad_device *idev)
+bool igrad_hw_pause(struct igrad_device *idev, u32 *started)
 {
+	bool enabled = igrad_read(idev, IGRAD_REG_CTRL) & IGRAD_CTRL_ENABLE;
+
 	igrad_write(idev, IGRAD_REG_IRQ_ENABLE, 0);
 	igrad_write(idev, IGRAD_REG_CTRL, 0);
 	/* Reading a register also flushes the writes. */
 	igrad_read(idev, IGRAD_REG_CTRL);
+	*started = igrad_read(idev, IGRAD_REG_RING_STARTED);
 
-	return igrad_read(idev, IGRAD_REG_RING_STARTED);
+	return enabled;
 }
 
 /**

@@ -29,6 +29,7 @@ static void igrad_reset_give_up(struct igrad_device *idev)
  */
 void igrad_reset_run(struct igrad_device *idev, int blame)
 {
+	bool known;
 	u32 started;
 	int ret;
 
@@ -39,13 +40,28 @@ void igrad_reset_run(struct igrad_device *idev, int blame)
 			     blame == -ETIME ? "a job does not end" : "the device has failed");
 
 	igrad_ring_pause(idev);
-	started = igrad_hw_pause(idev);
+	known = igrad_hw_pause(idev, &started);
 	igrad_irq_sync(idev);
 	ret = igrad_hw_reset(idev);
 	if (!ret)
-		ret = igrad_ring_restart(idev, started, blame);
+		ret = igrad_ring_restart(idev, known ? &started : NULL, blame);
 	if (ret)
 		igrad_reset_give_up(idev);
+}
+
+/**
+ * igrad_reset_check() - look after a device that somebody else may have reset
+ * @idev: device
+ */
+void igrad_reset_check(struct igrad_device *idev)
+{
+	int idx;
+
+	if (!drm_dev_enter(&idev->drm, &idx))
+		return;
+	if (igrad_ring_process(idev))
+		igrad_reset_schedule(idev);
+	drm_dev_exit(idx);
 }
 
 static void igrad_reset_work(struct work_struct *work)

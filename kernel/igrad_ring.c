@@ -14,6 +14,9 @@
 #include "igrad_job.h"
 #include "igrad_queue.h"
 
+/* Our ring is in the device if one of these is set; it is not when somebody else has reset it. */
+#define IGRAD_DEV_ENABLED	(IGRAD_DEV_READY | IGRAD_DEV_STOPPED | IGRAD_DEV_FATAL)
+
 /* A device that was started so often, with nothing done and no job to blame, is broken. */
 #define IGRAD_RING_MAX_STARTS	4
 
@@ -247,7 +250,7 @@ bool igrad_ring_process(struct igrad_device *idev)
 		igrad_ring_collect(ring);
 
 		status = igrad_read(idev, IGRAD_REG_STATUS);
-		failed = status & IGRAD_DEV_FATAL;
+		failed = status & IGRAD_DEV_FATAL || !(status & IGRAD_DEV_ENABLED);
 		/*
 		 * The completion of a failed job may be seen before the device has stopped. It
 		 * would ignore RESUME then; its event interrupt brings us here again.
@@ -312,23 +315,20 @@ void igrad_ring_pause(struct igrad_device *idev)
 }
 
 /*
- * End what the device had begun without completing it. That is one job at most, the one to blame:
- * it may have written to memory, and must never run again.
+ * End what the device had begun without completing it. That can only be the oldest job: it may have
+ * written to memory, and must never run again.
  */
-static bool igrad_ring_blame(struct igrad_ring *ring, u32 started, int error)
+static bool igrad_ring_blame(struct igrad_ring *ring, const u32 *started, int error)
 {
-	struct igrad_job *job, *next;
-	bool found = false;
+	struct igrad_job *job = list_first_entry_or_null(&ring->jobs, struct igrad_job, ring_node);
 
-	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
-		if ((s32)(started - job->ring_index) <= 0)
-			break;
-		igrad_ring_blame_job(job, error);
-		igrad_ring_end_job(job, error);
-		found = true;
-	}
+	if (!job || (started && (s32)(*started - job->ring_index) <= 0))
+		return false;
 
-	return found;
+	igrad_ring_blame_job(job, error);
+	igrad_ring_end_job(job, error);
+
+	return true;
 }
 
 /* End the jobs that wait behind a failed one of their queue. */
@@ -358,12 +358,12 @@ static void igrad_ring_rewrite(struct igrad_ring *ring)
 /**
  * igrad_ring_restart() - give a device that was just reset the jobs that it had not begun
  * @idev: device, between drm_dev_enter() and drm_dev_exit()
- * @started: number of entries begun before the reset
+ * @started: number of entries begun before the reset; NULL if the device has forgotten
  * @blame: errno of a job that was begun and has not completed
  *
  * Return: 0, or -EIO when the device keeps failing without there being a job to blame.
  */
-int igrad_ring_restart(struct igrad_device *idev, u32 started, int blame)
+int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame)
 {
 	struct igrad_ring *ring = &idev->ring;
 	int ret = 0;

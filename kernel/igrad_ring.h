@@ -75,7 +75,7 @@ void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int err
 bool igrad_ring_process(struct igrad_device *idev);
 bool igrad_ring_is_stuck(struct igrad_device *idev);
 void igrad_ring_pause(struct igrad_device *idev);
-int igrad_ring_restart(struct igrad_device *idev, u32 started, int blame);
+int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame);
 void igrad_ring_kill(struct igrad_device *idev, int error);
 int igrad_ring_error(struct igrad_device *idev);
 

@@ -21,7 +21,7 @@ check-kselftest: vm $(KSELFTESTS)
 	@tests/kselftest-run '$(KSELFTEST_DEVICES)' $(KSELFTESTS)
 	@tests/run $(KSELFTEST_RESULTS) $(KSELFTEST_DEVICES:%=$(BUILD)/check/kselftest-%/kernel-log.tap)
 
-check: unit-tests vm $(KSELFTESTS)
+check: unit-tests vm $(KSELFTESTS) $(E2E_PROGRAMS)
 	$(if $(KSELFTESTS),@tests/kselftest-run '$(KSELFTEST_DEVICES)' $(KSELFTESTS))
 	@tests/run $(UNIT_TESTS) $(QTESTS) $(KSELFTEST_RESULTS) \
 		$(if $(KSELFTESTS),$(KSELFTEST_DEVICES:%=$(BUILD)/check/kselftest-%/kernel-log.tap)) $(E2E)

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What only root can do to a device, from within a guest.
+ * usage: root orphans | root reset /sys/bus/pci/devices/.../reset
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "igrad_test.h"
+
+#define SLOW_COMMANDS 4096
+#define RW	      (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
+
+static struct test_bo data;
+static struct test_cmds increment, other;
+
+static int prepare(int fd)
+{
+	return test_bo_create(fd, 4096, &data) ?: test_cmds_create(fd, 64, &increment)
+			?: test_cmds_create(fd, SLOW_COMMANDS + 16, &other);
+}
+
+static int submit(int fd, int queue, const struct test_cmds *cmds, __u32 wait, __u32 signal)
+{
+	struct test_job job;
+
+	test_job_init(&job, cmds);
+	test_job_bo(&job, &data, RW);
+	if (wait)
+		test_job_wait(&job, wait, 0);
+	if (signal)
+		test_job_signal(&job, signal, 0);
+	return test_submit(fd, queue, &job);
+}
+
+/* Leave behind a job that hangs and others that wait for it. */
+static int orphans(int fd)
+{
+	const int first = test_queue_create(fd), second = test_queue_create(fd);
+	const __u32 hung = test_syncobj_create(fd);
+	int ret = prepare(fd);
+
+	test_nop(&other, HANG_TAG);
+	test_increment(&increment, data.va, 1);
+	ret = ret ?: submit(fd, first, &other, 0, hung);
+	for (int i = 0; !ret && i < 50; i++)
+		ret = submit(fd, second, &increment, i % 2 ? hung : 0, 0);
+	return ret;
+}
+
+static int reset_device(const char *path)
+{
+	const int fd = open(path, O_WRONLY);
+	const int ret = fd < 0 || write(fd, "1", 1) != 1 ? -errno : 0;
+
+	close(fd);
+	return ret;
+}
+
+/* Reset the device under a job that has begun: it is not run again, what is behind it runs. */
+static int reset(int fd, const char *path)
+{
+	const int first = test_queue_create(fd), second = test_queue_create(fd);
+	const __u32 slow = test_syncobj_create(fd), behind = test_syncobj_create(fd);
+	int ret = prepare(fd);
+
+	if (ret)
+		return ret;
+	test_increment(&other, data.va, 1);
+	for (__u32 i = 0; i < SLOW_COMMANDS; i++)
+		test_fill(&other, 0, 1 << 20, i);
+	test_increment(&increment, data.va, 1);
+	ret = submit(fd, first, &other, 0, slow) ?: submit(fd, second, &increment, 0, behind);
+	while (!ret && *(volatile float *)data.map < 1.0f)
+		usleep(1000);
+	ret = ret ?: reset_device(path) ?: test_syncobj_wait(fd, slow, 0)
+				 ?: test_syncobj_wait(fd, behind, 0);
+	if (ret)
+		return ret;
+	printf("%d %d %g\n", test_syncobj_status(fd, slow), test_syncobj_status(fd, behind),
+	       *(float *)data.map);
+	return 0;
+}
+
+static int open_any(void)
+{
+	int fd = -ENOENT;
+
+	for (unsigned int i = 0; fd < 0 && i < 8; i++)
+		fd = test_open(i);
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	const int fd = open_any();
+	int ret = fd;
+
+	if (fd >= 0 && argc == 2 && !strcmp(argv[1], "orphans"))
+		ret = orphans(fd);
+	else if (fd >= 0 && argc == 3 && !strcmp(argv[1], "reset"))
+		ret = reset(fd, argv[2]);
+	if (ret < 0)
+		fprintf(stderr, "root: %s\n", strerror(-ret));
+	return ret < 0;
+}

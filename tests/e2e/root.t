@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What root can do to the device while others use it: unload the driver, unbind it, remove it, reset it.
+. "$(dirname "$0")/lib.sh"
+
+mkdir -p "$tmp/out"
+cat >"$tmp/out/job" <<'JOB'
+root=build/bin/guest/root
+device=$(basename "$(ls -d /sys/bus/pci/drivers/igrad/0*)")
+path=/sys/bus/pci/devices/$device
+result() { echo "$1 $2" >>/out/results; }
+
+# With jobs of a closed file in the ring and behind it.
+$root orphans && rmmod igrad && insmod /modules/igrad.ko
+result rmmod $?
+$root orphans && echo "$device" >/sys/bus/pci/drivers/igrad/unbind && echo "$device" >/sys/bus/pci/drivers/igrad/bind
+result unbind $?
+$root orphans && echo 1 >"$path/remove" && echo 1 >/sys/bus/pci/rescan
+result remove $?
+$root reset "$path/reset" >/out/reset
+result reset $?
+JOB
+tools/vm/igrad-vm --out "$tmp/out" --name root --module-param job_timeout_ms=3000 --device-props "x-hang-tag=0x68616e67" -- \
+	sh /out/job >"$tmp/log" 2>&1
+code=$?
+((code == 0)) || note <"$tmp/log"
+ok $code 'the kernel had nothing to complain about'
+for what in rmmod unbind remove reset; do
+	grep -qx "$what 0" "$tmp/out/results"
+	ok $? "$what while jobs run"
+done
+# -EIO for what had begun; what had not, runs once.
+[[ $(cat "$tmp/out/reset") == '-5 0 2' ]]
+code=$?
+((code == 0)) || note <"$tmp/out/reset"
+ok $code 'after a reset by others, what had begun is not run again, and the rest is'
+finish
