@@ -8,10 +8,7 @@ mirror() {
 	local uri suite=$1
 	uri=$(apt-get indextargets --format '$(RELEASE) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 		awk -v s="$suite" '$1 == s || $2 == s { print $3; exit }')
-	if [[ -z $uri ]]; then
-		uri=http://deb.debian.org/debian
-		say "no apt source of this machine has $suite; using $uri"
-	fi
+	[[ -n $uri ]] || die "no apt source of this machine has Debian's $suite: name a mirror in /etc/apt/sources.list, and run apt-get update"
 	printf '%s\n' "${uri%/}"
 }
 
