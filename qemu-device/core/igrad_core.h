@@ -132,7 +132,8 @@ void igrad_core_finish(struct igrad_core *core, struct igrad_result *result);
 /**
  * igrad_core_cancel - make the running job end soon, from any thread
  *
- * igrad_core_step() returns false after at most one tile or DMA chunk; the caller drops the job.
+ * igrad_core_step() returns false after at most one tile, DMA chunk or vector command; the caller
+ * drops the job.
  * Holds until the next igrad_core_begin() that follows igrad_core_uncancel().
  */
 void igrad_core_cancel(struct igrad_core *core);
