@@ -117,7 +117,9 @@ int igrad_sched_init(struct igrad_device *idev)
 	unsigned long look = msecs_to_jiffies(idev->job_timeout_ms) / IGRAD_LOOKS_PER_TIMEOUT;
 	int ret;
 
-	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery", WQ_MEM_RECLAIM);
+	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */
+	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery",
+						    WQ_MEM_RECLAIM | WQ_FREEZABLE);
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
