@@ -57,10 +57,5 @@ int igrad_config_check(const struct igrad_config *config, char *error, size_t er
 	if (check_range("sram-kib", config->sram_bytes / 1024, IGRAD_MIN_SRAM / 1024,
 			IGRAD_MAX_SRAM / 1024, error, error_size))
 		return -EINVAL;
-	if (config->overlap) {
-		snprintf(error, error_size,
-			 "overlap=on: this device version models overlap=off only");
-		return -EINVAL;
-	}
 	return 0;
 }
