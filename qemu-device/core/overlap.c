@@ -257,6 +257,7 @@ static uint64_t place_drain(struct igrad_overlap *o, uint32_t rows, uint64_t sta
 	start = max_u64(start, next_wave(o));
 	if (o->drains++) {
 		start = max_u64(start, o->drain + rows);
+		/* Its tile is current with this drain at the earliest: a load loses nothing. */
 		o->load = max_u64(o->load, o->drain);
 	}
 	o->drain_before = o->drain;

@@ -34,9 +34,8 @@ struct ref_overlap {
 	/* waves enter PE(0,0) in program order */
 	int64_t next_wave;
 	int64_t swaps; /* the latest swap of a loaded tile: nothing overtakes it */
-	/* loads begin in program order, after the last stream and the last drain but one */
+	/* loads begin in program order, none before the stream that precedes it */
 	int64_t next_load;
-	int64_t last_drain;
 };
 
 struct trial {
@@ -75,7 +74,6 @@ struct ref_overlap *ref_overlap_new(const struct ref_config *config)
 	o->read = zeroed(config->sram_bytes / 4, sizeof(*o->read));
 	for (size_t i = 0; i < config->sram_bytes / 4; i++)
 		o->written[i] = o->read[i] = NEVER;
-	o->last_drain = NEVER;
 	return o;
 }
 
@@ -360,8 +358,6 @@ static void follow(struct ref_overlap *o, const struct trial *t)
 		o->next_load = t->start;
 	} else if (!reads_before(t->cmd)) {
 		o->next_wave = t->start;
-		o->next_load = later(o->next_load, o->last_drain);
-		o->last_drain = t->start;
 	} else {
 		o->next_wave = t->start + waves_of(t->cmd);
 		if (t->cmd->opcode != IGRAD_OP_UPDATE)
