@@ -10,7 +10,7 @@ void igrad_config_default(struct igrad_config *config)
 	*config = (struct igrad_config){
 		.rows = 32,
 		.cols = 32,
-		.overlap = false,
+		.overlap = true,
 		.sram_bytes = 4u << 20,
 		.dram_bytes_per_cycle = 64,
 		.dram_latency = 100,

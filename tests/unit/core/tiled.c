@@ -35,6 +35,7 @@ struct stream {
 	struct igrad_cmd cmds[MAX_CMDS];
 	unsigned int count;
 	uint32_t signalled; /* ARRAY_DONE */
+	bool overlap;
 };
 
 struct cost {
@@ -75,10 +76,10 @@ static uint32_t tile_at(const struct layer *l, uint32_t base, uint32_t i, uint32
 	return base + i * l->n * l->pitch + o * l->n * 4;
 }
 
-/* The update of tile (i,o) on the vector unit, behind what the array has been told so far. */
-static void sgd(struct stream *s, const struct layer *l, uint32_t i, uint32_t o)
+/* The update of tiles (i,o), (i+1,o), … on the vector unit, behind what the array has been told. */
+static void sgd(struct stream *s, const struct layer *l, uint32_t i, uint32_t o, uint32_t tiles)
 {
-	struct igrad_cmd cmd = cmd_vec(IGRAD_OP_VEC_SGD, l->n, l->n);
+	struct igrad_cmd cmd = cmd_vec(IGRAD_OP_VEC_SGD, tiles * l->n, l->n);
 
 	cmd.u.vec.a = cmd.u.vec.d = tile_at(l, l->w, i, o);
 	cmd.u.vec.b = tile_at(l, l->dw, i, o);
@@ -109,9 +110,14 @@ static struct igrad_cmd shift_of(enum igrad_opcode opcode, const struct layer *l
 	return cmd_shift(opcode, l->n, l->n, tile_at(l, base, i, o), l->pitch / 4);
 }
 
-/* psums run south only: dX with the transposed weights held, dW with dY held and x by columns. */
+/*
+ * psums run south only: dX with the transposed weights held, dW with dY held and x by columns. A
+ * plain array pays for the skew of each stream, so x goes through in one; with shadow registers
+ * tile by tile costs the same, and the update need not wait for the last.
+ */
 static void ws_paper(struct stream *s, const struct layer *l)
 {
+	const uint32_t at_once = s->overlap ? 1 : TILES;
 	struct igrad_cmd cmd;
 
 	for (uint32_t t = 0; t < TILES * TILES; t++) {
@@ -128,12 +134,12 @@ static void ws_paper(struct stream *s, const struct layer *l)
 	for (uint32_t o = 0; o < TILES; o++) {
 		array(s,
 		      cmd_shift(IGRAD_OP_LOAD_W, l->b, l->n, tile_at(l, l->g, 0, o), l->pitch / 4));
-		for (uint32_t i = 0; i < TILES; i++) {
-			cmd = cmd_stream(IGRAD_OP_FPROP, l->b, l->n, l->n);
+		for (uint32_t i = 0; i < TILES; i += at_once) {
+			cmd = cmd_stream(IGRAD_OP_FPROP, l->b, l->n, at_once * l->n);
 			cmd.flags = IGRAD_FLAG_TRANSPOSE;
 			cmd_x(&cmd, tile_at(l, l->x, 0, i), l->pitch / 4);
 			array(s, *cmd_p(&cmd, tile_at(l, l->dw, i, o), l->pitch / 4));
-			sgd(s, l, i, o);
+			sgd(s, l, i, o, at_once);
 		}
 	}
 }
@@ -147,7 +153,7 @@ static void ws_os(struct stream *s, const struct layer *l)
 		array(s, stream_of(IGRAD_OP_DGRAD, l, i, o));
 		array(s, stream_of(IGRAD_OP_WGRAD, l, i, o));
 		array(s, shift_of(IGRAD_OP_DRAIN_ACC, l, l->dw, i, o));
-		sgd(s, l, i, o);
+		sgd(s, l, i, o, 1);
 	}
 }
 
@@ -261,7 +267,7 @@ static void one_layer(uint32_t n, uint32_t b, bool overlap, bool with_reference)
 	fill_floats(&rng, rig_floats(&rig, RIG_DATA), l.dx / 4);
 	for (unsigned int i = 0; i < NUM_SCHEDULES; i++) {
 		const uint64_t va = RIG_DATA + config.sram_bytes + i * bytes;
-		struct stream s;
+		struct stream s = {.overlap = overlap};
 
 		build(&s, &l, (enum schedule)i);
 		cost[i] = measure(&rig, &s, &l, va);
