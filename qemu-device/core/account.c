@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds. These are the
- * formulas of the manual, for overlap=off; the PE-by-PE reference holds them to what it observes.
+ * formulas of the manual; the PE-by-PE reference holds them to what it observes. Cycles of the
+ * array are those of overlap=off: with shadow registers commands share it, see overlap.c.
  */
 #include "internal.h"
 
@@ -94,15 +95,17 @@ static void account_stream(struct igrad_report *counters, const struct igrad_cmd
 		counters->peak_words = width;
 }
 
+/* All columns at once, or with shadow registers each a cycle after its western neighbour. */
 static void account_shift(struct igrad_report *counters, const struct igrad_cmd *cmd,
-			  enum igrad_operand operand)
+			  enum igrad_operand operand, bool overlap)
 {
 	const uint64_t rows = cmd->u.array.rows;
 	const uint64_t cols = cmd->u.array.cols;
+	const uint64_t width = overlap ? stream_width(cols, rows, 1) : cols;
 
 	counters->sram[0][operand] += rows * cols;
-	if (counters->peak_words < cols)
-		counters->peak_words = cols;
+	if (counters->peak_words < width)
+		counters->peak_words = width;
 }
 
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
@@ -142,7 +145,7 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd)
+void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap)
 {
 	const uint64_t bytes = (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4;
 
@@ -157,16 +160,16 @@ void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd)
 		counters->dram_write_bytes += bytes;
 		break;
 	case IGRAD_OP_LOAD_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ);
+		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, overlap);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, overlap);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, overlap);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE);
+		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, overlap);
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:

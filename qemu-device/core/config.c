@@ -10,7 +10,7 @@ void igrad_config_default(struct igrad_config *config)
 	*config = (struct igrad_config){
 		.rows = 32,
 		.cols = 32,
-		.overlap = false,
+		.overlap = true,
 		.sram_bytes = 4u << 20,
 		.dram_bytes_per_cycle = 64,
 		.dram_latency = 100,
@@ -57,10 +57,5 @@ int igrad_config_check(const struct igrad_config *config, char *error, size_t er
 	if (check_range("sram-kib", config->sram_bytes / 1024, IGRAD_MIN_SRAM / 1024,
 			IGRAD_MAX_SRAM / 1024, error, error_size))
 		return -EINVAL;
-	if (config->overlap) {
-		snprintf(error, error_size,
-			 "overlap=on: this device version models overlap=off only");
-		return -EINVAL;
-	}
 	return 0;
 }

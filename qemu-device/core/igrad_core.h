@@ -47,7 +47,7 @@ struct igrad_config {
 /**
  * igrad_config_default - the properties when nothing is said
  *
- * 32 × 32, overlap off, 4 MiB SRAM, 64 bytes a cycle, 100 cycles, 1 GHz, 1 thread.
+ * 32 × 32, overlap on, 4 MiB SRAM, 64 bytes a cycle, 100 cycles, 1 GHz, 1 thread.
  */
 void igrad_config_default(struct igrad_config *config);
 

@@ -189,9 +189,14 @@ static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 {
 	const bool dma = cmd->opcode == IGRAD_OP_DMA_LOAD || cmd->opcode == IGRAD_OP_DMA_STORE;
 
-	igrad_timing_run(&core->timing, cmd, engine, igrad_account_cycles(&core->config, cmd),
-			 dma ? core->config.dram_latency : 0);
-	igrad_account(&core->counters, cmd);
+	if (core->config.overlap && engine == IGRAD_ENGINE_ARRAY)
+		igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
+					    core->config.cols);
+	else
+		igrad_timing_run(&core->timing, cmd, engine,
+				 igrad_account_cycles(&core->config, cmd),
+				 dma ? core->config.dram_latency : 0);
+	igrad_account(&core->counters, cmd, core->config.overlap);
 	core->counters.retired[engine]++;
 	core->next++;
 	core->result.command = core->next;

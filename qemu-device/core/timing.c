@@ -15,12 +15,14 @@ void igrad_timing_destroy(struct igrad_timing *timing)
 {
 	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++)
 		free(timing->semaphore[i].times);
+	igrad_overlap_destroy(&timing->overlap);
 }
 
 void igrad_timing_reset(struct igrad_timing *timing)
 {
 	memset(timing->engine, 0, sizeof(timing->engine));
 	timing->cycles = 0;
+	igrad_overlap_reset(&timing->overlap);
 	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++) {
 		timing->semaphore[i].value = 0;
 		timing->semaphore[i].owner = -1;
@@ -55,7 +57,7 @@ enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct i
 		if (cmd->wait_value[i] > timing->semaphore[cmd->wait_sem[i]].value)
 			return IGRAD_REASON_WAIT;
 	}
-	if (cmd->signal && !reserve(signalled))
+	if ((cmd->signal && !reserve(signalled)) || !igrad_overlap_reserve(&timing->overlap))
 		return IGRAD_REASON_INTERNAL;
 	return IGRAD_REASON_NONE;
 }
@@ -73,6 +75,25 @@ static uint64_t awaited(const struct igrad_timing *timing, const struct igrad_cm
 	return latest;
 }
 
+/* The engine's next command can start at @free, and this one would complete at @completed. */
+static void complete(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+		     enum igrad_engine engine, uint64_t free, uint64_t completed)
+{
+	struct igrad_engine_clock *clock = &timing->engine[engine];
+
+	clock->free = free;
+	if (clock->completed < completed)
+		clock->completed = completed;
+	if (timing->cycles < clock->completed)
+		timing->cycles = clock->completed;
+	if (cmd->signal) {
+		struct igrad_semaphore *semaphore = &timing->semaphore[cmd->signal];
+
+		semaphore->owner = engine;
+		semaphore->times[semaphore->value++] = clock->completed;
+	}
+}
+
 void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 		      enum igrad_engine engine, uint64_t held, uint64_t latency)
 {
@@ -82,15 +103,23 @@ void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 
 	clock->stalled += start - clock->free;
 	clock->busy += held;
-	clock->free = start + held;
-	if (clock->completed < clock->free + latency)
-		clock->completed = clock->free + latency;
-	if (timing->cycles < clock->completed)
-		timing->cycles = clock->completed;
-	if (cmd->signal) {
-		struct igrad_semaphore *semaphore = &timing->semaphore[cmd->signal];
+	complete(timing, cmd, engine, start + held, start + held + latency);
+}
 
-		semaphore->owner = engine;
-		semaphore->times[semaphore->value++] = clock->completed;
-	}
+/*
+ * Here free is when the array has nothing left to do. It is never idle for another reason than a
+ * semaphore, and after that nothing starts earlier: idle cycles are all in front of a command.
+ */
+void igrad_timing_run_overlapped(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				 uint32_t rows, uint32_t cols)
+{
+	struct igrad_engine_clock *clock = &timing->engine[IGRAD_ENGINE_ARRAY];
+	const struct igrad_span span = igrad_overlap_place(&timing->overlap, rows, cols, cmd,
+							   awaited(timing, cmd));
+	const uint64_t begin = clock->free > span.start ? clock->free : span.start;
+	const uint64_t end = begin > span.end ? begin : span.end;
+
+	clock->stalled += begin - clock->free;
+	clock->busy += end - begin;
+	complete(timing, cmd, IGRAD_ENGINE_ARRAY, end, span.end);
 }

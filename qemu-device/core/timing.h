@@ -7,6 +7,7 @@
 #define IGRAD_TIMING_H
 
 #include "igrad/hw.h"
+#include "overlap.h"
 
 /* When a semaphore reached 1, 2, 3, …, and who signals it. */
 struct igrad_semaphore {
@@ -26,6 +27,7 @@ struct igrad_engine_clock {
 struct igrad_timing {
 	struct igrad_engine_clock engine[IGRAD_NUM_ENGINES];
 	struct igrad_semaphore semaphore[IGRAD_NUM_SEMAPHORES];
+	struct igrad_overlap overlap; /* of the array's commands, with overlap=on */
 	uint64_t cycles;
 };
 
@@ -48,5 +50,13 @@ enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct i
  */
 void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 		      enum igrad_engine engine, uint64_t held, uint64_t latency);
+
+/**
+ * igrad_timing_run_overlapped - the same for a command of the array with shadow registers
+ * @rows: the array's
+ * @cols: the array's
+ */
+void igrad_timing_run_overlapped(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				 uint32_t rows, uint32_t cols);
 
 #endif /* IGRAD_TIMING_H */

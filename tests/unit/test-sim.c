@@ -31,6 +31,20 @@ static void a_uri_says_what_was_opened(void **context)
 	igrad_device_unref(device);
 }
 
+/* The defaults are the QEMU device's too: both take them from the core. */
+static void a_bare_uri_opens_the_default_device(void **context)
+{
+	struct igrad_device *device;
+
+	(void)context;
+	assert_int_equal(igrad_device_open("sim:", &device, NULL), 0);
+	assert_int_equal(igrad_device_info(device)->features, IGRAD_FEATURE_OVERLAP);
+	assert_string_equal(igrad_device_uri(device),
+			    "sim:rows=32,cols=32,overlap=on,sram-kib=4096,dram-bytes-per-cycle=64,"
+			    "dram-latency=100,clock-hz=1000000000,threads=1,job-timeout-ms=5000");
+	igrad_device_unref(device);
+}
+
 static void bad_uris_are_explained(void **context)
 {
 	/* What is wrong must appear in the sentence. */
@@ -77,6 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_uri_says_what_was_opened),
+		cmocka_unit_test(a_bare_uri_opens_the_default_device),
 		cmocka_unit_test(bad_uris_are_explained),
 	};
 

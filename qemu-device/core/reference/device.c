@@ -118,6 +118,7 @@ struct clock {
 	unsigned int num_cmds;
 	uint32_t semaphore[IGRAD_NUM_SEMAPHORES];
 	struct igrad_report *counts;
+	struct ref_overlap *overlap; /* or NULL */
 };
 
 static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
@@ -139,6 +140,13 @@ static bool holds_engine(const struct timed *timed, uint64_t now)
 	return timed->started && now < timed->start + timed->held;
 }
 
+/* The array with shadow registers takes commands as their semaphores allow, and starts them itself.
+ */
+static bool overlaps(const struct clock *clock, const struct timed *timed)
+{
+	return clock->overlap && timed->engine == IGRAD_ENGINE_ARRAY;
+}
+
 /* The command that its engine would start next: the first that has not, if none holds the engine.
  */
 static struct timed *head_of(struct clock *clock, enum igrad_engine engine, uint64_t now)
@@ -148,12 +156,25 @@ static struct timed *head_of(struct clock *clock, enum igrad_engine engine, uint
 
 		if (timed->engine != engine)
 			continue;
-		if (holds_engine(timed, now))
+		if (holds_engine(timed, now) && !overlaps(clock, timed))
 			return NULL;
 		if (!timed->started)
 			return timed;
 	}
 	return NULL;
+}
+
+static void start(struct clock *clock, struct timed *timed, uint64_t now)
+{
+	struct ref_placed placed;
+
+	timed->started = true;
+	timed->start = now;
+	if (!overlaps(clock, timed) || timed->cmd->opcode == IGRAD_OP_NOP)
+		return;
+	placed = ref_overlap_place(clock->overlap, timed->cmd, now, clock->counts);
+	timed->start = (uint64_t)placed.start;
+	timed->held = (uint64_t)(placed.end - placed.start);
 }
 
 static bool may_start(const struct clock *clock, const struct timed *timed)
@@ -174,8 +195,7 @@ static bool start_some(struct clock *clock, uint64_t now)
 
 		if (!head || !may_start(clock, head))
 			continue;
-		head->started = true;
-		head->start = now;
+		start(clock, head, now);
 		any = true;
 	}
 	return any;
@@ -217,17 +237,20 @@ static bool all_completed(const struct clock *clock)
 /* What each engine does during the cycle that begins now. */
 static bool observe(struct clock *clock, uint64_t now)
 {
+	bool works[IGRAD_NUM_ENGINES] = {false};
 	bool alive = false;
 
 	for (unsigned int i = 0; i < clock->num_cmds; i++) {
 		const struct timed *timed = &clock->cmds[i];
 
-		if (holds_engine(timed, now))
-			clock->counts->busy[timed->engine]++;
+		if (holds_engine(timed, now) && now >= timed->start)
+			works[timed->engine] = true;
 		alive = alive || (timed->started && !timed->completed);
 	}
 	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
-		if (head_of(clock, (enum igrad_engine)e, now))
+		if (works[e])
+			clock->counts->busy[e]++;
+		else if (head_of(clock, (enum igrad_engine)e, now))
 			clock->counts->stalled[e]++;
 	}
 	return alive;
@@ -290,7 +313,11 @@ bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned i
 		clock.cmds[i].held = execute(device, &cmds[i]);
 		clock.cmds[i].latency = dma ? device->config.dram_latency : 0;
 	}
+	if (device->config.overlap)
+		clock.overlap = ref_overlap_new(&device->config);
 	ended = run_clock(&clock);
+	if (clock.overlap)
+		ref_overlap_free(clock.overlap);
 	free(clock.cmds);
 	return ended;
 }

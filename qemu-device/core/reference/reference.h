@@ -21,6 +21,7 @@ struct ref_config {
 	size_t sram_bytes;
 	unsigned int dram_bytes_per_cycle;
 	unsigned int dram_latency;
+	bool overlap;
 };
 
 /* A value on a wire during one cycle. */
@@ -70,6 +71,25 @@ bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned i
 /* Execute one command; return the cycles that it took. */
 uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd);
 uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd);
+
+/* A command on the array with shadow registers; times are those of PE(0,0). */
+struct ref_placed {
+	const struct igrad_cmd *cmd;
+	int64_t start;
+	int64_t swap; /* loads: the wave with which the tile becomes current; else -1 */
+	int64_t end;  /* nothing of it moves any more */
+};
+
+struct ref_overlap *ref_overlap_new(const struct ref_config *config);
+void ref_overlap_free(struct ref_overlap *overlap);
+
+/** ref_overlap_place - the first start from cycle @ready on that collides with nothing before */
+struct ref_placed ref_overlap_place(struct ref_overlap *overlap, const struct igrad_cmd *cmd,
+				    uint64_t ready, struct igrad_report *counts);
+
+/** ref_skewed_run - move the array with all commands in flight, on the device's SRAM as it is */
+void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, unsigned int n,
+		    struct igrad_report *counts);
 
 /* One word between SRAM and the machine, counted. */
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);

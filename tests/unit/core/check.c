@@ -611,7 +611,6 @@ static void test_config(void **state)
 	WITH(clock_hz, 0, "clock-hz");
 	WITH(threads, 0, "threads");
 	WITH(threads, IGRAD_MAX_THREADS + 1, "threads");
-	WITH(overlap, true, "overlap=off only");
 }
 
 int main(void)

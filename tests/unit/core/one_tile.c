@@ -268,13 +268,14 @@ static struct layer layer_of(uint32_t n, uint32_t b)
 
 static void measure_array(uint32_t n, struct range *cycles, struct range *accesses)
 {
-	const struct ref_config ref_config = {n, n, SRAM_BYTES, 64, 100};
+	const struct ref_config ref_config = {n, n, SRAM_BYTES, 64, 100, false};
 	struct rng rng = {n};
 	struct igrad_config config;
 	struct machines m;
 
 	rig_config(&config, n, n);
 	config.sram_bytes = SRAM_BYTES;
+	config.overlap = false;
 	rig_init(&m.rig, &config, 2 * SRAM_BYTES);
 	fill_floats(&rng, rig_floats(&m.rig, RIG_DATA), SRAM_BYTES / 4);
 	m.reference = ref_new(&ref_config);

@@ -434,8 +434,10 @@ static void one_round(struct rng *rng)
 	s.config.cols = rng_between(rng, 1, most);
 	s.config.dram_bytes_per_cycle = rng_between(rng, 1, 256);
 	s.config.dram_latency = rng_below(rng, 300);
-	config = (struct ref_config){s.config.rows, s.config.cols, SRAM_BYTES,
-				     s.config.dram_bytes_per_cycle, s.config.dram_latency};
+	s.config.overlap = rng_below(rng, 2);
+	config = (struct ref_config){
+		s.config.rows,	       s.config.cols,	SRAM_BYTES, s.config.dram_bytes_per_cycle,
+		s.config.dram_latency, s.config.overlap};
 	make_stream(&s, rng, image);
 	memcpy(expected, image, RIG_DATA + DATA_BYTES);
 	reference = ref_new(&config);

@@ -252,6 +252,146 @@ static void test_peak_words(void **state)
 	assert_int_equal(rig.report.peak_words, (R + C + R) / 2);
 }
 
+/* --------------------------------------------------------------------------------------------- */
+/* Shadow registers */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint64_t overlapped(const struct igrad_cmd *cmds, unsigned int n)
+{
+	const struct igrad_config off = *igrad_core_config(rig.core);
+	struct igrad_config on = off;
+
+	on.overlap = true;
+	igrad_core_free(rig.core);
+	rig.core = igrad_core_new(&on);
+	assert_non_null(rig.core);
+	run(cmds, n);
+	igrad_core_free(rig.core);
+	rig.core = igrad_core_new(&off);
+	assert_non_null(rig.core);
+	return rig.report.cycles;
+}
+
+/* Each tile at an SRAM address of its own, so that no word is met twice. */
+static struct igrad_cmd apart(struct igrad_cmd cmd, uint32_t tile)
+{
+	cmd.u.array.p += tile * 1024;
+	return cmd;
+}
+
+/* Alone, a tile takes what it takes without shadow registers. */
+static void test_overlap_one_tile(void **state)
+{
+	const struct igrad_cmd cmds[] = {
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+		stream(IGRAD_OP_INTERLEAVED, R, C, 7),
+		cmd_stream(IGRAD_OP_UPDATE, R, C, 0),
+		cmd_shift(IGRAD_OP_DRAIN_W, R, C, 4096, C),
+	};
+
+	(void)state;
+	run(cmds, 4);
+	assert_int_equal(rig.report.cycles, R + (2 * 7 + R + C - 2) + 1 + R);
+	assert_int_equal(overlapped(cmds, 4), rig.report.cycles);
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_ARRAY], rig.report.cycles);
+}
+
+/* Tiles that share nothing follow each other every max(S, R) cycles. */
+static void test_overlap_uniform(void **state)
+{
+	struct igrad_cmd cmds[4 * 5];
+
+	(void)state;
+	for (uint32_t batch = 1; batch < 5; batch++) {
+		const uint64_t s = 2 * batch + 1, pace = s > R ? s : R;
+
+		for (uint32_t i = 0; i < 5; i++) {
+			cmds[4 * i] = cmd_shift(IGRAD_OP_LOAD_W, R, C, 49152 + 1024 * i, C);
+			cmds[4 * i + 1] = apart(stream(IGRAD_OP_INTERLEAVED, R, C, batch), i);
+			cmds[4 * i + 2] = cmd_stream(IGRAD_OP_UPDATE, R, C, 0);
+			cmds[4 * i + 3] = cmd_shift(IGRAD_OP_DRAIN_W, R, C, 49152 + 1024 * i, C);
+		}
+		assert_int_equal(overlapped(cmds, 4 * 5), R + 4 * pace + s + 2 * R + C - 2);
+	}
+}
+
+/*
+ * Reloaded accumulators wait in the chain to change places with what is drained, if a tile streams
+ * for the 2R - 1 cycles that both take; else each second one follows the drain instead.
+ */
+static void test_overlap_reload(void **state)
+{
+	struct igrad_cmd cmds[3 * 5];
+
+	(void)state;
+	for (uint32_t s = R; s < 2 * R + 2; s++) {
+		const uint64_t behind = s < 2 * R - 1 ? 2 * (2 * R - 1) : 0;
+
+		for (uint32_t i = 0; i < 5; i++) {
+			cmds[3 * i] = cmd_shift(IGRAD_OP_LOAD_ACC, R, C, 4096 + 1024 * i, C);
+			cmds[3 * i + 1] = stream(IGRAD_OP_WGRAD, R, C, s);
+			cmds[3 * i + 2] = cmd_shift(IGRAD_OP_DRAIN_ACC, R, C, 32768 + 1024 * i, C);
+		}
+		assert_int_equal(overlapped(cmds, 15), R + 5 * s + behind + 2 * R + C - 2);
+	}
+}
+
+/* A psum is read again in the cycle after it was written, at the earliest. */
+static void test_overlap_psum(void **state)
+{
+	struct igrad_cmd cmds[2];
+
+	(void)state;
+	cmds[0] = cmds[1] = stream(IGRAD_OP_DGRAD, R, C, 3);
+	cmds[1].flags = IGRAD_FLAG_ADD;
+	assert_int_equal(overlapped(cmds, 2), C + 3 + R + C - 2);
+	cmds[1].u.array.p += 4096;
+	assert_int_equal(overlapped(cmds, 2), 3 + 3 + R + C - 2);
+	cmds[0] = cmds[1] = stream(IGRAD_OP_FPROP, R, C, 3);
+	cmds[1].flags = IGRAD_FLAG_ADD;
+	assert_int_equal(overlapped(cmds, 2), R + 3 + R + C - 2);
+}
+
+/* What is drained leaves on the wires that psums of a forward pass use. */
+static void test_overlap_fprop(void **state)
+{
+	const struct igrad_cmd cmds[] = {
+		stream(IGRAD_OP_WGRAD, R, C, 6),
+		cmd_shift(IGRAD_OP_DRAIN_ACC, R, C, 49152, C),
+		stream(IGRAD_OP_FPROP, R, C, 50),
+		stream(IGRAD_OP_WGRAD, R, C, 50),
+	};
+
+	(void)state;
+	assert_int_equal(overlapped(cmds, 3), 6 + R + 50 + R + C - 2);
+	assert_int_equal(overlapped(cmds, 2), 6 + 2 * R + C - 2);
+}
+
+/* Commands are taken in order, when their semaphores allow; a signal says that all is done. */
+static void test_overlap_semaphores(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		vec(IGRAD_OP_VEC_COPY, 100, C),
+		stream(IGRAD_OP_WGRAD, R, C, 20),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+		vec(IGRAD_OP_VEC_COPY, 10, C),
+	};
+
+	(void)state;
+	cmds[0].signal = 1;
+	cmd_wait(&cmds[2], 0, 1, 1);
+	cmds[2].signal = 2;
+	cmd_wait(&cmds[3], 0, 2, 1);
+	assert_int_equal(overlapped(cmds, 4), 100 + R + C - 1 + 10);
+	assert_int_equal(rig.report.busy[IGRAD_ENGINE_ARRAY], 20 + R + C - 2 + R + C - 1);
+	assert_int_equal(rig.report.stalled[IGRAD_ENGINE_ARRAY], 100 - (20 + R + C - 2));
+	cmd_wait(&cmds[2], 0, 0, 0); /* now the load is done while the stream is not */
+	assert_int_equal(overlapped(cmds, 4), 110);
+	cmd_wait(&cmds[1], 0, 1, 1); /* what is behind a command that waits, waits */
+	cmds[1].u.array.batch = 1;
+	assert_int_equal(overlapped(cmds, 4), 100 + R + C - 1 + 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +406,12 @@ int main(void)
 		cmocka_unit_test(test_three_waits),
 		cmocka_unit_test(test_many_signals),
 		cmocka_unit_test(test_peak_words),
+		cmocka_unit_test(test_overlap_one_tile),
+		cmocka_unit_test(test_overlap_uniform),
+		cmocka_unit_test(test_overlap_reload),
+		cmocka_unit_test(test_overlap_psum),
+		cmocka_unit_test(test_overlap_fprop),
+		cmocka_unit_test(test_overlap_semaphores),
 	};
 
 	return run_group("core-timing", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "overlap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void igrad_overlap_reset(struct igrad_overlap *overlap)
+{
+	struct igrad_words *words = overlap->words;
+	const size_t room = overlap->room;
+
+	memset(overlap, 0, sizeof(*overlap));
+	overlap->words = words;
+	overlap->room = room;
+}
+
+void igrad_overlap_destroy(struct igrad_overlap *overlap)
+{
+	free(overlap->words);
+}
+
+bool igrad_overlap_reserve(struct igrad_overlap *overlap)
+{
+	const size_t room = overlap->room ? overlap->room * 2 : 64;
+	struct igrad_words *words;
+
+	if (overlap->count + IGRAD_MAX_WORDS <= overlap->room)
+		return true;
+	words = realloc(overlap->words, room * sizeof(*words));
+	if (!words)
+		return false;
+	overlap->words = words;
+	overlap->room = room;
+	return true;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* When a command touches which word */
+/* --------------------------------------------------------------------------------------------- */
+
+/* A stream's operand or psum: row b every @pitch cycles, its words a cycle apart. */
+static struct igrad_words streamed(uint32_t addr, uint32_t pitch, uint32_t batch, uint32_t lanes,
+				   int64_t first, int64_t row_cycles)
+{
+	return (struct igrad_words){.addr = addr,
+				    .pitch = pitch,
+				    .rows = batch,
+				    .words = lanes,
+				    .first = first,
+				    .per_row = row_cycles,
+				    .per_word = 1};
+}
+
+static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
+				    struct igrad_words *words)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool both = cmd->opcode == IGRAD_OP_INTERLEAVED,
+		   south = cmd->opcode == IGRAD_OP_FPROP;
+	const int64_t pitch = both ? 2 : 1;
+	const uint32_t lanes = south ? a->cols : a->rows;
+	unsigned int n = 0;
+
+	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
+		words[n++] = (struct igrad_words){.addr = a->x,
+						  .pitch = a->x_pitch,
+						  .rows = a->rows,
+						  .words = a->batch,
+						  .per_row = 1,
+						  .per_word = pitch};
+	else if (cmd->opcode != IGRAD_OP_DGRAD)
+		words[n++] = streamed(a->x, a->x_pitch, a->batch, a->rows, both, pitch);
+	if (!south)
+		words[n++] = streamed(a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
+	if (cmd->opcode == IGRAD_OP_WGRAD)
+		return n;
+	if (cmd->flags & IGRAD_FLAG_ADD)
+		words[n++] = streamed(a->p, a->p_pitch, a->batch, lanes, 0, pitch);
+	words[n] = streamed(a->p, a->p_pitch, a->batch, lanes, (south ? rows : cols) - 1, pitch);
+	words[n++].written = true;
+	return n;
+}
+
+/* The last row goes first; a column begins a cycle after its western neighbour. */
+static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
+				   struct igrad_words *words)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const bool drain = cmd->opcode == IGRAD_OP_DRAIN_ACC || cmd->opcode == IGRAD_OP_DRAIN_W;
+
+	words[0] = (struct igrad_words){
+		.addr = a->p,
+		.pitch = a->p_pitch,
+		.rows = transpose ? a->cols : a->rows,
+		.words = transpose ? a->rows : a->cols,
+		.first = (int64_t)(drain ? 2 : 1) * (rows - 1),
+		.per_row = transpose ? 1 : -1,
+		.per_word = transpose ? -1 : 1,
+		.written = drain,
+	};
+	return 1;
+}
+
+static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
+			     struct igrad_words *words)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_UPDATE:
+		return 0;
+	case IGRAD_OP_FPROP:
+	case IGRAD_OP_DGRAD:
+	case IGRAD_OP_WGRAD:
+	case IGRAD_OP_INTERLEAVED:
+		return words_of_stream(rows, cols, cmd, words);
+	default:
+		return words_of_shift(rows, cmd, words);
+	}
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* The order of accesses to a word */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint64_t row_begin(const struct igrad_words *words, uint32_t row)
+{
+	return words->addr + (uint64_t)row * words->pitch;
+}
+
+static uint64_t row_end(const struct igrad_words *words, uint32_t row)
+{
+	return row_begin(words, row) + (uint64_t)words->words * 4;
+}
+
+static int64_t cycle_of(const struct igrad_words *words, uint32_t row, uint64_t addr)
+{
+	return words->first + row * words->per_row +
+	       (int64_t)((addr - row_begin(words, row)) / 4) * words->per_word;
+}
+
+static int64_t last_cycle(const struct igrad_words *words)
+{
+	const int64_t rows = words->per_row > 0 ? words->rows - 1 : 0;
+	const int64_t cols = words->per_word > 0 ? words->words - 1 : 0;
+
+	return words->first + rows * words->per_row + cols * words->per_word;
+}
+
+/*
+ * The earliest start of @later that meets every common word after @earlier did: in a later cycle,
+ * or in the same one when a read comes before a write. Within a pair of rows the two clocks run
+ * apart or together steadily, so the ends of what they share tell.
+ */
+static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+{
+	const int64_t gap = earlier->written;
+	int64_t start = 0;
+	uint32_t i = 0, j = 0;
+
+	while (i < earlier->rows && j < later->rows) {
+		const uint64_t begin = max_u64(row_begin(earlier, i), row_begin(later, j));
+		const uint64_t end_i = row_end(earlier, i), end_j = row_end(later, j);
+		const uint64_t end = end_i < end_j ? end_i : end_j;
+
+		if (begin < end) {
+			const int64_t low = cycle_of(earlier, i, begin) - cycle_of(later, j, begin);
+			const int64_t high = cycle_of(earlier, i, end - 4) -
+					     cycle_of(later, j, end - 4);
+
+			start = low + gap > start ? low + gap : start;
+			start = high + gap > start ? high + gap : start;
+		}
+		if (end_i <= end_j)
+			i++;
+		else
+			j++;
+	}
+	return start;
+}
+
+static bool apart(const struct igrad_words *a, const struct igrad_words *b)
+{
+	return row_end(a, a->rows - 1) <= b->addr || row_end(b, b->rows - 1) <= a->addr;
+}
+
+static uint64_t after_memory(const struct igrad_overlap *overlap, const struct igrad_words *words,
+			     unsigned int n)
+{
+	uint64_t start = 0;
+
+	for (size_t i = 0; i < overlap->count; i++) {
+		const struct igrad_words *earlier = &overlap->words[i];
+
+		for (unsigned int k = 0; k < n; k++) {
+			if ((earlier->written || words[k].written) && !apart(earlier, &words[k]))
+				start = max_u64(start, (uint64_t)start_after(earlier, &words[k]));
+		}
+	}
+	return start;
+}
+
+/* Nothing starts before @overlap->load any more: forget what has ended by then. */
+static void remember(struct igrad_overlap *overlap, const struct igrad_words *words, unsigned int n,
+		     uint64_t start)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < overlap->count; i++) {
+		if (last_cycle(&overlap->words[i]) >= (int64_t)overlap->load)
+			overlap->words[kept++] = overlap->words[i];
+	}
+	for (unsigned int k = 0; k < n; k++) {
+		overlap->words[kept] = words[k];
+		overlap->words[kept++].first += (int64_t)start;
+	}
+	overlap->count = kept;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Waves and chains; @start comes with what semaphores and SRAM demand */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint64_t next_wave(const struct igrad_overlap *o)
+{
+	return max_u64(o->front, max_u64(o->swap_w, o->swap_acc));
+}
+
+static uint64_t place_stream(struct igrad_overlap *o, uint32_t rows, const struct igrad_cmd *cmd,
+			     uint64_t start)
+{
+	const uint64_t batch = cmd->u.array.batch;
+
+	start = max_u64(start, next_wave(o));
+	if (cmd->opcode == IGRAD_OP_FPROP && o->drains)
+		start = max_u64(start, o->drain + rows); /* on the same wires */
+	o->front = start + (cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 * batch : batch);
+	if (cmd->opcode == IGRAD_OP_FPROP)
+		o->fprop_end = o->front;
+	o->load = max_u64(o->load, start);
+	return start;
+}
+
+static uint64_t place_update(struct igrad_overlap *o, const struct igrad_cmd *cmd, uint64_t start)
+{
+	start = max_u64(start, next_wave(o));
+	o->front = start + (cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1);
+	return start;
+}
+
+static uint64_t place_drain(struct igrad_overlap *o, uint32_t rows, uint64_t start)
+{
+	start = max_u64(start, next_wave(o));
+	if (o->drains++) {
+		start = max_u64(start, o->drain + rows);
+		/* Its tile is current with this drain at the earliest: a load loses nothing. */
+		o->load = max_u64(o->load, o->drain);
+	}
+	o->drain_before = o->drain;
+	o->drain = start;
+	o->front = start;
+	return start;
+}
+
+static uint64_t place_load_w(struct igrad_overlap *o, uint32_t rows, uint64_t start)
+{
+	start = max_u64(start, max_u64(o->load, o->swap_w));
+	o->swap_w = max_u64(o->front, start + rows);
+	o->load = start;
+	return start;
+}
+
+/*
+ * The chain is the drains' too. A tile that is in place when the last drain captures changes places
+ * with it; otherwise it follows what is drained.
+ */
+static uint64_t place_load_acc(struct igrad_overlap *o, uint32_t rows, uint64_t start)
+{
+	start = max_u64(start, max_u64(o->load, o->swap_acc));
+	start = max_u64(start, o->fprop_end);
+	if (o->drains > 1)
+		start = max_u64(start, o->drain_before + rows - 1);
+	if (o->drains && (o->front > o->drain || start + rows > o->drain))
+		start = max_u64(start, o->drain + rows - 1);
+	o->swap_acc = max_u64(o->front, start + rows);
+	o->load = start;
+	return start;
+}
+
+struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, uint32_t cols,
+				      const struct igrad_cmd *cmd, uint64_t ready)
+{
+	const uint64_t skew = (uint64_t)rows + cols - 2;
+	struct igrad_words words[IGRAD_MAX_WORDS];
+	struct igrad_span span;
+	unsigned int n;
+
+	o->dispatched = max_u64(o->dispatched, ready);
+	if (cmd->opcode == IGRAD_OP_NOP)
+		return (struct igrad_span){o->dispatched, o->dispatched};
+	n = words_of(rows, cols, cmd, words);
+	span.start = max_u64(o->dispatched, after_memory(o, words, n));
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+		span.start = place_load_w(o, rows, span.start);
+		span.end = span.start + skew + 1;
+		break;
+	case IGRAD_OP_LOAD_ACC:
+		span.start = place_load_acc(o, rows, span.start);
+		span.end = span.start + skew + 1;
+		break;
+	case IGRAD_OP_DRAIN_ACC:
+	case IGRAD_OP_DRAIN_W:
+		span.start = place_drain(o, rows, span.start);
+		span.end = span.start + rows + skew;
+		break;
+	case IGRAD_OP_UPDATE:
+		span.start = place_update(o, cmd, span.start);
+		span.end = o->front + skew;
+		break;
+	default:
+		span.start = place_stream(o, rows, cmd, span.start);
+		span.end = o->front + skew;
+		break;
+	}
+	remember(o, words, n, span.start);
+	return span;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The array with shadow registers: when does a command start that shares it with those before?
+ *
+ * Everything in the array travels as waves from PE(0,0), one PE a cycle east and south. Rows of
+ * streams and updates take a cycle of every PE; swapping a loaded tile in and capturing one to be
+ * drained take none. Waves keep program order, so one number says when the next can begin: all
+ * times here are those of PE(0,0). What lies behind each rule is in the manual, section 7.
+ */
+#ifndef IGRAD_OVERLAP_H
+#define IGRAD_OVERLAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "igrad/hw.h"
+
+/* Words of SRAM that a command reads or writes: row i, word j in cycle first + i·per_row +
+ * j·per_word. */
+struct igrad_words {
+	uint32_t addr;
+	uint32_t pitch;
+	uint32_t rows;
+	uint32_t words; /* a row */
+	int64_t first;	/* relative to the command's start; then absolute */
+	int64_t per_row;
+	int64_t per_word;
+	bool written;
+};
+
+#define IGRAD_MAX_WORDS 4 /* regions of a command: x, g, p read, p written */
+
+struct igrad_overlap {
+	uint64_t dispatched; /* the last command's semaphores had reached their values */
+	uint64_t front;	     /* the next wave */
+	uint64_t swap_w;     /* the last loaded w, acc became current */
+	uint64_t swap_acc;
+	uint64_t load; /* no load begins before */
+	uint64_t fprop_end;
+	uint64_t drains; /* so far */
+	uint64_t drain;	 /* the last drain's start, and that of the one before */
+	uint64_t drain_before;
+
+	/* accesses that a later command could still meet */
+	struct igrad_words *words;
+	size_t count;
+	size_t room;
+};
+
+struct igrad_span {
+	uint64_t start;
+	uint64_t end;
+};
+
+void igrad_overlap_reset(struct igrad_overlap *overlap);
+void igrad_overlap_destroy(struct igrad_overlap *overlap);
+
+/** igrad_overlap_reserve - make room to remember one more command; returns false without memory */
+bool igrad_overlap_reserve(struct igrad_overlap *overlap);
+
+/**
+ * igrad_overlap_place - start a command of the array as early as the array allows
+ * @ready: when its semaphores have reached their values
+ *
+ * Returns its start, and its end: when the last PE is done with it and its words have been moved.
+ */
+struct igrad_span igrad_overlap_place(struct igrad_overlap *overlap, uint32_t rows, uint32_t cols,
+				      const struct igrad_cmd *cmd, uint64_t ready);
+
+#endif /* IGRAD_OVERLAP_H */

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The array with shadow registers, moved forward cycle by cycle with every command in flight that
+ * overlap.c has placed: values on wires, words in registers. Two in one place are an error, and so
+ * is a tile that is swapped in before it is there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference.h"
+
+/* A word of a tile on its way, or held. */
+struct word {
+	bool valid;
+	bool moving;
+	bool drained; /* leaves in the south; else it came from the north to stay */
+	float value;
+};
+
+struct pe {
+	float w;
+	float acc;
+	float g_held; /* interleaved: g of phase 0, for phase 1 */
+	bool g_valid;
+	struct word shadow_w;
+	struct word shadow_acc;
+	struct ref_wire x; /* to the neighbours: eastwards, southwards, and as the mode says */
+	struct ref_wire g;
+	struct ref_wire psum;
+	bool psum_came; /* on the wire from the north, in this cycle */
+	int64_t wave;
+};
+
+/* What happens to the PEs on a wave. */
+struct wave {
+	const struct igrad_cmd *cmd; /* NULL: nothing */
+	uint32_t row;
+	unsigned int phase;
+};
+
+struct write {
+	uint32_t addr;
+	uint32_t bits;
+	enum igrad_operand operand;
+};
+
+struct machine {
+	struct ref_device *device;
+	const struct ref_placed *placed;
+	unsigned int num_placed;
+	struct wave *waves;
+	int64_t num_waves;
+	struct pe *pe;
+	struct pe *before;
+	struct write *writes; /* of this cycle: seen by nobody before the next */
+	unsigned int num_writes;
+};
+
+static void impossible(const char *what)
+{
+	fprintf(stderr, "reference: %s\n", what);
+	abort();
+}
+
+static void *zeroed(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	if (!p)
+		impossible("out of memory");
+	return p;
+}
+
+static struct pe *at(const struct machine *m, struct pe *pes, unsigned int r, unsigned int c)
+{
+	return &pes[r * m->device->config.cols + c];
+}
+
+static void write_later(struct machine *m, uint32_t addr, float value, enum igrad_operand operand)
+{
+	m->writes[m->num_writes++] = (struct write){addr, ref_bits(value), operand};
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* The waves */
+/* --------------------------------------------------------------------------------------------- */
+
+static void plan(struct machine *m, const struct ref_placed *p)
+{
+	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const bool update = p->cmd->opcode == IGRAD_OP_UPDATE;
+	const uint32_t batch = p->cmd->u.array.batch;
+	const uint32_t count = update ? (p->cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1)
+				      : batch * (both ? 2 : 1);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct wave *wave = &m->waves[p->start + i];
+
+		if (wave->cmd)
+			impossible("two waves in one");
+		*wave = (struct wave){p->cmd, both ? i / 2 : i, both ? i % 2 : 0};
+	}
+}
+
+static bool covers(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
+{
+	return r < cmd->u.array.rows && c < cmd->u.array.cols;
+}
+
+static void swap_in(const struct igrad_cmd *cmd, float *reg, struct word *shadow, unsigned int r,
+		    unsigned int c)
+{
+	if (!covers(cmd, r, c))
+		return;
+	if (!shadow->valid || shadow->moving || shadow->drained)
+		impossible("a tile is swapped in before it is there");
+	*reg = shadow->value;
+	shadow->valid = false;
+}
+
+/* Swaps and captures that pass PE(r,c), in program order, before the wave's own work. */
+static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned int c)
+{
+	struct word caught = {.valid = false};
+
+	for (unsigned int i = 0; i < m->num_placed; i++) {
+		const struct ref_placed *p = &m->placed[i];
+		const uint8_t opcode = p->cmd->opcode;
+
+		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
+			swap_in(p->cmd, &pe->w, &pe->shadow_w, r, c);
+		if (opcode == IGRAD_OP_LOAD_ACC && p->swap == pe->wave)
+			swap_in(p->cmd, &pe->acc, &pe->shadow_acc, r, c);
+		if ((opcode != IGRAD_OP_DRAIN_W && opcode != IGRAD_OP_DRAIN_ACC) ||
+		    p->start != pe->wave || !covers(p->cmd, r, c))
+			continue;
+		if (caught.valid)
+			impossible("two tiles are captured at once");
+		caught = (struct word){true, false, true,
+				       opcode == IGRAD_OP_DRAIN_W ? pe->w : pe->acc};
+	}
+	if (caught.valid && pe->shadow_acc.valid)
+		impossible("the chain is captured into while it holds a word");
+	if (caught.valid)
+		pe->shadow_acc = caught;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* A PE's cycle */
+/* --------------------------------------------------------------------------------------------- */
+
+static struct ref_wire read_wire(struct machine *m, uint32_t addr, enum igrad_operand operand)
+{
+	return (struct ref_wire){true, ref_float(ref_read(m->device, addr, operand))};
+}
+
+static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsigned int r)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
+	const bool transpose = wave->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+
+	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase)
+		return (struct ref_wire){false, 0.0f};
+	return read_wire(m,
+			 a->x + (transpose ? r * a->x_pitch + wave->row * 4
+					   : wave->row * a->x_pitch + r * 4),
+			 IGRAD_ACCESS_X_READ);
+}
+
+static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+
+	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase)
+		return (struct ref_wire){false, 0.0f};
+	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
+}
+
+static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const unsigned int lanes = wave->cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+
+	if (wave->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || wave->phase)
+		return (struct ref_wire){false, 0.0f};
+	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
+		return (struct ref_wire){true, 0.0f};
+	return read_wire(m, a->p + wave->row * a->p_pitch + lane * 4, IGRAD_ACCESS_PSUM_READ);
+}
+
+static void multiply_add(struct machine *m, float *sum, float a, float b, float s)
+{
+	*sum = ref_fma(a, b, s);
+	m->device->counts->macs++;
+}
+
+static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
+			struct ref_wire operand)
+{
+	pe->psum = psum;
+	if (psum.valid && operand.valid)
+		multiply_add(m, &pe->psum.value, operand.value, pe->w, psum.value);
+}
+
+static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave, struct ref_wire g)
+{
+	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
+
+	if (pe->x.valid && g.valid)
+		multiply_add(m, &pe->acc, pe->x.value, g.value, fresh ? 0.0f : pe->acc);
+}
+
+static void update(struct pe *pe, const struct wave *wave, unsigned int r, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+
+	if (!covers(wave->cmd, r, c))
+		return;
+	if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
+		pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+	else
+		pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+}
+
+static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
+		 unsigned int c)
+{
+	const struct pe *west = c ? at(m, m->before, r, c - 1) : NULL;
+	const struct pe *north = r ? at(m, m->before, r - 1, c) : NULL;
+	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
+	struct ref_wire psum;
+
+	if (wave->cmd->opcode == IGRAD_OP_UPDATE) {
+		update(pe, wave, r, c);
+		return;
+	}
+	pe->x = west ? west->x : x_edge(m, wave, r);
+	pe->g = north ? north->g : g_edge(m, wave, c);
+	if (south)
+		psum = north ? north->psum : psum_edge(m, wave, c);
+	else
+		psum = west ? west->psum : psum_edge(m, wave, r);
+	pe->psum_came = south && psum.valid;
+	if (south) {
+		add_to_psum(m, pe, psum, pe->x);
+	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
+		add_to_acc(m, pe, wave, pe->g);
+	} else if (wave->phase == 0) {
+		add_to_psum(m, pe, psum, pe->g);
+		pe->g_held = pe->g.value;
+		pe->g_valid = pe->g.valid;
+	} else {
+		add_to_acc(m, pe, wave, (struct ref_wire){pe->g_valid, pe->g_held});
+	}
+}
+
+static void psum_leaves(struct machine *m, const struct pe *pe, const struct wave *wave,
+			unsigned int r, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
+	const bool edge = south ? r + 1 == m->device->config.rows : c + 1 == m->device->config.cols;
+
+	if (pe->psum.valid && edge)
+		write_later(m, a->p + wave->row * a->p_pitch + (south ? c : r) * 4, pe->psum.value,
+			    IGRAD_ACCESS_PSUM_WRITE);
+}
+
+static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int c)
+{
+	struct pe *pe = at(m, m->pe, r, c);
+	const struct wave *wave;
+
+	pe->wave = c ? at(m, m->before, r, c - 1)->wave : r ? at(m, m->before, r - 1, c)->wave : t;
+	pe->x.valid = pe->g.valid = pe->psum.valid = pe->psum_came = false;
+	if (pe->wave < 0)
+		return;
+	events(m, pe, r, c);
+	wave = &m->waves[pe->wave];
+	if (!wave->cmd)
+		return;
+	work(m, pe, wave, r, c);
+	psum_leaves(m, pe, wave, r, c);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Shifting, column by column; a column does what its western neighbour did a cycle before */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * 4
+						 : a->p + r * a->p_pitch + c * 4;
+}
+
+/* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
+static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, unsigned int late,
+				     int64_t t, unsigned int c, unsigned int *row)
+{
+	const unsigned int rows = m->device->config.rows;
+
+	for (unsigned int i = 0; i < m->num_placed; i++) {
+		const struct ref_placed *p = &m->placed[i];
+		const int64_t step = t - p->start - late - c;
+
+		if (p->cmd->opcode != opcode || step < 0 || step >= rows)
+			continue;
+		*row = rows - 1 - (unsigned int)step;
+		return p->cmd;
+	}
+	return NULL;
+}
+
+static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd *cmd,
+		  unsigned int row, unsigned int c, enum igrad_operand operand)
+{
+	if (!covers(cmd, row, c))
+		return;
+	if (shadow->valid)
+		impossible("two words in a register");
+	*shadow = (struct word){true, true, false,
+				read_wire(m, word_of_tile(cmd, row, c), operand).value};
+}
+
+static void push(struct word *from, struct word *to)
+{
+	if (!from->valid || !from->moving)
+		return;
+	if (to->valid)
+		impossible("two words in a register");
+	*to = *from;
+	from->valid = false;
+}
+
+static void stop(struct word *word)
+{
+	if (word->valid && !word->drained)
+		word->moving = false;
+}
+
+static void load_column(struct machine *m, int64_t t, unsigned int c)
+{
+	const unsigned int rows = m->device->config.rows;
+	unsigned int row = 0;
+	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_W, 0, t, c, &row);
+
+	if (!cmd)
+		return;
+	for (unsigned int r = rows - 1; r > 0; r--)
+		push(&at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
+	enter(m, &at(m, m->pe, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
+	for (unsigned int r = 0; r < rows && row == 0; r++)
+		stop(&at(m, m->pe, r, c)->shadow_w);
+}
+
+static void leave(struct machine *m, struct pe *last, int64_t t, unsigned int c)
+{
+	const unsigned int late = m->device->config.rows - 1;
+	unsigned int row = 0;
+	const struct igrad_cmd *acc = mover(m, IGRAD_OP_DRAIN_ACC, late, t, c, &row);
+	const struct igrad_cmd *w = acc ? NULL : mover(m, IGRAD_OP_DRAIN_W, late, t, c, &row);
+	const struct igrad_cmd *cmd = acc ? acc : w;
+
+	if (!last->shadow_acc.valid || !last->shadow_acc.moving)
+		return;
+	if (!cmd || !last->shadow_acc.drained || !covers(cmd, row, c))
+		impossible("a word leaves that should not");
+	if (last->psum.valid && m->waves[last->wave].cmd->opcode == IGRAD_OP_FPROP)
+		impossible("a psum and a drained word leave together");
+	write_later(m, word_of_tile(cmd, row, c), last->shadow_acc.value,
+		    acc ? IGRAD_ACCESS_ACC_WRITE : IGRAD_ACCESS_W_WRITE);
+	last->shadow_acc.valid = false;
+}
+
+static void begin_to_shift(struct machine *m, int64_t t, unsigned int c)
+{
+	const unsigned int rows = m->device->config.rows;
+
+	for (unsigned int i = 0; i < m->num_placed; i++) {
+		const struct ref_placed *p = &m->placed[i];
+
+		if ((p->cmd->opcode != IGRAD_OP_DRAIN_ACC && p->cmd->opcode != IGRAD_OP_DRAIN_W) ||
+		    p->start + rows - 1 + c != t)
+			continue;
+		for (unsigned int r = 0; r < rows; r++)
+			at(m, m->pe, r, c)->shadow_acc.moving =
+				at(m, m->pe, r, c)->shadow_acc.drained;
+	}
+}
+
+static void chain_column(struct machine *m, int64_t t, unsigned int c)
+{
+	const unsigned int rows = m->device->config.rows;
+	unsigned int row = 0;
+	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
+
+	begin_to_shift(m, t, c);
+	leave(m, at(m, m->pe, rows - 1, c), t, c);
+	for (unsigned int r = rows - 1; r > 0; r--) {
+		struct word *from = &at(m, m->pe, r - 1, c)->shadow_acc;
+
+		if (from->valid && from->moving && at(m, m->pe, r, c)->psum_came)
+			impossible("a psum and a word on one wire");
+		push(from, &at(m, m->pe, r, c)->shadow_acc);
+	}
+	if (!cmd)
+		return;
+	if (at(m, m->pe, 0, c)->psum_came && covers(cmd, row, c))
+		impossible("a psum and a word on one wire");
+	enter(m, &at(m, m->pe, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
+	for (unsigned int r = 0; r < rows && row == 0; r++)
+		stop(&at(m, m->pe, r, c)->shadow_acc);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* The machine */
+/* --------------------------------------------------------------------------------------------- */
+
+static void cycle(struct machine *m, int64_t t)
+{
+	const unsigned int rows = m->device->config.rows, cols = m->device->config.cols;
+
+	memcpy(m->before, m->pe, sizeof(*m->pe) * rows * cols);
+	m->num_writes = 0;
+	for (unsigned int r = 0; r < rows; r++) {
+		for (unsigned int c = 0; c < cols; c++)
+			pe_cycle(m, t, r, c);
+	}
+	for (unsigned int c = 0; c < cols; c++) {
+		load_column(m, t, c);
+		chain_column(m, t, c);
+	}
+	for (unsigned int i = 0; i < m->num_writes; i++)
+		ref_write(m->device, m->writes[i].addr, m->writes[i].bits, m->writes[i].operand);
+}
+
+/* Until every command has ended and every swap has passed the far corner. */
+static int64_t last_wave(const struct ref_placed *placed, unsigned int n)
+{
+	int64_t last = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		last = placed[i].end > last ? placed[i].end : last;
+		last = placed[i].swap > last ? placed[i].swap : last;
+	}
+	return last;
+}
+
+void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, unsigned int n,
+		    struct igrad_report *counts)
+{
+	const unsigned int rows = device->config.rows, cols = device->config.cols;
+	struct machine m = {.device = device, .placed = placed, .num_placed = n};
+
+	device->counts = counts;
+	m.num_waves = last_wave(placed, n) + rows + cols;
+	m.waves = zeroed((size_t)m.num_waves, sizeof(*m.waves));
+	m.pe = zeroed((size_t)rows * cols, sizeof(*m.pe));
+	m.before = zeroed((size_t)rows * cols, sizeof(*m.before));
+	m.writes = zeroed((size_t)2 * (rows + cols), sizeof(*m.writes));
+	for (unsigned int i = 0; i < rows * cols; i++)
+		m.pe[i].wave = -1;
+	for (unsigned int i = 0; i < n; i++)
+		plan(&m, &placed[i]);
+	for (int64_t t = 0; t < m.num_waves; t++)
+		cycle(&m, t);
+	free(m.waves);
+	free(m.pe);
+	free(m.before);
+	free(m.writes);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shadow registers: random sequences of array commands against the PE-by-PE machine that has all of
+ * them in flight. Bit for bit, cycle for cycle, access for access; and the rules one by one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference.h"
+#include "rig.h"
+
+#define SRAM_BYTES (64u << 10)
+#define HALF	   (SRAM_BYTES / 2) /* operands below; the registers are drained above in the end */
+#define DATA_BYTES (2 * SRAM_BYTES)
+#define RESULTS	   (RIG_DATA + SRAM_BYTES)
+#define MOST	   24
+
+struct sequence {
+	struct rng *rng;
+	uint32_t rows; /* of the array */
+	uint32_t cols;
+	uint32_t most_batch;
+	struct igrad_cmd cmds[MOST + 4]; /* a load, drains of both registers, a store */
+	unsigned int count;
+	uint32_t places[3]; /* where operands like to be */
+};
+
+static uint64_t round_seed;
+
+static uint32_t size_of(struct rng *rng, uint32_t most)
+{
+	return rng_below(rng, 2) ? most : rng_between(rng, 1, most);
+}
+
+/* Often where others are, seldom close by, so that words meet in every way. */
+static bool place(struct sequence *s, uint32_t rows, uint32_t words, uint32_t *addr,
+		  uint32_t *pitch)
+{
+	const uint32_t wide = s->rows > s->cols ? s->rows : s->cols;
+	const uint32_t q = words <= wide && rng_below(s->rng, 4) ? wide
+								 : words + rng_below(s->rng, 4);
+	const uint32_t span = (rows - 1) * q + words;
+
+	if (span > HALF / 4)
+		return false;
+	*pitch = q * 4;
+	*addr = rng_below(s->rng, HALF / 4 - span + 1) * 4;
+	if (rng_below(s->rng, 3)) {
+		*addr = s->places[rng_below(s->rng, 3)];
+		if (rng_below(s->rng, 4) == 0)
+			*addr += rng_below(s->rng, 3 * wide) * 4;
+	}
+	return *addr + span * 4 <= HALF;
+}
+
+static bool apart(const struct igrad_cmd_array *a, uint32_t o, uint32_t rows, uint32_t words,
+		  uint32_t pitch, uint32_t p_words)
+{
+	const uint32_t end = o + (rows - 1) * pitch + words * 4;
+	const uint32_t p_end = a->p + (a->batch - 1) * a->p_pitch + p_words * 4;
+
+	return end <= a->p || p_end <= o;
+}
+
+static bool shift(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, uint32_t cols)
+{
+	struct igrad_cmd cmd = cmd_shift(opcode, rows, cols, 0, 0);
+
+	if (opcode == IGRAD_OP_LOAD_W && rng_below(s->rng, 4) == 0)
+		cmd.flags = IGRAD_FLAG_TRANSPOSE;
+	if (!place(s, cmd.flags ? cols : rows, cmd.flags ? rows : cols, &cmd.u.array.p,
+		   &cmd.u.array.p_pitch))
+		return false;
+	s->cmds[s->count++] = cmd;
+	return true;
+}
+
+static bool update(struct sequence *s, uint32_t rows, uint32_t cols)
+{
+	struct igrad_cmd cmd = cmd_stream(IGRAD_OP_UPDATE, rows, cols, 0);
+
+	cmd.u.array.lr = bits_of(rng_float(s->rng));
+	if (rng_below(s->rng, 2)) {
+		cmd.flags = IGRAD_FLAG_DECAY;
+		cmd.u.array.keep = bits_of(rng_float(s->rng));
+	}
+	s->cmds[s->count++] = cmd;
+	return true;
+}
+
+static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, uint32_t cols,
+		   uint32_t batch)
+{
+	const bool x = opcode != IGRAD_OP_DGRAD, g = opcode != IGRAD_OP_FPROP;
+	const bool p = opcode != IGRAD_OP_WGRAD;
+	const uint32_t psums = opcode == IGRAD_OP_FPROP ? cols : rows;
+	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
+	struct igrad_cmd_array *a = &cmd.u.array;
+	uint32_t x_rows = batch, x_words = rows;
+
+	if (p && rng_below(s->rng, 2))
+		cmd.flags |= IGRAD_FLAG_ADD;
+	if (x && g && rng_below(s->rng, 2))
+		cmd.flags |= IGRAD_FLAG_KEEP;
+	if (!g && rng_below(s->rng, 3) == 0) {
+		cmd.flags |= IGRAD_FLAG_TRANSPOSE;
+		x_rows = rows;
+		x_words = batch;
+	}
+	if ((x && !place(s, x_rows, x_words, &a->x, &a->x_pitch)) ||
+	    (g && !place(s, batch, cols, &a->g, &a->g_pitch)) ||
+	    (p && !place(s, batch, psums, &a->p, &a->p_pitch)))
+		return false;
+	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, psums)) ||
+		  (g && !apart(a, a->g, batch, cols, a->g_pitch, psums))))
+		return false;
+	s->cmds[s->count++] = cmd;
+	return true;
+}
+
+static enum igrad_opcode any_stream(struct rng *rng)
+{
+	return IGRAD_OP_FPROP + rng_below(rng, 4);
+}
+
+static bool silly(struct sequence *s)
+{
+	static const enum igrad_opcode shifts[] = {IGRAD_OP_LOAD_W, IGRAD_OP_LOAD_ACC,
+						   IGRAD_OP_DRAIN_ACC, IGRAD_OP_DRAIN_W};
+	const uint32_t rows = size_of(s->rng, s->rows), cols = size_of(s->rng, s->cols);
+
+	switch (rng_below(s->rng, 5)) {
+	case 0:
+		return update(s, rows, cols);
+	case 1:
+	case 2:
+		return shift(s, shifts[rng_below(s->rng, 4)], rows, cols);
+	default:
+		return stream(s, any_stream(s->rng), rows, cols,
+			      rng_between(s->rng, 1, s->most_batch));
+	}
+}
+
+static void insist(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, uint32_t cols,
+		   uint32_t batch)
+{
+	bool done = false;
+
+	for (unsigned int i = 0; i < 100 && !done && s->count < MOST; i++) {
+		if (batch)
+			done = stream(s, opcode, rows, cols, batch);
+		else if (opcode == IGRAD_OP_UPDATE)
+			done = update(s, rows, cols);
+		else
+			done = shift(s, opcode, rows, cols);
+	}
+}
+
+/* What a tile of a layer does: any of loads, streams in chunks, update, drains, in that order. */
+static void tile(struct sequence *s, unsigned int parts, uint32_t batch)
+{
+	const uint32_t rows = size_of(s->rng, s->rows), cols = size_of(s->rng, s->cols);
+
+	if (parts & 1)
+		insist(s, IGRAD_OP_LOAD_W, rows, cols, 0);
+	if (parts & 2)
+		insist(s, IGRAD_OP_LOAD_ACC, rows, cols, 0);
+	for (uint32_t i = 0; i <= (parts >> 2 & 1); i++)
+		insist(s, any_stream(s->rng), rows, cols, batch);
+	if (parts & 8)
+		insist(s, IGRAD_OP_UPDATE, rows, cols, 0);
+	if (parts & 16)
+		insist(s, parts & 8 ? IGRAD_OP_DRAIN_W : IGRAD_OP_DRAIN_ACC, rows, cols, 0);
+}
+
+static void make_sequence(struct sequence *s)
+{
+	const unsigned int parts = rng_below(s->rng, 32);
+	const unsigned int length = rng_between(s->rng, 1, MOST);
+	const uint32_t batch = rng_between(s->rng, 1, s->most_batch);
+	const bool alike = rng_below(s->rng, 2);
+
+	for (unsigned int i = 0; i < 3; i++)
+		s->places[i] = rng_below(s->rng, HALF / 8) * 4;
+	s->cmds[s->count++] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, SRAM_BYTES / 4);
+	while (s->count < length) {
+		if (rng_below(s->rng, 3) == 0)
+			silly(s);
+		else if (alike)
+			tile(s, parts, batch);
+		else
+			tile(s, rng_below(s->rng, 32), rng_between(s->rng, 1, s->most_batch));
+	}
+	s->cmds[s->count++] = cmd_shift(IGRAD_OP_DRAIN_W, s->rows, s->cols, HALF, s->cols);
+	s->cmds[s->count++] = cmd_shift(IGRAD_OP_DRAIN_ACC, s->rows, s->cols,
+					HALF + s->rows * s->cols * 4, s->cols);
+	s->cmds[0].signal = 1;
+	cmd_wait(&s->cmds[1], 0, 1, 1);
+	s->cmds[s->count - 1].signal = 2;
+	s->cmds[s->count] = cmd_dma(IGRAD_OP_DMA_STORE, RESULTS, 0, 1, SRAM_BYTES / 4);
+	cmd_wait(&s->cmds[s->count++], 0, 2, 1);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Comparison */
+/* --------------------------------------------------------------------------------------------- */
+
+static void expect(const struct sequence *s, const char *what, uint64_t core, uint64_t reference)
+{
+	if (core == reference)
+		return;
+	printf("# %u x %u, %s: core %llu, reference %llu\n", s->rows, s->cols, what,
+	       (unsigned long long)core, (unsigned long long)reference);
+	printf("# reproduce with IGRAD_TEST_SEED=%llu IGRAD_TEST_SCALE=0.0001\n",
+	       (unsigned long long)round_seed);
+	fail();
+}
+
+/* The array's part of the job, on its own: DMA takes a cycle before and a cycle behind it. */
+static void compare(const struct sequence *s, const struct rig *rig, const uint8_t *sram,
+		    const struct ref_placed *placed, const struct igrad_report *counts)
+{
+	int64_t end = 0;
+
+	for (unsigned int i = 1; i + 1 < s->count; i++)
+		end = placed[i - 1].end > end ? placed[i - 1].end : end;
+	expect(s, "status", rig->result.status, IGRAD_STATUS_OK);
+	expect(s, "cycles", rig->report.cycles, (uint64_t)end + 2);
+	expect(s, "macs", rig->report.macs, counts->macs);
+	for (unsigned int i = 0; i < IGRAD_NUM_ACCESSES; i++)
+		expect(s, "sram words of an operand", rig->report.sram[0][i], counts->sram[0][i]);
+	expect(s, "results", memcmp(rig->memory + RESULTS, sram, SRAM_BYTES) != 0, 0);
+}
+
+static void one_round(struct rng *rng, uint32_t most)
+{
+	struct sequence s = {.rng = rng,
+			     .rows = rng_between(rng, 1, most),
+			     .cols = rng_between(rng, 1, most),
+			     .most_batch = rng_below(rng, 2) ? 3 * most / 2 + 1 : 4};
+	struct ref_config ref_config = {s.rows, s.cols, SRAM_BYTES, 65536, 0, true};
+	struct ref_device *device = ref_new(&ref_config);
+	struct ref_overlap *overlap = ref_overlap_new(&ref_config);
+	struct igrad_report counts = {0};
+	struct ref_placed placed[MOST + 4];
+	struct igrad_config config;
+	struct rig rig;
+
+	make_sequence(&s);
+	rig_config(&config, s.rows, s.cols);
+	config.overlap = true;
+	config.dram_bytes_per_cycle = 65536;
+	config.dram_latency = 0;
+	rig_init(&rig, &config, DATA_BYTES);
+	fill_floats(rng, rig_floats(&rig, RIG_DATA), SRAM_BYTES / 4);
+	memcpy(device->sram, rig.memory + RIG_DATA, SRAM_BYTES);
+	rig_run(&rig, s.cmds, s.count);
+	for (unsigned int i = 1; i + 1 < s.count; i++)
+		placed[i - 1] = ref_overlap_place(overlap, &s.cmds[i], 0, &counts);
+	ref_skewed_run(device, placed, s.count - 2, &counts);
+	compare(&s, &rig, device->sram, placed, &counts);
+	ref_overlap_free(overlap);
+	ref_free(device);
+	rig_destroy(&rig);
+}
+
+/* Small arrays by the thousand; of every size up to 64 x 64, less than square, some. */
+static void test_random_sequences(void **state)
+{
+	const uint64_t seed = seed_of_test("random sequences against the reference");
+	const unsigned int rounds = count_of_test(4000);
+
+	(void)state;
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct rng rng = {seed + i};
+
+		round_seed = seed + i;
+		one_round(&rng, rng_below(&rng, 1000) == 0 ? 64
+				: rng_below(&rng, 40) == 0 ? 16
+							   : 6);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_sequences),
+	};
+
+	return run_group("core-overlap", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
+}
