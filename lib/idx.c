@@ -2,11 +2,9 @@
 /* IDX files. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <zlib.h>
 
 #include "backend.h"
+#include "gunzip.h"
 #include "igrad/idx.h"
 
 #define TYPE_UBYTE  0x08
@@ -17,34 +15,6 @@ static int bad(struct igrad_error *error, const char *path, const char *what)
 	return igrad_fail(error, -EBADMSG, "%.160s: %s", path, what);
 }
 
-/* Reads @size bytes, or as many as there are; the file's own errors are failures. */
-static int64_t read_upto(gzFile file, const char *path, void *data, uint64_t size,
-			 struct igrad_error *error)
-{
-	uint64_t done = 0;
-	int zerr;
-
-	while (done < size) {
-		uint64_t left = size - done;
-		int n;
-
-		errno = 0;
-		n = gzread(file, (char *)data + done, left < 2 * FIRST_CHUNK ? left : FIRST_CHUNK);
-		if (n < 0) {
-			int err = errno;
-
-			gzerror(file, &zerr);
-			if (zerr == Z_ERRNO && err)
-				return igrad_fail(error, -err, "%.160s: %s", path, strerror(err));
-			return bad(error, path, "damaged gzip data");
-		}
-		done += n;
-		if (n == 0)
-			break;
-	}
-	return done;
-}
-
 static int truncated(struct igrad_error *error, const char *path, uint64_t has, uint64_t wants)
 {
 	return igrad_fail(error, -EBADMSG,
@@ -52,13 +22,13 @@ static int truncated(struct igrad_error *error, const char *path, uint64_t has, 
 			  (unsigned long long)has, (unsigned long long)wants);
 }
 
-static int read_header(gzFile file, const char *path, uint32_t rank, struct igrad_idx *idx,
-		       struct igrad_error *error)
+static int read_header(struct igrad_gunzip *file, const char *path, uint32_t rank,
+		       struct igrad_idx *idx, struct igrad_error *error)
 {
 	uint8_t bytes[4 * IGRAD_IDX_MAX_RANK];
 	int64_t n;
 
-	n = read_upto(file, path, bytes, 4, error);
+	n = igrad_gunzip_read(file, bytes, 4, error);
 	if (n < 0)
 		return n;
 	if (n < 4 || bytes[0] || bytes[1] || !bytes[3])
@@ -70,7 +40,7 @@ static int read_header(gzFile file, const char *path, uint32_t rank, struct igra
 		return igrad_fail(error, -EBADMSG, "%.120s: has %u dimensions instead of %u", path,
 				  idx->rank, rank ? rank : IGRAD_IDX_MAX_RANK);
 
-	n = read_upto(file, path, bytes, 4 * idx->rank, error);
+	n = igrad_gunzip_read(file, bytes, 4 * idx->rank, error);
 	if (n < 0)
 		return n;
 	if (n < 4 * (int64_t)idx->rank)
@@ -96,14 +66,13 @@ static int compute_size(const char *path, struct igrad_idx *idx, struct igrad_er
 
 /*
  * Memory grows with what has really been read: a header can promise anything. The last read asks
- * for one byte more than there should be, and never for that byte alone: zlib, asked for no more
- * than it has, looks neither at the sum over the data nor whether it is there.
+ * for one byte more than there should be: only then is the end of the file looked at, and the sum
+ * over its data.
  */
-static int read_data(gzFile file, const char *path, struct igrad_idx *idx,
+static int read_data(struct igrad_gunzip *file, const char *path, struct igrad_idx *idx,
 		     struct igrad_error *error)
 {
 	uint64_t done = 0, room = 0;
-	int zerr;
 
 	while (done == room) {
 		uint8_t *grown;
@@ -116,7 +85,7 @@ static int read_data(gzFile file, const char *path, struct igrad_idx *idx,
 		if (!grown)
 			return igrad_fail(error, -ENOMEM, "%.160s: out of memory", path);
 		idx->data = grown;
-		n = read_upto(file, path, idx->data + done, room - done, error);
+		n = igrad_gunzip_read(file, idx->data + done, room - done, error);
 		if (n < 0)
 			return n;
 		done += n;
@@ -125,32 +94,25 @@ static int read_data(gzFile file, const char *path, struct igrad_idx *idx,
 	}
 	if (done < idx->size)
 		return truncated(error, path, done, idx->size);
-	gzerror(file, &zerr);
-	if (zerr != Z_OK && zerr != Z_STREAM_END)
-		return bad(error, path, "truncated gzip data");
 	return 0;
 }
 
 int igrad_idx_load(const char *path, uint32_t rank, struct igrad_idx *idx,
 		   struct igrad_error *error)
 {
-	gzFile file;
+	struct igrad_gunzip *file;
 	int ret;
 
 	*idx = (struct igrad_idx){0};
-	errno = 0;
-	file = gzopen(path, "rbe");
-	if (!file) {
-		int err = errno ? errno : ENOMEM;
-
-		return igrad_fail(error, -err, "%.160s: %s", path, strerror(err));
-	}
+	ret = igrad_gunzip_open(path, &file, error);
+	if (ret)
+		return ret;
 	ret = read_header(file, path, rank, idx, error);
 	if (!ret)
 		ret = compute_size(path, idx, error);
 	if (!ret)
 		ret = read_data(file, path, idx, error);
-	gzclose_r(file);
+	igrad_gunzip_close(file);
 	if (ret)
 		igrad_idx_fini(idx);
 	return ret;

@@ -108,12 +108,15 @@ static void plain_and_gzipped_files_are_read(void **context)
 	expect_good(3);
 }
 
-/* Sizes on both sides of what is read at once; a gzip file ends with a sum and a length, 8 bytes.
+/*
+ * Sizes on both sides of what is read at once, and such that all fills a buffer of a power of two;
+ * a gzip file ends with a sum and a length, 8 bytes.
  */
 static void large_files_are_read(void **context)
 {
 	static const uint32_t sizes[] = {5000000, (1 << 20) - 1, 1 << 20,	(1 << 20) + 1,
-					 2 << 20, (2 << 20) + 1, (3 << 20) - 1, 4 << 20};
+					 2 << 20, (2 << 20) + 1, (3 << 20) - 1, 4 << 20,
+					 8184,	  16376,	 32760,		65528};
 
 	(void)context;
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
@@ -183,6 +186,25 @@ static void damage_inside_gzip_is_noticed(void **context)
 	expect_bad(3, "damaged gzip data");
 }
 
+static void gzip_data_may_follow_gzip_data(void **context)
+{
+	uint8_t zipped[2 * SIZE + 200];
+	size_t size;
+
+	(void)context;
+	put_gzipped(good, 100);
+	size = get(zipped, sizeof(zipped));
+	put_gzipped(good + 100, SIZE - 100);
+	size += get(zipped + size, sizeof(zipped) - size);
+	put(zipped, size);
+	expect_good(3);
+	put(zipped, size - 8);
+	expect_bad(3, "truncated gzip data");
+	zipped[size] = 'x';
+	put(zipped, size + 1);
+	expect_bad(3, "gzip data");
+}
+
 static void bad_headers_are_refused(void **context)
 {
 	uint8_t bytes[SIZE + 1];
@@ -238,6 +260,7 @@ int main(void)
 		cmocka_unit_test(large_files_are_read),
 		cmocka_unit_test(every_truncation_is_noticed),
 		cmocka_unit_test(damage_inside_gzip_is_noticed),
+		cmocka_unit_test(gzip_data_may_follow_gzip_data),
 		cmocka_unit_test(bad_headers_are_refused),
 		cmocka_unit_test(files_that_cannot_be_read),
 	};
