@@ -126,7 +126,9 @@ static int unknown_property(const char *name, struct igrad_error *error)
 	return igrad_fail(error, -EINVAL, "sim: no property '%.40s'; there are %s", name, list);
 }
 
-static int set_property(struct sim_config *config, char *assignment, struct igrad_error *error)
+/* @given: a bit for each property that has been set */
+static int set_property(struct sim_config *config, char *assignment, uint32_t *given,
+			struct igrad_error *error)
 {
 	char *value = strchr(assignment, '=');
 
@@ -137,6 +139,9 @@ static int set_property(struct sim_config *config, char *assignment, struct igra
 	for (int i = 0; i < NUM_PROPERTIES; i++) {
 		if (strcmp(assignment, names[i]))
 			continue;
+		if (*given & 1u << i)
+			return igrad_fail(error, -EINVAL, "sim: %s is given twice", names[i]);
+		*given |= 1u << i;
 		if (i == OVERLAP)
 			return parse_bool(value, &config->core.overlap, error);
 		return set_number(config, i, value, error);
@@ -160,6 +165,7 @@ static int check(const struct sim_config *config, struct igrad_error *error)
 int sim_config_parse(const char *properties, struct sim_config *config, struct igrad_error *error)
 {
 	char *copy, *rest, *assignment;
+	uint32_t given = 0;
 	int ret = 0;
 
 	igrad_config_default(&config->core);
@@ -168,7 +174,7 @@ int sim_config_parse(const char *properties, struct sim_config *config, struct i
 	if (!copy)
 		return igrad_fail(error, -ENOMEM, "sim: out of memory");
 	while (*properties && !ret && (assignment = strsep(&rest, ",")))
-		ret = set_property(config, assignment, error);
+		ret = set_property(config, assignment, &given, error);
 	free(copy);
 	return ret ? ret : check(config, error);
 }

@@ -62,6 +62,8 @@ static void bad_uris_are_explained(void **context)
 		{"sim:,", "name=value"},
 		{"sim:rows=1,", "name=value"},
 		{"sim:speed=9", "'speed'"},
+		{"sim:rows=4,cols=4,rows=8", "rows is given twice"},
+		{"sim:overlap=on,overlap=on", "overlap is given twice"},
 		{"sim:overlap=maybe", "overlap=maybe"},
 		{"sim:sram-kib=1", "sram-kib"},
 		{"sim:sram-kib=5000000", "sram-kib=5000000"},
