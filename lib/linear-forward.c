@@ -41,6 +41,23 @@ static void forward_block(struct igrad_linear *linear, const struct igrad_block 
 	}
 }
 
+static uint64_t pieces(uint32_t whole, uint32_t piece)
+{
+	return ((uint64_t)whole + piece - 1) / piece;
+}
+
+/* Each tile of W is loaded and used at least once: what cannot fit a job is refused at once, and
+ * not when a million commands have been emitted. */
+static bool hopeless(const struct igrad_linear *linear)
+{
+	const uint32_t *dim = linear->problem.dim;
+	const struct igrad_size *tile = &linear->plan.tile;
+	uint64_t tiles = pieces(dim[IGRAD_DIM_I], tile->rows) *
+			 pieces(dim[IGRAD_DIM_O], tile->cols);
+
+	return 2 * tiles > IGRAD_MAX_COMMANDS - igrad_cmdbuf_length(linear->e.cmdbuf);
+}
+
 int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
 			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
 			 const struct igrad_matrix *y)
@@ -56,7 +73,10 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
 
 	if (!y)
 		return -EINVAL;
-	if (!igrad_linear_open(&linear, cmdbuf, operands, 0, 0, igrad_plan_forward)) {
+	if (!igrad_linear_open(&linear, cmdbuf, operands, 0, 0, igrad_plan_forward) &&
+	    hopeless(&linear))
+		linear.e.err = -E2BIG;
+	if (!linear.e.err) {
 		igrad_linear_first(&linear, &block);
 		do
 			forward_block(&linear, &block, relu);
