@@ -100,7 +100,7 @@ void *igrad_matrix_data(const struct igrad_matrix *matrix)
 	return (char *)igrad_buffer_map(matrix->buffer) + matrix->offset;
 }
 
-static void init_params(struct igrad_net *net, uint64_t seed)
+void igrad_net_draw(struct igrad_net *net, uint64_t seed)
 {
 	struct igrad_rng rng;
 
@@ -117,8 +117,8 @@ static void init_params(struct igrad_net *net, uint64_t seed)
 
 /* ---------------------------------------------------------------- life */
 
-int igrad_net_new(struct igrad_device *device, const char *layers, uint64_t seed,
-		  struct igrad_net **net, struct igrad_error *error)
+int igrad_net_new_blank(struct igrad_device *device, const char *layers, struct igrad_net **net,
+			struct igrad_error *error)
 {
 	struct igrad_net *new = calloc(1, sizeof(*new));
 	int err;
@@ -139,9 +139,18 @@ int igrad_net_new(struct igrad_device *device, const char *layers, uint64_t seed
 		igrad_net_unref(new);
 		return err;
 	}
-	init_params(new, seed);
 	*net = new;
 	return 0;
+}
+
+int igrad_net_new(struct igrad_device *device, const char *layers, uint64_t seed,
+		  struct igrad_net **net, struct igrad_error *error)
+{
+	int err = igrad_net_new_blank(device, layers, net, error);
+
+	if (!err)
+		igrad_net_draw(*net, seed);
+	return err;
 }
 
 struct igrad_net *igrad_net_ref(struct igrad_net *net)

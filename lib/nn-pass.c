@@ -63,33 +63,42 @@ static const struct igrad_matrix *layer_input(const struct igrad_pass *pass,
 	return layer ? &scratch->y[layer - 1] : &pass->x;
 }
 
-static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch)
+static int layer_failed(const struct igrad_net *net, uint32_t layer, const char *direction, int err,
+			struct igrad_error *error)
+{
+	return igrad_fail(error, err, "layer %u (%u-%u), %s: %s", layer, net->width[layer],
+			  net->width[layer + 1], direction, igrad_strerror(err));
+}
+
+static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
+			 struct igrad_error *error)
 {
 	uint32_t last = pass->net->num_layers - 1;
-	int err = 0;
+	int err;
 
-	for (uint32_t l = 0; !err && l <= last; l++) {
+	for (uint32_t l = 0; l <= last; l++) {
 		const struct igrad_layer *layer = &pass->net->layers[l];
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
 		err = igrad_linear_forward(pass->cmdbuf, layer_input(pass, scratch, l), &layer->w,
 					   &layer->b, l < last,
 					   l < last ? &scratch->y[l] : &pass->logits);
+		if (err)
+			return layer_failed(pass->net, l, "forward", err, error);
 	}
-	if (err)
-		return err;
-	return igrad_softmax_xent(pass->cmdbuf, &pass->logits, &pass->labels, &pass->dlogits,
-				  &pass->losses, 1.0f / (float)pass->batch);
+	err = igrad_softmax_xent(pass->cmdbuf, &pass->logits, &pass->labels, &pass->dlogits,
+				 &pass->losses, 1.0f / (float)pass->batch);
+	return err ? igrad_fail(error, err, "the loss: %s", igrad_strerror(err)) : 0;
 }
 
 static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
-			  const struct igrad_train_options *options)
+			  const struct igrad_train_options *options, struct igrad_error *error)
 {
 	bool momentum = options->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 	uint32_t last = pass->net->num_layers - 1;
-	int err = 0;
+	int err;
 
-	for (uint32_t l = last + 1; !err && l-- > 0;) {
+	for (uint32_t l = last + 1; l-- > 0;) {
 		const struct igrad_layer *layer = &pass->net->layers[l];
 		struct igrad_linear_backward args = {
 			.schedule = options->schedule,
@@ -106,13 +115,15 @@ static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *s
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
 		err = igrad_linear_backward(pass->cmdbuf, &args);
+		if (err)
+			return layer_failed(pass->net, l, "backward", err, error);
 	}
-	return err;
+	return 0;
 }
 
 int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
 		    const struct igrad_scratch *scratch, uint32_t batch,
-		    const struct igrad_train_options *options)
+		    const struct igrad_train_options *options, struct igrad_error *error)
 {
 	int err;
 
@@ -124,10 +135,12 @@ int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
 	err = pass_memory(pass);
 	if (!err)
 		err = igrad_cmdbuf_new(net->device, &pass->cmdbuf);
-	if (!err)
-		err = build_forward(pass, scratch);
+	if (err)
+		return igrad_fail(error, err, "memory for a batch of %u: %s", batch,
+				  igrad_strerror(err));
+	err = build_forward(pass, scratch, error);
 	if (!err && options)
-		err = build_backward(pass, scratch, options);
+		err = build_backward(pass, scratch, options, error);
 	return err;
 }
 

@@ -31,7 +31,8 @@ static int check_options(const struct igrad_train_options *options, struct igrad
 	return 0;
 }
 
-static int trainer_init(struct igrad_trainer *trainer, const struct igrad_train_options *options)
+static int trainer_init(struct igrad_trainer *trainer, const struct igrad_train_options *options,
+			struct igrad_error *error)
 {
 	int err = 0;
 
@@ -41,15 +42,18 @@ static int trainer_init(struct igrad_trainer *trainer, const struct igrad_train_
 		err = igrad_queue_new(trainer->net->device, &trainer->queue);
 	if (!err)
 		err = igrad_scratch_init(&trainer->scratch, trainer->net, options->batch);
+	if (err)
+		return igrad_fail(error, err, "%s", igrad_strerror(err));
 	for (int i = 0; !err && i < NUM_PASSES; i++)
 		err = igrad_pass_init(&trainer->passes[i], trainer->net, &trainer->scratch,
-				      options->batch, options);
+				      options->batch, options, error);
 	return err;
 }
 
 int igrad_trainer_new(struct igrad_net *net, const struct igrad_train_options *options,
 		      struct igrad_trainer **trainer, struct igrad_error *error)
 {
+	struct igrad_error why = {""};
 	struct igrad_trainer *new;
 	int err;
 
@@ -62,11 +66,10 @@ int igrad_trainer_new(struct igrad_net *net, const struct igrad_train_options *o
 		return igrad_fail(error, -ENOMEM, "out of memory");
 	atomic_init(&new->refs, 1);
 	new->net = igrad_net_ref(net);
-	err = trainer_init(new, options);
+	err = trainer_init(new, options, &why);
 	if (err) {
 		igrad_trainer_unref(new);
-		return igrad_fail(error, err, "cannot build a training step: %s",
-				  igrad_strerror(err));
+		return igrad_fail(error, err, "cannot build a training step: %.200s", why.message);
 	}
 	*trainer = new;
 	return 0;
@@ -212,20 +215,27 @@ int igrad_trainer_epoch(struct igrad_trainer *trainer, const struct igrad_datase
 
 /* ---------------------------------------------------------------- evaluation */
 
-/* Rows @from … of @data, as many as whole batches of @batch hold; the device works on one at a
- * time. */
-static int evaluate_rows(struct igrad_net *net, struct igrad_queue *queue,
-			 const struct igrad_dataset *data, uint32_t from, uint32_t to,
-			 uint32_t batch, struct igrad_train_stats *stats)
+static int build_passes(struct igrad_pass *passes, struct igrad_net *net,
+			struct igrad_scratch *scratch, uint32_t batch, struct igrad_error *error)
 {
-	struct igrad_pass passes[NUM_PASSES] = {0};
-	struct igrad_scratch scratch;
-	unsigned int next = 0;
-	int err;
+	struct igrad_error why = {""};
+	int err = igrad_scratch_init(scratch, net, batch);
 
-	err = igrad_scratch_init(&scratch, net, batch);
+	if (err)
+		igrad_fail(&why, err, "%s", igrad_strerror(err));
 	for (int i = 0; !err && i < NUM_PASSES; i++)
-		err = igrad_pass_init(&passes[i], net, &scratch, batch, NULL);
+		err = igrad_pass_init(&passes[i], net, scratch, batch, NULL, &why);
+	return err ? igrad_fail(error, err, "cannot build an evaluation: %.200s", why.message) : 0;
+}
+
+static int run_passes(struct igrad_pass *passes, struct igrad_queue *queue,
+		      const struct igrad_dataset *data, uint32_t from, uint32_t to,
+		      struct igrad_train_stats *stats)
+{
+	uint32_t batch = passes[0].batch;
+	unsigned int next = 0;
+	int err = 0;
+
 	for (; !err && from + batch <= to; from += batch) {
 		struct igrad_pass *pass = &passes[next];
 
@@ -236,14 +246,29 @@ static int evaluate_rows(struct igrad_net *net, struct igrad_queue *queue,
 			err = igrad_pass_submit(pass, queue);
 		next = (next + 1) % NUM_PASSES;
 	}
-	for (int i = 0; i < NUM_PASSES; i++) {
-		struct igrad_pass *pass = &passes[(next + i) % NUM_PASSES];
+	for (int i = 0; !err && i < NUM_PASSES; i++)
+		err = igrad_pass_collect(&passes[(next + i) % NUM_PASSES], stats);
+	return err;
+}
 
-		if (!err)
-			err = igrad_pass_collect(pass, stats);
-		if (pass->net)
-			igrad_pass_fini(pass);
+/* Rows @from … of @data, as many as whole batches of @batch hold; the device works on one at a
+ * time. */
+static int evaluate_rows(struct igrad_net *net, struct igrad_queue *queue,
+			 const struct igrad_dataset *data, uint32_t from, uint32_t to,
+			 uint32_t batch, struct igrad_train_stats *stats, struct igrad_error *error)
+{
+	struct igrad_pass passes[NUM_PASSES] = {0};
+	struct igrad_scratch scratch;
+	int err = build_passes(passes, net, &scratch, batch, error);
+
+	if (!err) {
+		err = run_passes(passes, queue, data, from, to, stats);
+		if (err)
+			igrad_queue_explain(queue, err, error);
 	}
+	for (int i = 0; i < NUM_PASSES; i++)
+		if (passes[i].net)
+			igrad_pass_fini(&passes[i]);
 	igrad_scratch_fini(&scratch);
 	return err;
 }
@@ -265,12 +290,10 @@ int igrad_net_evaluate(struct igrad_net *net, const struct igrad_dataset *data, 
 		return igrad_fail(error, err, "cannot make a queue: %s", igrad_strerror(err));
 	whole = data->count - data->count % batch;
 	if (whole)
-		err = evaluate_rows(net, queue, data, 0, whole, batch, stats);
+		err = evaluate_rows(net, queue, data, 0, whole, batch, stats, error);
 	if (!err && whole < data->count)
 		err = evaluate_rows(net, queue, data, whole, data->count, data->count - whole,
-				    stats);
-	if (err)
-		igrad_queue_explain(queue, err, error);
+				    stats, error);
 	igrad_queue_unref(queue);
 	return err;
 }

@@ -63,10 +63,11 @@ struct igrad_pass {
 	struct igrad_fence *fence;
 };
 
-/** igrad_pass_init - @options: how to train, or NULL: forward and loss only */
+/** igrad_pass_init - @options: how to train, or NULL: forward and loss only; @error names a layer
+ */
 int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
 		    const struct igrad_scratch *scratch, uint32_t batch,
-		    const struct igrad_train_options *options);
+		    const struct igrad_train_options *options, struct igrad_error *error);
 void igrad_pass_fini(struct igrad_pass *pass);
 
 /** igrad_pass_fill - the batch's @row-th row is row @index of @data */

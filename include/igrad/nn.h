@@ -55,6 +55,15 @@ struct igrad_net;
  */
 int igrad_net_new(struct igrad_device *device, const char *layers, uint64_t seed,
 		  struct igrad_net **net, struct igrad_error *error);
+/**
+ * igrad_net_new_blank - a network with parameters of 0, for igrad_net_load() or igrad_net_draw()
+ *
+ * Drawing takes time: with this, whatever else may fail can be tried first.
+ */
+int igrad_net_new_blank(struct igrad_device *device, const char *layers, struct igrad_net **net,
+			struct igrad_error *error);
+/** igrad_net_draw - draw weights as igrad_net_new() does; no job may be in flight; biases stay */
+void igrad_net_draw(struct igrad_net *net, uint64_t seed);
 struct igrad_net *igrad_net_ref(struct igrad_net *net);
 void igrad_net_unref(struct igrad_net *net);
 

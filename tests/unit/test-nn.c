@@ -501,6 +501,52 @@ static void test_bad_data(void **state)
 	cloud_fini(&cloud);
 }
 
+/* Nothing of such a network is drawn or computed: its plan does not fit a job. */
+static void test_layers_too_large(void **state)
+{
+	struct igrad_train_options options = {.batch = 2,
+					      .optimizer = {.update = IGRAD_UPDATE_SGD}};
+	struct igrad_device *device = open_device("sim:rows=8,cols=8");
+	uint8_t row[4] = {0};
+	struct igrad_dataset data = {.images = row, .labels = row, .count = 1, .features = 4};
+	struct igrad_train_stats stats;
+	struct igrad_trainer *trainer;
+	struct igrad_error error;
+	struct igrad_net *net;
+
+	(void)state;
+	assert_int_equal(igrad_net_new_blank(device, "4-8000-8000-3", &net, &error), 0);
+	assert_int_equal(igrad_trainer_new(net, &options, &trainer, &error), -E2BIG);
+	assert_non_null(strstr(error.message, "training step: layer 1 (8000-8000), forward: too"));
+	assert_int_equal(igrad_net_evaluate(net, &data, 1, &stats, &error), -E2BIG);
+	assert_non_null(strstr(error.message, "evaluation: layer 1 (8000-8000), forward: too"));
+	igrad_net_unref(net);
+	igrad_device_unref(device);
+}
+
+static void test_drawn_later(void **state)
+{
+	struct igrad_device *device = open_device("sim:");
+	struct igrad_net *drawn = new_net(device, "5-4-3", 9), *blank;
+	const size_t size = 5 * 4 * sizeof(float);
+	const float zeros[5 * 4] = {0};
+	const float *w;
+
+	(void)state;
+	assert_int_equal(igrad_net_new_blank(device, "5-4-3", &blank, NULL), 0);
+	w = (const float *)((char *)igrad_buffer_map(igrad_net_weight(blank, 0)->buffer) +
+			    igrad_net_weight(blank, 0)->offset);
+	assert_memory_equal(w, zeros, size);
+	igrad_net_draw(blank, 9);
+	assert_memory_equal(w,
+			    (char *)igrad_buffer_map(igrad_net_weight(drawn, 0)->buffer) +
+				    igrad_net_weight(drawn, 0)->offset,
+			    size);
+	igrad_net_unref(blank);
+	igrad_net_unref(drawn);
+	igrad_device_unref(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -515,6 +561,8 @@ int main(void)
 		cmocka_unit_test(test_going_on),
 		cmocka_unit_test(test_schedule_names),
 		cmocka_unit_test(test_bad_data),
+		cmocka_unit_test(test_layers_too_large),
+		cmocka_unit_test(test_drawn_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
