@@ -99,17 +99,19 @@ int session_prepare(struct session *s, struct igrad_error *error)
 	if (!err)
 		err = open_device(s, error);
 	if (!err)
-		err = igrad_net_new(s->device, s->settings.layers, s->settings.seed, &s->net,
-				    error);
-	if (!err && s->settings.load)
-		err = igrad_net_load(s->net, s->settings.load, error);
+		err = igrad_net_new_blank(s->device, s->settings.layers, &s->net, error);
 	if (!err)
 		err = load_data(s, error);
+	if (!err && !s->settings.eval_only)
+		err = igrad_trainer_new(s->net, &s->settings.train, &s->trainer, error);
+	if (!err && s->settings.load)
+		err = igrad_net_load(s->net, s->settings.load, error);
 	return err;
 }
 
 void session_fini(struct session *s)
 {
+	igrad_trainer_unref(s->trainer);
 	igrad_net_unref(s->net);
 	igrad_device_unref(s->device);
 	dataset_fini(&s->train);
@@ -117,6 +119,12 @@ void session_fini(struct session *s)
 }
 
 /* ---------------------------------------------------------------- training */
+
+static void draw(struct session *s)
+{
+	if (!s->settings.load)
+		igrad_net_draw(s->net, s->settings.seed);
+}
 
 static bool on_progress(void *opaque, uint32_t done, uint32_t total)
 {
@@ -126,17 +134,16 @@ static bool on_progress(void *opaque, uint32_t done, uint32_t total)
 	return !interrupted;
 }
 
-static int run_epoch(struct session *s, struct igrad_trainer *trainer, uint32_t *steps_left,
-		     struct igrad_error *error)
+static int run_epoch(struct session *s, uint32_t *steps_left, struct igrad_error *error)
 {
 	struct epoch epoch = {.number = s->epoch + 1};
 	double start = seconds_now();
-	int err = igrad_trainer_epoch(trainer, &s->train.rows, s->settings.seed, s->epoch,
+	int err = igrad_trainer_epoch(s->trainer, &s->train.rows, s->settings.seed, s->epoch,
 				      *steps_left, on_progress, s, error);
 
 	if (err)
 		return err;
-	igrad_trainer_stats(trainer, &epoch.train);
+	igrad_trainer_stats(s->trainer, &epoch.train);
 	epoch.seconds = seconds_now() - start;
 	if (*steps_left != UINT32_MAX)
 		*steps_left -= epoch.train.steps;
@@ -151,19 +158,16 @@ static int run_epoch(struct session *s, struct igrad_trainer *trainer, uint32_t 
 int session_train(struct session *s, struct igrad_error *error)
 {
 	uint32_t steps_left = s->settings.steps;
-	struct igrad_trainer *trainer;
-	int err = igrad_trainer_new(s->net, &s->settings.train, &trainer, error);
+	int err = 0;
 
-	if (err)
-		return err;
+	draw(s);
 	signal(SIGINT, on_interrupt);
 	for (s->epoch = 0; s->epoch < s->settings.epochs && steps_left && !interrupted;
 	     s->epoch++) {
-		err = run_epoch(s, trainer, &steps_left, error);
+		err = run_epoch(s, &steps_left, error);
 		if (err)
 			break;
 	}
-	igrad_trainer_unref(trainer);
 	if (!err && s->settings.save)
 		err = igrad_net_save(s->net, s->settings.save, true, error);
 	return err;
@@ -172,8 +176,10 @@ int session_train(struct session *s, struct igrad_error *error)
 int session_evaluate(struct session *s, struct igrad_error *error)
 {
 	struct igrad_train_stats stats;
-	int err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &stats, error);
+	int err;
 
+	draw(s);
+	err = igrad_net_evaluate(s->net, &s->test.rows, s->settings.train.batch, &stats, error);
 	if (!err)
 		output_evaluation(s->out, &stats);
 	return err;

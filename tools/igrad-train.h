@@ -62,6 +62,7 @@ struct session {
 	struct settings settings;
 	struct igrad_device *device;
 	struct igrad_net *net;
+	struct igrad_trainer *trainer; /* unless it is only evaluated */
 	struct dataset train;
 	struct dataset test;
 	struct output *out;
@@ -69,7 +70,11 @@ struct session {
 	struct epoch last;
 };
 
-/** session_prepare - device, network and data; session_fini() cleans up also when it fails */
+/**
+ * session_prepare - all that can fail before the training: device, network, data, one step's plan
+ *
+ * session_fini() cleans up also when it fails. Parameters are drawn later: that takes time.
+ */
 int session_prepare(struct session *s, struct igrad_error *error);
 int session_train(struct session *s, struct igrad_error *error);
 int session_evaluate(struct session *s, struct igrad_error *error);

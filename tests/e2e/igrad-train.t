@@ -59,6 +59,7 @@ refuses 1 "$tmp/nowhere" 'no data there' --device sim: --data "$tmp/nowhere" 4-2
 refuses 1 '4 features' 'data of another width' "${tiny[@]}" 5-2
 refuses 1 'class 1' 'data of another class' "${tiny[@]}" 4-1
 refuses 1 'do not fill a batch' 'batch larger than the data' "${tiny[@]}" --batch 65 4-2 2>/dev/null
+refuses 1 'layer 1 (20000-20000), forward' 'layer that is too large for a job' "${tiny[@]}" 4-20000-20000-2
 refuses 1 "$tmp/nothing" 'parameters that are not there' "${tiny[@]}" --load "$tmp/nothing" 4-2
 
 HOME=$tmp/nohome IGRAD_CACHE=$tmp/nocache XDG_CACHE_HOME='' refuses 1 'dataset-fashion-mnist\|features' 'no data set, or not this one' --device sim: 4-2
