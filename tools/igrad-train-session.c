@@ -12,17 +12,17 @@
 
 static volatile sig_atomic_t interrupted;
 
-bool session_interrupted(void)
+int session_interrupted(void)
 {
 	return interrupted;
 }
 
 static void on_interrupt(int number)
 {
-	(void)number;
-	interrupted = 1;
+	interrupted = number;
 	/* A second one ends the program at once. */
 	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 }
 
 /* ---------------------------------------------------------------- set-up */
@@ -162,6 +162,7 @@ int session_train(struct session *s, struct igrad_error *error)
 
 	draw(s);
 	signal(SIGINT, on_interrupt);
+	signal(SIGTERM, on_interrupt);
 	for (s->epoch = 0; s->epoch < s->settings.epochs && steps_left && !interrupted;
 	     s->epoch++) {
 		err = run_epoch(s, &steps_left, error);

@@ -44,7 +44,8 @@ static const char usage[] =
 	"  -j, --json          one JSON object instead of text\n"
 	"  -h, --help          this\n"
 	"\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (parameters are saved as asked).\n";
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted or 143 terminated (the step is finished, parameters\n"
+	"are saved as asked).\n";
 
 enum { OPT_SCHEDULE = 256, OPT_DATA, OPT_LOAD, OPT_SAVE, OPT_EVAL };
 

@@ -52,5 +52,5 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	fprintf(stderr, "igrad-train: interrupted; the parameters are %s%s\n",
 		s.settings.save ? "in " : "not saved", s.settings.save ? s.settings.save : "");
-	return EXIT_INTERRUPTED;
+	return EXIT_SIGNAL + session_interrupted();
 }

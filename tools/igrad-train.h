@@ -10,7 +10,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_INTERRUPTED = 130,
+	EXIT_SIGNAL = 128, /* and the signal's number */
 };
 
 struct settings {
@@ -79,8 +79,8 @@ int session_prepare(struct session *s, struct igrad_error *error);
 int session_train(struct session *s, struct igrad_error *error);
 int session_evaluate(struct session *s, struct igrad_error *error);
 void session_fini(struct session *s);
-/** session_interrupted - has the user stopped it? */
-bool session_interrupted(void);
+/** session_interrupted - the signal that ended the training early: SIGINT or SIGTERM; else 0 */
+int session_interrupted(void);
 
 /** seconds_now - of a clock that never goes back */
 double seconds_now(void);

@@ -114,11 +114,14 @@ if [[ -w /dev/full ]]; then
 fi
 
 # Interrupted, it ends the step, saves, and says so by its exit status.
-"$train" "${tiny[@]}" --epochs 1000000 --save "$tmp/stopped" 4-3-2 >/dev/null 2>"$tmp/err" &
-pid=$!
-sleep 1
-kill -INT $pid
-wait $pid
-(($? == 130)) && [[ -s $tmp/stopped ]] && grep -q "interrupted.*$tmp/stopped" "$tmp/err"
-ok $? 'saves when interrupted, and says where'
+for signal in INT:130 TERM:143; do
+	rm -f "$tmp/stopped"
+	"$train" "${tiny[@]}" --epochs 1000000 --save "$tmp/stopped" 4-3-2 >/dev/null 2>"$tmp/err" &
+	pid=$!
+	sleep 1
+	kill -"${signal%:*}" $pid
+	wait $pid
+	(($? == ${signal#*:})) && [[ -s $tmp/stopped ]] && grep -q "interrupted.*$tmp/stopped" "$tmp/err"
+	ok $? "saves at SIG${signal%:*}, and says where"
+done
 finish

@@ -146,5 +146,5 @@ int main(int argc, char **argv)
 			*error.message ? error.message : igrad_strerror(err));
 		return EXIT_FAILED;
 	}
-	return session_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+	return session_interrupted() ? EXIT_SIGNAL + session_interrupted() : EXIT_OK;
 }
