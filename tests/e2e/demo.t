@@ -19,6 +19,13 @@ accesses() { sed "s/.*\"$1\":{[^}]*\"sram_accesses\":\([0-9]*\).*/\1/" "$tmp/jso
 (($(accesses interleaved) < $(accesses ws-paper) && $(accesses interleaved) < $(accesses ws+os)))
 ok $? 'the interleaved schedule accesses SRAM least'
 
+for option in --eval --json; do
+	code=0
+	"$build/bin/igrad-demo" --device sim: $option >"$tmp/out" 2>"$tmp/err" || code=$?
+	((code == 2)) && grep -q -- "$option is igrad-train's" "$tmp/err" && [[ ! -s $tmp/out ]]
+	ok $? "refuses $option"
+done
+
 code=0
 "$build/bin/igrad-demo" --device sim: --epochs 1 >"$tmp/out" 2>"$tmp/err" || code=$?
 ((code == 1)) && grep -q 'not learned enough' "$tmp/err"

@@ -137,7 +137,13 @@ int main(int argc, char **argv)
 	int err;
 
 	settings_parse(&s.settings, argc, argv, "784-256-128-10", introduction);
-	s.settings.eval_only = s.settings.json = false;
+	if (s.settings.eval_only || s.settings.json) {
+		fprintf(stderr,
+			"igrad-demo: %s is igrad-train's: the demonstration trains, and its last "
+			"line is always JSON\nTry 'igrad-demo --help'.\n",
+			s.settings.eval_only ? "--eval" : "--json");
+		return EXIT_USAGE;
+	}
 	err = run(&s, &error);
 	session_fini(&s);
 	if (err) {
