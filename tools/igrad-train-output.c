@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What igrad-train shows: text, a progress bar, JSON. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,13 @@ static void add_real(struct json_object *object, const char *key, double value)
 static double mean_loss(const struct igrad_train_stats *stats)
 {
 	return stats->samples ? stats->loss / stats->samples : 0.0;
+}
+
+/* Fits its column of 8 whatever the loss is. */
+static const char *loss_text(double loss, char text[16])
+{
+	snprintf(text, 16, loss < 999.9 || !isfinite(loss) ? "%.4f" : "%.2e", loss);
+	return text;
 }
 
 static double accuracy(const struct igrad_train_stats *stats)
@@ -161,6 +169,7 @@ static void epoch_json(struct output *out, const struct epoch *epoch)
 void output_epoch(struct output *out, const struct epoch *epoch)
 {
 	const struct igrad_train_stats *train = &epoch->train, *test = &epoch->test;
+	char loss[16], test_loss[16];
 
 	clear_bar(out);
 	out->shown = seconds_now();
@@ -168,24 +177,26 @@ void output_epoch(struct output *out, const struct epoch *epoch)
 		epoch_json(out, epoch);
 		return;
 	}
-	printf("%5u %7llu %8.4f  %8.4f   %8.4f  %8.4f %13llu %14llu %15llu %8.1f\n", epoch->number,
-	       (unsigned long long)train->steps, mean_loss(train), accuracy(train), mean_loss(test),
-	       accuracy(test), (unsigned long long)train->cycles,
-	       (unsigned long long)train->sram_accesses, (unsigned long long)train->dram_bytes,
-	       epoch->seconds);
+	printf("%5u %7llu %8s  %8.4f   %8s  %8.4f %13llu %14llu %15llu %8.1f\n", epoch->number,
+	       (unsigned long long)train->steps, loss_text(mean_loss(train), loss), accuracy(train),
+	       loss_text(mean_loss(test), test_loss), accuracy(test),
+	       (unsigned long long)train->cycles, (unsigned long long)train->sram_accesses,
+	       (unsigned long long)train->dram_bytes, epoch->seconds);
 	fflush(stdout);
 }
 
 void output_evaluation(struct output *out, const struct igrad_train_stats *test)
 {
+	char loss[16];
+
 	clear_bar(out);
 	if (out->settings->json) {
 		add_real(out->json, "test_loss", mean_loss(test));
 		add_real(out->json, "test_accuracy", accuracy(test));
 		return;
 	}
-	printf("\ntest accuracy %.4f, loss %.4f, on %llu images\n", accuracy(test), mean_loss(test),
-	       (unsigned long long)test->samples);
+	printf("\ntest accuracy %.4f, loss %s, on %llu images\n", accuracy(test),
+	       loss_text(mean_loss(test), loss), (unsigned long long)test->samples);
 }
 
 bool output_end(struct output *out, double seconds)

@@ -89,6 +89,7 @@ says() { # PATTERN DESCRIPTION ARGUMENT...: succeeds, and says so on stdout
 says 'Usage' 'help' --help
 says '^    2 .* 1\.0000 ' 'learns' "${tiny[@]}" --lr 1 --save "$tmp/saved" 4-3-2
 says 'test accuracy 1.0000' 'evaluates what it saved' "${tiny[@]}" --load "$tmp/saved" --eval 4-3-2
+says '^    1       8 .\{8\}  .\{8\}   .\{8\}  .\{8\} ' 'columns stand whatever the loss' "${tiny[@]}" --lr 1e30 4-3-2
 says '"test_accuracy":1[.,}]' 'evaluates in JSON' "${tiny[@]}" --load "$tmp/saved" --eval --json 4-3-2
 says '"epochs":\[{"epoch":1,.*{"epoch":2,' 'JSON has the epochs' "${tiny[@]}" --json 4-2
 says '"epoch":2,"steps":3,' 'steps go on in the next epoch' "${tiny[@]}" --epochs 9 --steps 11 --json 4-2
