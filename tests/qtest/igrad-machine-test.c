@@ -225,14 +225,18 @@ static void test_quit_hang(void)
  * Tests: migration
  */
 
-static char *migration_file(void)
+/*
+ * A file without a name, so that nothing of it is left even by a test that
+ * aborts: QEMU opens it by way of the descriptor.
+ */
+static char *migration_file(int *fd)
 {
     g_autofree char *name = NULL;
-    int fd = g_file_open_tmp("igrad-XXXXXX", &name, NULL);
 
-    g_assert_cmpint(fd, >=, 0);
-    close(fd);
-    return g_steal_pointer(&name);
+    *fd = g_file_open_tmp("igrad-XXXXXX", &name, NULL);
+    g_assert_cmpint(*fd, >=, 0);
+    unlink(name);
+    return g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), *fd);
 }
 
 /* Migrate to a file; how did it end? */
@@ -278,7 +282,8 @@ static void migrate_in(Dev *d, const char *file, const char *device_args)
 
 static void test_migrate(void)
 {
-    g_autofree char *file = migration_file();
+    int fd;
+    g_autofree char *file = migration_file(&fd);
     Program bad = { 0 }, good = { .va = VA_CMDS + 0x1000 };
     Dev d;
 
@@ -313,14 +318,15 @@ static void test_migrate(void)
     g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
     g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 10);
     check_works(&d);
-    unlink(file);
+    close(fd);
     dev_stop(&d);
 }
 
 /* An outcome that waits for its time travels, and is told over there. */
 static void test_migrate_realtime(void)
 {
-    g_autofree char *file = migration_file();
+    int fd;
+    g_autofree char *file = migration_file(&fd);
     const char *args = "realtime=on,clock-hz=1000";
     Program p = { 0 };
     Dev d;
@@ -339,13 +345,14 @@ static void test_migrate_realtime(void)
     qtest_clock_step(d.qts, 10 * G_GINT64_CONSTANT(1000000000));
     check_ok(&d, 0, 7, p.num);
     check_product(&d, page_of(&d, VA_Y));
-    unlink(file);
+    close(fd);
     dev_stop(&d);
 }
 
 static void test_migrate_busy(void)
 {
-    g_autofree char *file = migration_file();
+    int fd;
+    g_autofree char *file = migration_file(&fd);
     Dev d;
 
     dev_start(&d, HANG);
@@ -358,7 +365,7 @@ static void test_migrate_busy(void)
     ring_enable(&d);
     check_works(&d);
     g_assert_true(migrate_out(&d, file));
-    unlink(file);
+    close(fd);
     dev_stop(&d);
 }
 
