@@ -30,7 +30,7 @@ apt_root() {
 	[[ -z $(find "$root/fresh" -newermt '10 minutes ago' 2>/dev/null) ]] || return 0
 	say "reading the package index of $suite from $uri"
 	apt_get update >"$root/update.log" 2>&1 || {
-		grep -E '^(E|W|Err)' "$root/update.log" | head -n 5 >&2
+		grep -E '^(E|W|Err)' "$root/update.log" | head -n 5 >&2 || true
 		die "cannot read the package index of $suite from $uri (is the network up?)"
 	}
 	touch "$root/fresh"
@@ -64,6 +64,15 @@ apt_config() {
 apt_get() { apt-get -c "$root/apt.conf" "$@"; }
 apt_cache() { apt-cache -c "$root/apt.conf" "$@"; }
 
+# fetch DIR WHAT ARGUMENT...: an apt-get that downloads into DIR; what it says goes to a log
+fetch() {
+	local dir=$1 what=$2 log=$root/fetch.log
+	shift 2
+	(cd "$dir" && apt_get "$@") >"$log" 2>&1 && return
+	grep -E '^(E|W|Err)' "$log" | head -n 5 >&2 || true
+	die "downloading $what failed, see $log"
+}
+
 # field PACKAGE FIELD: one field of the newest version of a package in the root's suite.
 field() {
 	local value
@@ -85,7 +94,7 @@ unpack() {
 	local dir=$1 deb
 	shift
 	mkdir -p "$dir" "$tmp/debs"
-	(cd "$tmp/debs" && apt_get download "$@" >&2) || die "downloading $* failed"
+	fetch "$tmp/debs" "$*" download "$@"
 	for deb in "$tmp"/debs/*.deb; do
 		dpkg -x "$deb" "$dir" 2>"$tmp/unpack.log" || {
 			tail -n 3 "$tmp/unpack.log" >&2
