@@ -287,3 +287,12 @@ int run_group(const char *name, const struct CMUnitTest *tests, size_t count,
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return _cmocka_run_group_tests(name, tests, count, setup, teardown);
 }
+
+struct cost cost_of(const struct igrad_report *whole, const struct igrad_report *loads)
+{
+	struct cost cost = {.cycles = whole->cycles - loads->cycles};
+
+	for (unsigned int i = 0; i < IGRAD_ACCESS_VECTOR_READ; i++)
+		cost.accesses += whole->sram[0][i];
+	return cost;
+}

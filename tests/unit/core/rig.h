@@ -62,6 +62,19 @@ static inline float *rig_floats(struct rig *rig, uint64_t va)
 	return (float *)(void *)(rig->memory + va);
 }
 
+/* What schedules are compared by. */
+struct cost {
+	uint64_t cycles;
+	uint64_t accesses;
+};
+
+/**
+ * cost_of - a job without its DMA
+ * @whole: report of the job, whose first command loads what all others wait for
+ * @loads: report of a job of this command only
+ */
+struct cost cost_of(const struct igrad_report *whole, const struct igrad_report *loads);
+
 void fill_floats(struct rng *rng, float *p, size_t n);
 
 /* Commands; a test sets further fields in what it gets. Pitches in words here. */

@@ -38,11 +38,6 @@ struct stream {
 	bool overlap;
 };
 
-struct cost {
-	uint64_t cycles;
-	uint64_t accesses;
-};
-
 enum schedule { WS_PAPER, WS_OS, INTERLEAVED, NUM_SCHEDULES };
 
 static struct layer layer_of(uint32_t n, uint32_t b)
@@ -189,16 +184,6 @@ static void build(struct stream *s, const struct layer *l, enum schedule schedul
 /* --------------------------------------------------------------------------------------------- */
 /* Measuring */
 /* --------------------------------------------------------------------------------------------- */
-
-/* DMA is what the job would cost if it ended with its first command, which all others wait for. */
-static struct cost cost_of(const struct igrad_report *whole, const struct igrad_report *loads)
-{
-	struct cost cost = {.cycles = whole->cycles - loads->cycles};
-
-	for (unsigned int i = 0; i < IGRAD_ACCESS_VECTOR_READ; i++)
-		cost.accesses += whole->sram[0][i];
-	return cost;
-}
 
 static void store(struct stream *s, const struct layer *l, uint64_t va)
 {
