@@ -422,6 +422,7 @@ static void device_words(const struct igrad_areas *areas, uint64_t words[2][SPAC
 		touch(area->addr, area->rows, area->bytes / 4, area->pitch,
 		      area->written ? WRITE : READ);
 	}
+	now = NULL;
 }
 
 /* What a command touches in SRAM is worked out by the device too: both must find the same. */
@@ -444,6 +445,7 @@ static void the_device_touches_the_same(void **context)
 
 		now = mine;
 		make_command(&maker, &cmd);
+		now = NULL;
 		cmd.u.dma.va += cmd.opcode && cmd.opcode < IGRAD_OP_LOAD_W ? IGRAD_VA_MIN : 0;
 		if (igrad_check_command(&config, sram, &cmd, &engine, &areas))
 			continue;
