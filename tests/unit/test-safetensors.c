@@ -239,7 +239,8 @@ static void only_files_are_replaced(void **context)
 	assert_int_equal(unlink(path), 0);
 }
 
-static void expect_bad(const char *what)
+/* Refused, with one of two explanations. */
+static void expect_bad_or(const char *what, const char *other)
 {
 	struct igrad_safetensors *file;
 	struct igrad_error error = {""};
@@ -247,8 +248,14 @@ static void expect_bad(const char *what)
 	if (igrad_safetensors_load(path, &file, &error) != -EBADMSG)
 		fail_msg("not refused: %s", what);
 	assert_null(file);
-	if (!strstr(error.message, path) || !strstr(error.message, what))
+	if (!strstr(error.message, path) ||
+	    (!strstr(error.message, what) && !strstr(error.message, other)))
 		fail_msg("expected '%s', got: %s", what, error.message);
+}
+
+static void expect_bad(const char *what)
+{
+	expect_bad_or(what, what);
 }
 
 #define T(name, dtype, shape, offsets)                                                           \
@@ -292,8 +299,6 @@ static void malformed_headers_are_refused(void **context)
 		{"{" T("a", "F32", "1.0", "0,4") "}", 4, "'a' has no proper shape"},
 		{"{" T("a", "F32", "\"1\"", "0,4") "}", 4, "'a' has no proper shape"},
 		{"{" T("a", "F32", "1,1,1,1,1,1,1,1,1", "0,4") "}", 4, "'a' has no proper shape"},
-		{"{" T("a", "F32", "99999999999999999999", "0,4") "}", 4,
-		 "'a' has no proper shape"},
 		{"{" T("a", "F32", "4294967296,4294967296", "0,4") "}", 4, "do not fit its shape"},
 		{"{" T("a", "F32", "1", "0") "}", 4, "no proper data_offsets"},
 		{"{" T("a", "F32", "1", "0,4,8") "}", 4, "no proper data_offsets"},
@@ -317,6 +322,9 @@ static void malformed_headers_are_refused(void **context)
 		put_parts(cases[i].header, cases[i].data);
 		expect_bad(cases[i].what);
 	}
+	/* A number beyond 64 bits is one that newer versions of json-c refuse themselves. */
+	put_parts("{" T("a", "F32", "99999999999999999999", "0,4") "}", 4);
+	expect_bad_or("'a' has no proper shape", "not JSON");
 }
 
 static void damaged_lengths_are_refused(void **context)
