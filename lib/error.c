@@ -82,6 +82,8 @@ const char *igrad_reason_string(enum igrad_reason reason)
 		return "result overlaps an operand";
 	case IGRAD_REASON_DATA:
 		return "operand value out of range";
+	case IGRAD_REASON_HAZARD:
+		return "not ordered after an earlier access";
 	case IGRAD_REASON_VA_RANGE:
 		return "address outside the address space";
 	case IGRAD_REASON_NOT_PRESENT:

@@ -22,6 +22,7 @@ enum property {
 	CLOCK_HZ,
 	THREADS,
 	HANG_TAG,
+	TIMING_ONLY,
 	JOB_TIMEOUT,
 	NUM_PROPERTIES,
 };
@@ -36,10 +37,11 @@ static const char *const names[NUM_PROPERTIES] = {
 	[CLOCK_HZ] = "clock-hz",
 	[THREADS] = "threads",
 	[HANG_TAG] = "x-hang-tag",
+	[TIMING_ONLY] = "timing-only",
 	[JOB_TIMEOUT] = "job-timeout-ms",
 };
 
-static int parse_bool(const char *value, bool *result, struct igrad_error *error)
+static int parse_bool(const char *name, const char *value, bool *result, struct igrad_error *error)
 {
 	static const char *const words[] = {"off", "on", "no", "yes", "false", "true"};
 
@@ -49,7 +51,7 @@ static int parse_bool(const char *value, bool *result, struct igrad_error *error
 			return 0;
 		}
 	}
-	return igrad_fail(error, -EINVAL, "sim: overlap=%.40s is neither 'on' nor 'off'", value);
+	return igrad_fail(error, -EINVAL, "sim: %s=%.40s is neither 'on' nor 'off'", name, value);
 }
 
 /* Ranges are igrad_config_check()'s business, but what does not fit its fields is refused here. */
@@ -143,7 +145,9 @@ static int set_property(struct sim_config *config, char *assignment, uint32_t *g
 			return igrad_fail(error, -EINVAL, "sim: %s is given twice", names[i]);
 		*given |= 1u << i;
 		if (i == OVERLAP)
-			return parse_bool(value, &config->core.overlap, error);
+			return parse_bool(names[i], value, &config->core.overlap, error);
+		if (i == TIMING_ONLY)
+			return parse_bool(names[i], value, &config->core.timing_only, error);
 		return set_number(config, i, value, error);
 	}
 	return unknown_property(assignment, error);
@@ -190,9 +194,9 @@ char *sim_config_uri(const struct sim_config *config)
 	n = asprintf(&uri,
 		     "sim:rows=%" PRIu32 ",cols=%" PRIu32 ",overlap=%s,sram-kib=%" PRIu32
 		     ",dram-bytes-per-cycle=%" PRIu32 ",dram-latency=%" PRIu32 ",clock-hz=%" PRIu64
-		     ",threads=%" PRIu32 ",job-timeout-ms=%" PRIu32 "%s",
+		     ",threads=%" PRIu32 ",job-timeout-ms=%" PRIu32 "%s%s",
 		     core->rows, core->cols, core->overlap ? "on" : "off", core->sram_bytes >> 10,
 		     core->dram_bytes_per_cycle, core->dram_latency, core->clock_hz, core->threads,
-		     config->job_timeout_ms, hang);
+		     config->job_timeout_ms, core->timing_only ? ",timing-only=on" : "", hang);
 	return n < 0 ? NULL : uri;
 }

@@ -178,6 +178,7 @@ enum igrad_reason {
 	IGRAD_REASON_SRAM_RANGE,  /* beyond the end of SRAM */
 	IGRAD_REASON_OVERLAP,     /* a result overlaps an operand in a way not allowed */
 	IGRAD_REASON_DATA,        /* operand value out of range (a label) */
+	IGRAD_REASON_HAZARD,      /* no semaphores order this access after that of command @conflict */
 	/* IGRAD_STATUS_FAULT */
 	IGRAD_REASON_VA_RANGE = 0x20, /* outside the 39-bit space, or page 0 */
 	IGRAD_REASON_NOT_PRESENT,     /* no valid entry */
@@ -240,6 +241,7 @@ enum igrad_opcode {
 	IGRAD_OP_UPDATE = 0x26,      /* w = fma(-lr, acc, t), t = round(keep·w) or w */
 	IGRAD_OP_DRAIN_ACC = 0x27,   /* p[r][c] = acc(r,c) */
 	IGRAD_OP_DRAIN_W = 0x28,     /* p[r][c] = w(r,c) */
+	IGRAD_OP_SCALE_ACC = 0x29,   /* acc = round(keep·acc): momentum that continues in the array */
 
 	IGRAD_OP_VEC_FILL = 0x40,         /* d = imm */
 	IGRAD_OP_VEC_COPY = 0x41,         /* d = a, bits unchanged */
@@ -250,6 +252,7 @@ enum igrad_opcode {
 	IGRAD_OP_VEC_AXPY = 0x46,         /* d = fma(imm, a, b) */
 	IGRAD_OP_VEC_SGD = 0x47,          /* d = fma(-imm, b, t), t = round(imm2·a) or a: a = w, b = dW */
 	IGRAD_OP_VEC_SOFTMAX_XENT = 0x48, /* see struct igrad_cmd_vec */
+	IGRAD_OP_VEC_SCALE = 0x49,        /* d = round(imm·a) */
 };
 
 /* Flags; any other bit, or one not listed for the opcode, is malformed. */
@@ -257,13 +260,25 @@ enum igrad_opcode {
 #define IGRAD_FLAG_KEEP      (1u << 1) /* WGRAD, INTERLEAVED: acc continues; VEC_COLSUM: d continues */
 #define IGRAD_FLAG_TRANSPOSE (1u << 2) /* LOAD_W: p[c][r]; FPROP: x[r][b] */
 #define IGRAD_FLAG_DECAY     (1u << 3) /* UPDATE, VEC_SGD: t = round(keep·w) */
-#define IGRAD_FLAG_BF16      (1u << 4) /* reserved for IGRAD_FEATURE_BF16 */
+#define IGRAD_FLAG_BF16      (1u << 4) /* what lies in SRAM is bf16: see below */
+#define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
+#define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
+
+/*
+ * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
+ * IGRAD_FLAG_BF16 these regions of SRAM hold it, everything else stays fp32:
+ * DMA_LOAD, DMA_STORE: the one region; values are converted when it differs from what is in memory
+ * (to bf16: round to nearest even, NaN 0x7fc0; from bf16: exact), and 16-bit words are copied when both are bf16.
+ * LOAD_W: p, widened. FPROP, DGRAD, WGRAD, INTERLEAVED: x and g, widened; w is rounded to bf16 as it
+ * enters the multiplier, and keeps its bits; sums are fp32.
+ * VEC_RELU_GRAD: a, b and d. VEC_COLSUM: a.
+ */
 
 #define IGRAD_NUM_SEMAPHORES 32 /* 1 … 31; 0 says none */
 #define IGRAD_NUM_WAITS      3
 
 /**
- * struct igrad_cmd_dma - DMA_LOAD and DMA_STORE: a two-dimensional copy of 32-bit words
+ * struct igrad_cmd_dma - DMA_LOAD and DMA_STORE: a two-dimensional copy of 32-bit words, or of bf16
  * @va: of the first word in DRAM, 4-byte aligned
  * @pitch: bytes from one row to the next in DRAM; multiple of 4, at least a row's bytes
  * @sram: address of the first word in SRAM, 4-byte aligned
@@ -300,7 +315,7 @@ struct igrad_cmd_dma {
  * @p: SRAM address of the psums (y or dx), or of the tile for loads and drains; else zero
  * @p_pitch: bytes from one row of p to the next
  * @lr: UPDATE: η as fp32 bits, else zero
- * @keep: UPDATE with IGRAD_FLAG_DECAY: 1 − ηλ as fp32 bits, else zero
+ * @keep: UPDATE with IGRAD_FLAG_DECAY: 1 − ηλ, SCALE_ACC: the factor, as fp32 bits; else zero
  *
  * Sums start at +0, or at p with IGRAD_FLAG_ADD (acc with IGRAD_FLAG_KEEP), and add one fused
  * multiply-add at a time in increasing r (FPROP), c (DGRAD) or b (WGRAD).
@@ -332,7 +347,8 @@ struct igrad_cmd_array {
  * @b_pitch: bytes from one row to the next; zero for VEC_BIAS
  * @d: result; VEC_COLSUM: one row
  * @d_pitch: bytes from one row to the next; zero for VEC_COLSUM
- * @imm: fp32 bits: VEC_FILL value, VEC_AXPY α, VEC_SGD η, VEC_SOFTMAX_XENT scale; else zero
+ * @imm: fp32 bits: VEC_FILL value, VEC_AXPY α, VEC_SGD η, VEC_SCALE factor, VEC_SOFTMAX_XENT scale;
+ *     else zero
  * @imm2: VEC_SGD with IGRAD_FLAG_DECAY: 1 − ηλ as fp32 bits; VEC_SOFTMAX_XENT: SRAM address of the
  *     losses, rows consecutive words; else zero
  *
@@ -402,7 +418,7 @@ enum igrad_operand {
 	IGRAD_ACCESS_PSUM_WRITE = 5,
 	IGRAD_ACCESS_ACC_WRITE = 6, /* DRAIN_ACC */
 	IGRAD_ACCESS_W_WRITE = 7,   /* DRAIN_W */
-	IGRAD_ACCESS_UPDATE_READ = 8, /* VEC_SGD, VEC_AXPY: the optimiser */
+	IGRAD_ACCESS_UPDATE_READ = 8, /* VEC_SGD, VEC_AXPY, VEC_SCALE: the optimiser */
 	IGRAD_ACCESS_UPDATE_WRITE = 9,
 	IGRAD_ACCESS_VECTOR_READ = 10, /* all other vector commands; not part of schedule comparisons */
 	IGRAD_ACCESS_VECTOR_WRITE = 11,
@@ -428,6 +444,13 @@ enum igrad_operand {
  * @peak_words: most words moved between SRAM and the array in one cycle, streams at their widest
  * @dram_read_bytes: by DMA_LOAD (commands, report and page tables are not counted)
  * @dram_write_bytes: by DMA_STORE
+ * @conflict: IGRAD_REASON_HAZARD: index of the earlier command, else 0
+ * @pad: zero
+ * @update_ops: roundings in PEs outside streams: UPDATE one a PE, with DECAY two, SCALE_ACC one
+ * @pe_registers: registers w and acc read or written in PEs, by multiply-adds, updates, loads and
+ *     drains; [0] 32-bit words, [1] 16-bit words
+ * @pe_hops: words handed from a PE to its neighbour: operands, psums, loads and drains; likewise
+ * @macs_bf16: how many of @macs had bf16 operands
  * @reserved: zero
  */
 struct igrad_report {
@@ -448,7 +471,13 @@ struct igrad_report {
 	igrad_le64 peak_words;
 	igrad_le64 dram_read_bytes;
 	igrad_le64 dram_write_bytes;
-	igrad_le64 reserved[18];
+	igrad_le32 conflict;
+	igrad_le32 pad;
+	igrad_le64 update_ops;
+	igrad_le64 pe_registers[2];
+	igrad_le64 pe_hops[2];
+	igrad_le64 macs_bf16;
+	igrad_le64 reserved[11];
 };
 
 #define IGRAD_REPORT_VERSION 1

@@ -47,8 +47,8 @@ struct igrad_fence;
 /**
  * igrad_device_open - open a device
  * @uri: "drm:/dev/accel/accel0", or "sim:" for a device inside this process, with the hardware's
- *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2", and job-timeout-ms for the
- *       driver's; NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
+ *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2", job-timeout-ms for the
+ *       driver's, and timing-only=on to account for commands without computing; NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
  */
 int igrad_device_open(const char *uri, struct igrad_device **device, struct igrad_error *error);
 struct igrad_device *igrad_device_ref(struct igrad_device *device);

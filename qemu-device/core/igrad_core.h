@@ -25,6 +25,7 @@
  * @clock_hz: 1 … 1e12
  * @threads: host threads that compute a command, 1 … IGRAD_MAX_THREADS
  * @hang_tag: a NOP with this tag never ends (for tests of recovery); 0: none
+ * @timing_only: check and account for every command, but move and compute no data
  */
 struct igrad_config {
 	uint32_t rows;
@@ -36,6 +37,7 @@ struct igrad_config {
 	uint64_t clock_hz;
 	uint32_t threads;
 	uint32_t hang_tag;
+	bool timing_only;
 };
 
 #define IGRAD_MAX_ROWS	  256

@@ -171,6 +171,8 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 			hang(core);
 		return 0;
 	}
+	if (core->config.timing_only)
+		return 0;
 	switch (engine) {
 	case IGRAD_ENGINE_LOAD:
 		return igrad_dma_load(core, cmd, fault);

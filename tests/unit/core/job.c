@@ -284,7 +284,8 @@ static void test_report(void **state)
 	assert_int_equal(rig.report.seqno, 0x123456789abcdefull);
 	assert_int_equal(rig.report.retired[IGRAD_ENGINE_ARRAY], 1);
 	assert_int_equal(rig.report.retired[IGRAD_ENGINE_VECTOR], 1);
-	for (unsigned int i = 0; i < 18; i++)
+	for (unsigned int i = 0; i < sizeof(rig.report.reserved) / sizeof(rig.report.reserved[0]);
+	     i++)
 		assert_int_equal(rig.report.reserved[i], 0);
 	assert_int_equal(igrad_core_retired(rig.core), before + 2);
 }
