@@ -203,13 +203,15 @@ struct igrad_matrix {
 };
 
 enum igrad_schedule {
-	IGRAD_SCHEDULE_WS_PAPER,    /* both gradients weight-stationary, one after the other */
+	IGRAD_SCHEDULE_WS_PAPER,    /* a fixed weight-stationary array: dX with W, dW with dY stationary */
+	IGRAD_SCHEDULE_WS,	    /* the same array, each product with its better stationary operand */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
+	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer; -ENOTSUP yet */
 	IGRAD_NUM_SCHEDULES,
 };
 
-/** igrad_schedule_name - "ws-paper", "ws+os", "interleaved" */
+/** igrad_schedule_name - "ws-paper", "ws", "ws+os", "interleaved", "auto" */
 const char *igrad_schedule_name(enum igrad_schedule schedule);
 /** igrad_schedule_parse - -EINVAL for an unknown name */
 int igrad_schedule_parse(const char *name, enum igrad_schedule *schedule);
