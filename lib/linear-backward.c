@@ -267,6 +267,7 @@ static int check_args(const struct igrad_linear_backward *args)
 	if (!args->x || !args->w || !args->dy)
 		return -EINVAL;
 	if ((unsigned int)args->schedule >= IGRAD_NUM_SCHEDULES ||
+	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES ||
 	    (unsigned int)args->optimizer.update > IGRAD_UPDATE_MOMENTUM)
 		return -EINVAL;
 	if (args->optimizer.update == IGRAD_UPDATE_NONE && !args->dw)
@@ -276,30 +277,69 @@ static int check_args(const struct igrad_linear_backward *args)
 	return 0;
 }
 
-static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
+static void set_operands(const struct igrad_linear_backward *args,
+			 const struct igrad_matrix *operands[IGRAD_NUM_ROLES])
 {
-	const struct igrad_linear_backward *args = bw->args;
 	bool updates = args->optimizer.update != IGRAD_UPDATE_NONE;
 	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {
-		[IGRAD_ROLE_X] = args->x,
-		[IGRAD_ROLE_W] = args->w,
-		[IGRAD_ROLE_BIAS] = updates ? args->b : NULL,
-		[IGRAD_ROLE_Y] = args->y,
-		[IGRAD_ROLE_DY] = args->dy,
-		[IGRAD_ROLE_DX] = args->dx,
-		[IGRAD_ROLE_DW] = args->dw,
-		[IGRAD_ROLE_DB] = args->db,
-		[IGRAD_ROLE_VW] = momentum ? args->vw : NULL,
-		[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL,
-	};
-	uint32_t dw = 1u << IGRAD_ROLE_DW, db = 1u << IGRAD_ROLE_DB;
-	uint32_t scratch = (args->dw || bw->fused ? 0 : dw) | (args->db || !bw->biased ? 0 : db);
-	int err;
 
-	err = igrad_linear_open(&bw->linear, cmdbuf, operands, scratch, bw->fused ? dw : 0,
-				args->schedule <= IGRAD_SCHEDULE_WS ? igrad_plan_paper
-								    : igrad_plan_backward);
+	operands[IGRAD_ROLE_X] = args->x;
+	operands[IGRAD_ROLE_W] = args->w;
+	operands[IGRAD_ROLE_BIAS] = updates ? args->b : NULL;
+	operands[IGRAD_ROLE_Y] = args->y;
+	operands[IGRAD_ROLE_DY] = args->dy;
+	operands[IGRAD_ROLE_DX] = args->dx;
+	operands[IGRAD_ROLE_DW] = args->dw;
+	operands[IGRAD_ROLE_DB] = args->db;
+	operands[IGRAD_ROLE_VW] = momentum ? args->vw : NULL;
+	operands[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL;
+}
+
+static bool needs_db(const struct igrad_linear_backward *args)
+{
+	return args->db || (args->b && args->optimizer.update != IGRAD_UPDATE_NONE);
+}
+
+int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			   const struct igrad_linear_backward *args, enum igrad_schedule schedule)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	uint32_t dw = 1u << IGRAD_ROLE_DW, db = 1u << IGRAD_ROLE_DB;
+	int err = check_args(args);
+
+	if (err)
+		return err;
+	set_operands(args, operands);
+	err = igrad_problem_init(problem, device, operands);
+	problem->backward = true;
+	problem->schedule = schedule;
+	problem->update = args->optimizer.update;
+	problem->fused = schedule == IGRAD_SCHEDULE_INTERLEAVED && !args->dw &&
+			 problem->update == IGRAD_UPDATE_SGD;
+	if (!args->dw && problem->fused)
+		problem->spill |= dw;
+	else if (!args->dw)
+		problem->scratch |= dw;
+	if (!args->db && needs_db(args))
+		problem->scratch |= db;
+	return err;
+}
+
+static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf,
+			 const struct igrad_plan *plan)
+{
+	const struct igrad_linear_backward *args = bw->args;
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_problem problem;
+	int err = igrad_backward_problem(&problem, igrad_sram_device(cmdbuf), args, plan->schedule);
+
+	bw->linear.e.err = err;
+	if (err)
+		return err;
+	set_operands(args, operands);
+	bw->fused = problem.fused;
+	bw->biased = needs_db(args);
+	err = igrad_linear_open(&bw->linear, cmdbuf, operands, &problem, plan);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
 	return err;
@@ -318,9 +358,10 @@ static void prefetch(struct backward *bw)
 			at(bw, roles[i], 0, 0, IGRAD_USE_IN);
 }
 
-int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args)
+int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			 const struct igrad_plan *plan)
 {
-	static void (*const schedules[IGRAD_NUM_SCHEDULES])(struct backward *) = {
+	static void (*const schedules[IGRAD_SCHEDULE_AUTO])(struct backward *) = {
 		[IGRAD_SCHEDULE_WS_PAPER] = schedule_ws_paper,
 		[IGRAD_SCHEDULE_WS] = schedule_ws_paper,
 		[IGRAD_SCHEDULE_WS_OS] = schedule_ws_os,
@@ -335,21 +376,13 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 				.keep = fmaf(-optimizer->lr, optimizer->decay, 1.0f),
 				.decay = optimizer->decay != 0.0f,
 			},
-		.fused = args->schedule == IGRAD_SCHEDULE_INTERLEAVED && !args->dw &&
-			 optimizer->update == IGRAD_UPDATE_SGD,
-		.biased = args->db || (args->b && optimizer->update != IGRAD_UPDATE_NONE),
 	};
-	int err = check_args(args);
 
-	if (err)
-		return err;
-	if (!schedules[args->schedule])
-		return -ENOTSUP;
-	if (!backward_open(&bw, cmdbuf)) {
+	if (!backward_open(&bw, cmdbuf, plan)) {
 		prefetch(&bw);
 		if (bw.biased)
 			bias_gradient(&bw);
-		schedules[args->schedule](&bw);
+		schedules[plan->schedule](&bw);
 	}
 	return igrad_linear_close(&bw.linear);
 }

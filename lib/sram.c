@@ -42,14 +42,14 @@ uint64_t igrad_window_blocks(struct igrad_size size, struct igrad_size block)
 
 int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
 		      const struct igrad_matrix *home, struct igrad_size size,
-		      struct igrad_size block, uint32_t num_slots)
+		      struct igrad_size block, uint32_t num_slots, struct igrad_visits visits)
 {
 	*window = (struct igrad_window){
 		.home = home,
 		.size = size,
 		.block = block,
+		.visits = visits,
 		.num_slots = num_slots,
-		.resident = num_slots >= igrad_window_blocks(size, block),
 	};
 	window->slots = calloc(num_slots, sizeof(*window->slots));
 	if (!window->slots)
@@ -107,24 +107,33 @@ static void bring_in(struct igrad_window *window, struct igrad_emitter *e, struc
 			place);
 }
 
-/* A resident block has a slot of its own; others are searched for, and replaced in turn. */
+/* Where a block comes in the order of visits. */
+static uint64_t place_in_order(const struct igrad_window *window, uint32_t row, uint32_t col)
+{
+	uint64_t block_row = row / window->block.rows, block_col = col / window->block.cols;
+
+	if (window->visits.by_columns)
+		return block_col * div_up(window->size.rows, window->block.rows) + block_row;
+	return block_row * div_up(window->size.cols, window->block.cols) + block_col;
+}
+
 static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, uint32_t col)
 {
-	struct igrad_slot *slot;
+	uint32_t pinned = igrad_window_pinned(window->num_slots);
+	uint64_t place = place_in_order(window, row, col);
 
-	if (window->resident) {
-		uint32_t across = div_up(window->size.cols, window->block.cols);
+	if (window->visits.sweep <= window->num_slots)
+		return &window->slots[place % window->num_slots];
+	if (place % window->visits.sweep < pinned)
+		return &window->slots[place % window->visits.sweep];
+	for (uint32_t i = pinned; i < window->num_slots; i++) {
+		struct igrad_slot *slot = &window->slots[i];
 
-		return &window->slots[row / window->block.rows * across + col / window->block.cols];
-	}
-	for (uint32_t i = 0; i < window->num_slots; i++) {
-		slot = &window->slots[i];
 		if (slot->valid && slot->row == row && slot->col == col)
 			return slot;
 	}
-	slot = &window->slots[window->victim];
-	window->victim = (window->victim + 1) % window->num_slots;
-	return slot;
+	window->victim = window->victim + 1 < window->num_slots ? window->victim + 1 : pinned;
+	return &window->slots[window->victim];
 }
 
 struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_emitter *e,
