@@ -50,6 +50,7 @@ int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
 		.block = block,
 		.visits = visits,
 		.num_slots = num_slots,
+		.victim = num_slots - 1,
 	};
 	window->slots = calloc(num_slots, sizeof(*window->slots));
 	if (!window->slots)
