@@ -118,6 +118,9 @@ struct igrad_core {
 	struct igrad_timing timing;
 	struct igrad_report counters;
 
+	igrad_core_trace_fn trace; /* NULL: nobody looks */
+	void *trace_opaque;
+
 	/* shared with other threads */
 	_Atomic uint64_t retired;
 	_Atomic bool cancelled;
