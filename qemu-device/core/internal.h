@@ -153,6 +153,7 @@ int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
 
 /* account.c: what a command costs */
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd);
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap);
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_INTERNAL_H */

@@ -227,7 +227,7 @@ static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 
 	if (core->trace)
 		trace(core, cmd, engine, &moments);
-	igrad_account(&core->counters, cmd, core->config.overlap);
+	igrad_account(&core->counters, &core->config, cmd);
 	core->counters.retired[engine]++;
 	core->next++;
 	core->result.command = core->next;
