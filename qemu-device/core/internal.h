@@ -94,6 +94,7 @@ struct igrad_array {
 	float *wt; /* w transposed, for dgrad; valid for the leading wt_rows × wt_cols */
 	uint32_t wt_rows;
 	uint32_t wt_cols;
+	float *turned; /* a piece of x transposed, for fprop with TURN */
 	bool dirty;
 };
 
@@ -117,6 +118,9 @@ struct igrad_core {
 	uint32_t page_count;
 	struct igrad_timing timing;
 	struct igrad_report counters;
+
+	igrad_core_trace_fn trace; /* NULL: nobody looks */
+	void *trace_opaque;
 
 	/* shared with other threads */
 	_Atomic uint64_t retired;
@@ -149,6 +153,7 @@ int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
 
 /* account.c: what a command costs */
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd);
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap);
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_INTERNAL_H */

@@ -103,6 +103,16 @@ static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned i
 							  IGRAD_ACCESS_G_READ))};
 }
 
+/* Where batch row b's psum of a lane lies. */
+static uint32_t psum_at(const struct igrad_cmd *cmd, unsigned int b, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (cmd->flags & IGRAD_FLAG_TURN)
+		return a->p + lane * a->p_pitch + b * 4;
+	return a->p + b * a->p_pitch + lane * 4;
+}
+
 static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
@@ -115,9 +125,8 @@ static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigne
 	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
 		return (struct ref_wire){true, 0.0f};
 	s->traffic.now[STREAM_PSUM_IN]++;
-	return (struct ref_wire){true,
-				 ref_float(ref_read(s->device, a->p + b * a->p_pitch + lane * 4,
-						    IGRAD_ACCESS_PSUM_READ))};
+	return (struct ref_wire){true, ref_float(ref_read(s->device, psum_at(s->cmd, b, lane),
+							  IGRAD_ACCESS_PSUM_READ))};
 }
 
 static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
@@ -132,9 +141,7 @@ static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
 /* The south or east edge: the next batch row's psum of this lane. */
 static void psum_leaves(struct stream_state *s, unsigned int lane, float value)
 {
-	const struct igrad_cmd_array *a = &s->cmd->u.array;
-
-	ref_write(s->device, a->p + s->left[lane]++ * a->p_pitch + lane * 4, ref_bits(value),
+	ref_write(s->device, psum_at(s->cmd, s->left[lane]++, lane), ref_bits(value),
 		  IGRAD_ACCESS_PSUM_WRITE);
 	s->traffic.now[STREAM_PSUM_OUT]++;
 }
@@ -158,12 +165,12 @@ static struct inputs inputs_of(struct stream_state *s, unsigned int t, unsigned 
 	const struct ref_pe *north = r ? pe_at(d, d->before, r - 1, c) : NULL;
 	struct inputs in;
 
-	in.x = west ? west->x : x_edge(s, t, r);
-	in.g = north ? north->g : g_edge(s, t, c);
+	in.x = west ? ref_hop(d, west->x) : x_edge(s, t, r);
+	in.g = north ? ref_hop(d, north->g) : g_edge(s, t, c);
 	if (s->southward)
-		in.psum = north ? north->psum : psum_edge(s, t, c);
+		in.psum = north ? ref_hop(d, north->psum) : psum_edge(s, t, c);
 	else
-		in.psum = west ? west->psum : psum_edge(s, t, r);
+		in.psum = west ? ref_hop(d, west->psum) : psum_edge(s, t, r);
 	in.token = west ? west->token : north ? north->token : token_edge(s, t);
 	return in;
 }
@@ -175,7 +182,7 @@ static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct 
 	pe->psum = in->psum;
 	if (!in->psum.valid || !operand.valid)
 		return;
-	pe->psum.value = ref_fma(operand.value, pe->w, in->psum.value);
+	pe->psum.value = ref_fma(operand.value, ref_get(s->device, &pe->w), in->psum.value);
 	s->device->counts->macs++;
 }
 
@@ -187,7 +194,8 @@ static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct i
 	pe->psum.valid = false;
 	if (!in->x.valid || !g.valid)
 		return;
-	pe->acc = ref_fma(in->x.value, g.value, fresh ? 0.0f : pe->acc);
+	ref_set(s->device, &pe->acc,
+		ref_fma(in->x.value, g.value, fresh ? 0.0f : ref_get(s->device, &pe->acc)));
 	s->device->counts->macs++;
 }
 
@@ -318,14 +326,14 @@ static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
 		for (unsigned int r = 0; r < rows; r++) {
 			for (unsigned int c = 0; c < cols; c++)
 				pe_at(d, d->pe, r, c)->shift =
-					r ? pe_at(d, d->before, r - 1, c)->shift
+					r ? ref_hop(d, pe_at(d, d->before, r - 1, c)->shift)
 					  : load_edge(d, cmd, rows - 1 - t, c, &traffic);
 		}
 		end_cycle(&traffic);
 	}
 	for (unsigned int i = 0; i < rows * cols; i++) {
 		if (d->pe[i].shift.valid)
-			*target(&d->pe[i], cmd->opcode) = d->pe[i].shift.value;
+			ref_set(d, target(&d->pe[i], cmd->opcode), d->pe[i].shift.value);
 		d->pe[i].shift.valid = false;
 	}
 	end_shift(d, &traffic);
@@ -338,11 +346,12 @@ static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd
 {
 	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
 
-	if (t == 0)
-		return (struct ref_wire){covered, *target(pe_at(d, d->pe, r, c), cmd->opcode)};
-	if (r == 0)
+	if (t == 0 && covered)
+		return (struct ref_wire){true,
+					 ref_get(d, target(pe_at(d, d->pe, r, c), cmd->opcode))};
+	if (t == 0 || r == 0)
 		return (struct ref_wire){false, 0.0f};
-	return pe_at(d, d->before, r - 1, c)->shift;
+	return ref_hop(d, pe_at(d, d->before, r - 1, c)->shift);
 }
 
 static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
@@ -379,6 +388,20 @@ static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
 	return t;
 }
 
+/* reg = round(factor·reg) */
+void ref_scale(struct ref_device *d, float *reg, uint32_t factor)
+{
+	ref_set(d, reg, ref_canonical(ref_float(factor) * ref_get(d, reg)));
+	d->counts->update_ops++;
+}
+
+/* w = fma(-lr, acc, w) */
+void ref_update(struct ref_device *d, float *w, const float *acc, uint32_t lr)
+{
+	ref_set(d, w, ref_fma(-ref_float(lr), ref_get(d, acc), ref_get(d, w)));
+	d->counts->update_ops++;
+}
+
 /* Every PE has one multiplier and uses it once a cycle: decay takes a cycle of its own. */
 static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 {
@@ -392,13 +415,24 @@ static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 				struct ref_pe *pe = pe_at(d, d->pe, r, c);
 
 				if (use == 0)
-					pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+					ref_scale(d, &pe->w, a->keep);
 				else
-					pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+					ref_update(d, &pe->w, &pe->acc, a->lr);
 			}
 		}
 	}
 	return cycles;
+}
+
+static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	for (unsigned int r = 0; r < a->rows; r++) {
+		for (unsigned int c = 0; c < a->cols; c++)
+			ref_scale(d, &pe_at(d, d->pe, r, c)->acc, a->keep);
+	}
+	return 1;
 }
 
 uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
@@ -412,6 +446,8 @@ uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
 		return drain(device, cmd);
 	case IGRAD_OP_UPDATE:
 		return update(device, cmd);
+	case IGRAD_OP_SCALE_ACC:
+		return scale_acc(device, cmd);
 	default:
 		return stream(device, cmd);
 	}

@@ -47,6 +47,25 @@ void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igr
 	device->counts->sram[0][operand]++;
 }
 
+float ref_get(struct ref_device *device, const float *reg)
+{
+	device->counts->pe_registers[0]++;
+	return *reg;
+}
+
+void ref_set(struct ref_device *device, float *reg, float value)
+{
+	device->counts->pe_registers[0]++;
+	*reg = value;
+}
+
+struct ref_wire ref_hop(struct ref_device *device, struct ref_wire wire)
+{
+	if (wire.valid)
+		device->counts->pe_hops[0]++;
+	return wire;
+}
+
 /* --------------------------------------------------------------------------------------------- */
 /* DMA */
 /* --------------------------------------------------------------------------------------------- */

@@ -95,6 +95,17 @@ void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, 
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
 void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igrad_operand operand);
 
+/* Registers w and acc of a PE, counted. */
+float ref_get(struct ref_device *device, const float *reg);
+void ref_set(struct ref_device *device, float *reg, float value);
+
+/* What a PE does to its registers outside streams: round(factor·reg), fma(-lr, acc, w). */
+void ref_scale(struct ref_device *device, float *reg, uint32_t factor);
+void ref_update(struct ref_device *device, float *w, const float *acc, uint32_t lr);
+
+/** ref_hop - what a PE finds on the @wire from its neighbour; a word handed over is counted */
+struct ref_wire ref_hop(struct ref_device *device, struct ref_wire wire);
+
 uint32_t ref_bits(float value);
 float ref_float(uint32_t bits);
 float ref_canonical(float value);

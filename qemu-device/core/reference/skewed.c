@@ -86,13 +86,24 @@ static void write_later(struct machine *m, uint32_t addr, float value, enum igra
 /* The waves */
 /* --------------------------------------------------------------------------------------------- */
 
+static uint32_t waves_of(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_UPDATE:
+		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
+	case IGRAD_OP_INTERLEAVED:
+		return 2 * cmd->u.array.batch;
+	default:
+		return cmd->u.array.batch;
+	}
+}
+
 static void plan(struct machine *m, const struct ref_placed *p)
 {
 	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const bool update = p->cmd->opcode == IGRAD_OP_UPDATE;
-	const uint32_t batch = p->cmd->u.array.batch;
-	const uint32_t count = update ? (p->cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1)
-				      : batch * (both ? 2 : 1);
+	const uint32_t count = waves_of(p->cmd);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct wave *wave = &m->waves[p->start + i];
@@ -108,14 +119,14 @@ static bool covers(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 	return r < cmd->u.array.rows && c < cmd->u.array.cols;
 }
 
-static void swap_in(const struct igrad_cmd *cmd, float *reg, struct word *shadow, unsigned int r,
-		    unsigned int c)
+static void swap_in(struct machine *m, const struct igrad_cmd *cmd, float *reg, struct word *shadow,
+		    unsigned int r, unsigned int c)
 {
 	if (!covers(cmd, r, c))
 		return;
 	if (!shadow->valid || shadow->moving || shadow->drained)
 		impossible("a tile is swapped in before it is there");
-	*reg = shadow->value;
+	ref_set(m->device, reg, shadow->value);
 	shadow->valid = false;
 }
 
@@ -129,16 +140,17 @@ static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned in
 		const uint8_t opcode = p->cmd->opcode;
 
 		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
-			swap_in(p->cmd, &pe->w, &pe->shadow_w, r, c);
+			swap_in(m, p->cmd, &pe->w, &pe->shadow_w, r, c);
 		if (opcode == IGRAD_OP_LOAD_ACC && p->swap == pe->wave)
-			swap_in(p->cmd, &pe->acc, &pe->shadow_acc, r, c);
+			swap_in(m, p->cmd, &pe->acc, &pe->shadow_acc, r, c);
 		if ((opcode != IGRAD_OP_DRAIN_W && opcode != IGRAD_OP_DRAIN_ACC) ||
 		    p->start != pe->wave || !covers(p->cmd, r, c))
 			continue;
 		if (caught.valid)
 			impossible("two tiles are captured at once");
-		caught = (struct word){true, false, true,
-				       opcode == IGRAD_OP_DRAIN_W ? pe->w : pe->acc};
+		caught = (struct word){
+			true, false, true,
+			ref_get(m->device, opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc)};
 	}
 	if (caught.valid && pe->shadow_acc.valid)
 		impossible("the chain is captured into while it holds a word");
@@ -178,6 +190,14 @@ static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsign
 	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
 }
 
+static uint32_t psum_at(const struct wave *wave, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const bool turn = wave->cmd->flags & IGRAD_FLAG_TURN;
+
+	return a->p + (turn ? lane : wave->row) * a->p_pitch + (turn ? wave->row : lane) * 4;
+}
+
 static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
@@ -187,13 +207,13 @@ static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, uns
 		return (struct ref_wire){false, 0.0f};
 	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
 		return (struct ref_wire){true, 0.0f};
-	return read_wire(m, a->p + wave->row * a->p_pitch + lane * 4, IGRAD_ACCESS_PSUM_READ);
+	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
-static void multiply_add(struct machine *m, float *sum, float a, float b, float s)
+static float multiply_add(struct machine *m, float a, float b, float s)
 {
-	*sum = ref_fma(a, b, s);
 	m->device->counts->macs++;
+	return ref_fma(a, b, s);
 }
 
 static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
@@ -201,7 +221,8 @@ static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
 {
 	pe->psum = psum;
 	if (psum.valid && operand.valid)
-		multiply_add(m, &pe->psum.value, operand.value, pe->w, psum.value);
+		pe->psum.value = multiply_add(m, operand.value, ref_get(m->device, &pe->w),
+					      psum.value);
 }
 
 static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave, struct ref_wire g)
@@ -209,19 +230,24 @@ static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
 	if (pe->x.valid && g.valid)
-		multiply_add(m, &pe->acc, pe->x.value, g.value, fresh ? 0.0f : pe->acc);
+		ref_set(m->device, &pe->acc,
+			multiply_add(m, pe->x.value, g.value,
+				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
 }
 
-static void update(struct pe *pe, const struct wave *wave, unsigned int r, unsigned int c)
+static void update(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
+		   unsigned int c)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
 	if (!covers(wave->cmd, r, c))
 		return;
-	if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
-		pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+	if (wave->cmd->opcode == IGRAD_OP_SCALE_ACC)
+		ref_scale(m->device, &pe->acc, a->keep);
+	else if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
+		ref_scale(m->device, &pe->w, a->keep);
 	else
-		pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+		ref_update(m->device, &pe->w, &pe->acc, a->lr);
 }
 
 static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
@@ -232,16 +258,16 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	struct ref_wire psum;
 
-	if (wave->cmd->opcode == IGRAD_OP_UPDATE) {
-		update(pe, wave, r, c);
+	if (wave->cmd->opcode == IGRAD_OP_UPDATE || wave->cmd->opcode == IGRAD_OP_SCALE_ACC) {
+		update(m, pe, wave, r, c);
 		return;
 	}
-	pe->x = west ? west->x : x_edge(m, wave, r);
-	pe->g = north ? north->g : g_edge(m, wave, c);
+	pe->x = west ? ref_hop(m->device, west->x) : x_edge(m, wave, r);
+	pe->g = north ? ref_hop(m->device, north->g) : g_edge(m, wave, c);
 	if (south)
-		psum = north ? north->psum : psum_edge(m, wave, c);
+		psum = north ? ref_hop(m->device, north->psum) : psum_edge(m, wave, c);
 	else
-		psum = west ? west->psum : psum_edge(m, wave, r);
+		psum = west ? ref_hop(m->device, west->psum) : psum_edge(m, wave, r);
 	pe->psum_came = south && psum.valid;
 	if (south) {
 		add_to_psum(m, pe, psum, pe->x);
@@ -259,12 +285,11 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 static void psum_leaves(struct machine *m, const struct pe *pe, const struct wave *wave,
 			unsigned int r, unsigned int c)
 {
-	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	const bool edge = south ? r + 1 == m->device->config.rows : c + 1 == m->device->config.cols;
 
 	if (pe->psum.valid && edge)
-		write_later(m, a->p + wave->row * a->p_pitch + (south ? c : r) * 4, pe->psum.value,
+		write_later(m, psum_at(wave, south ? c : r), pe->psum.value,
 			    IGRAD_ACCESS_PSUM_WRITE);
 }
 
@@ -326,12 +351,13 @@ static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd
 				read_wire(m, word_of_tile(cmd, row, c), operand).value};
 }
 
-static void push(struct word *from, struct word *to)
+static void push(struct machine *m, struct word *from, struct word *to)
 {
 	if (!from->valid || !from->moving)
 		return;
 	if (to->valid)
 		impossible("two words in a register");
+	ref_hop(m->device, (struct ref_wire){true, from->value});
 	*to = *from;
 	from->valid = false;
 }
@@ -351,7 +377,7 @@ static void load_column(struct machine *m, int64_t t, unsigned int c)
 	if (!cmd)
 		return;
 	for (unsigned int r = rows - 1; r > 0; r--)
-		push(&at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
+		push(m, &at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
 	enter(m, &at(m, m->pe, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
 		stop(&at(m, m->pe, r, c)->shadow_w);
@@ -405,7 +431,7 @@ static void chain_column(struct machine *m, int64_t t, unsigned int c)
 
 		if (from->valid && from->moving && at(m, m->pe, r, c)->psum_came)
 			impossible("a psum and a word on one wire");
-		push(from, &at(m, m->pe, r, c)->shadow_acc);
+		push(m, from, &at(m, m->pe, r, c)->shadow_acc);
 	}
 	if (!cmd)
 		return;
