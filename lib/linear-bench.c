@@ -29,6 +29,8 @@ int igrad_bench_open(struct igrad_bench *bench, const struct igrad_device_info *
 		 info->clock_hz, TIMEOUT_MS);
 	err = igrad_device_open(uri, &bench->device, NULL);
 	if (!err)
+		err = igrad_energy_table_load(NULL, &bench->energy, NULL);
+	if (!err)
 		err = igrad_queue_new(bench->device, &bench->queue);
 	if (!err)
 		err = igrad_cmdbuf_new(bench->device, &bench->cmdbuf);
@@ -39,6 +41,7 @@ int igrad_bench_open(struct igrad_bench *bench, const struct igrad_device_info *
 
 void igrad_bench_close(struct igrad_bench *bench)
 {
+	igrad_energy_table_unref(bench->energy);
 	igrad_cmdbuf_unref(bench->cmdbuf);
 	igrad_queue_unref(bench->queue);
 	igrad_device_unref(bench->device);
@@ -113,6 +116,22 @@ enum igrad_objective igrad_task_objective(const struct igrad_task *task)
 	return task->forward ? task->forward->objective : task->backward->objective;
 }
 
+const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task)
+{
+	return task->forward ? task->forward->energy : task->backward->energy;
+}
+
+static double energy_of(const struct igrad_bench *bench, const struct igrad_task *task,
+			const struct igrad_report *report)
+{
+	const struct igrad_energy_table *table = igrad_task_energy(task);
+	struct igrad_energy energy;
+
+	igrad_energy(table ? table : bench->energy, report, igrad_device_info(bench->device),
+		     &energy);
+	return energy.total;
+}
+
 static int execute(struct igrad_bench *bench, const struct igrad_task *task,
 		   const struct igrad_plan *plan, struct igrad_report *report)
 {
@@ -168,7 +187,7 @@ static int worth_trying(const struct igrad_candidate candidates[], int num)
 }
 
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, bool energy, struct igrad_trial trials[])
+		    enum igrad_schedule schedule, struct igrad_trial trials[])
 {
 	const struct igrad_device_info *info = igrad_device_info(bench->device);
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
@@ -177,7 +196,6 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 	int n = 0, num = 0;
 	int err = dummy_init(&dummy, bench, task);
 
-	(void)energy;
 	if (!err)
 		err = task->forward ? igrad_forward_problem(&problem, info, dummy.task.forward)
 				    : igrad_backward_problem(&problem, info, dummy.task.backward,
@@ -191,6 +209,7 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		struct igrad_trial trial = {.estimate = candidates[i]};
 
 		err = execute(bench, &dummy.task, &candidates[i].plan, &trial.report);
+		trial.energy = energy_of(bench, task, &trial.report);
 		if (!err)
 			insert(trials, num++, &trial, igrad_task_objective(task));
 		else if (err == -E2BIG)

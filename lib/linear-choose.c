@@ -14,13 +14,18 @@ struct key {
 	struct igrad_problem problem;
 	enum igrad_schedule schedule;
 	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 	bool relu;
 	bool decay;
 };
 
-/* @trial: the best; its plan names the schedule */
+/*
+ * @energy: the key's table, kept alive so that no other one has its address
+ * @trial: the best; its plan names the schedule
+ */
 struct choice {
 	struct key key;
+	struct igrad_energy_table *energy;
 	struct igrad_trial trial;
 };
 
@@ -52,6 +57,8 @@ void igrad_planner_free(struct igrad_planner *planner)
 {
 	if (!planner)
 		return;
+	for (uint64_t i = 0; i < MAX_REMEMBERED; i++)
+		igrad_energy_table_unref(planner->choices[i].energy);
 	igrad_bench_close(&planner->bench);
 	pthread_mutex_destroy(&planner->lock);
 	free(planner);
@@ -84,6 +91,20 @@ static const struct choice *recall(const struct igrad_planner *planner, const st
 	return NULL;
 }
 
+static void remember(struct igrad_planner *planner, const struct key *key,
+		     const struct igrad_trial *trial)
+{
+	struct choice *choice = &planner->choices[planner->num++ % MAX_REMEMBERED];
+
+	igrad_energy_table_unref(choice->energy);
+	choice->key = *key;
+	choice->energy = NULL;
+	if (key->energy)
+		choice->energy =
+			igrad_energy_table_ref((struct igrad_energy_table *)key->energy);
+	choice->trial = *trial;
+}
+
 /* Called with the lock held. */
 static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *task,
 			const struct key *key, struct igrad_trial *best)
@@ -96,19 +117,21 @@ static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *
 		*best = known->trial;
 		return 0;
 	}
-	n = igrad_bench_try(&planner->bench, task, key->schedule, false, trials);
+	n = igrad_bench_try(&planner->bench, task, key->schedule, trials);
 	if (n < 0)
 		return n;
 	*best = trials[0];
-	planner->choices[planner->num++ % MAX_REMEMBERED] = (struct choice){*key, *best};
+	remember(planner, key, best);
 	return 0;
 }
 
-/* The best schedule is the one whose best plan is best. */
+/* The best schedule is the one whose best plan is best; one that cannot do the layer does not count.
+ */
 static int choose(struct igrad_planner *planner, const struct igrad_task *task, struct key *key,
 		  struct igrad_trial *best)
 {
-	int err = -E2BIG;
+	bool found = false;
+	int err = 0;
 
 	if (key->schedule != IGRAD_SCHEDULE_AUTO)
 		return choose_fixed(planner, task, key, best);
@@ -120,13 +143,13 @@ static int choose(struct igrad_planner *planner, const struct igrad_task *task, 
 		ret = choose_fixed(planner, task, key, &trial);
 		if (ret && ret != -E2BIG && ret != -ENOSPC)
 			return ret;
-		if (ret && err)
+		if (ret)
 			err = ret;
-		else if (!ret && (err || igrad_trial_compare(&trial, best, key->objective) < 0))
+		else if (!found || igrad_trial_compare(&trial, best, key->objective) < 0)
 			*best = trial;
-		err = ret ? err : 0;
+		found |= !ret;
 	}
-	return err;
+	return found ? 0 : err;
 }
 
 int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *task,
@@ -139,6 +162,8 @@ int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *t
 
 	memset(&key, 0, sizeof(key));
 	key.objective = igrad_task_objective(task);
+	if (key.objective == IGRAD_OBJECTIVE_ENERGY)
+		key.energy = igrad_task_energy(task);
 	if (task->forward) {
 		key.relu = task->forward->relu;
 		err = igrad_forward_problem(&key.problem, &device->info, task->forward);
@@ -157,6 +182,26 @@ int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *t
 	pthread_mutex_unlock(&planner->lock);
 	if (!err)
 		*plan = best.estimate.plan;
+	return err;
+}
+
+int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task,
+		      enum igrad_schedule schedule, struct igrad_trial trials[])
+{
+	struct igrad_planner *planner;
+	struct igrad_problem problem;
+	int err = task->forward ? igrad_forward_problem(&problem, &device->info, task->forward)
+				: igrad_backward_problem(&problem, &device->info, task->backward,
+							 schedule);
+
+	if (err)
+		return err;
+	planner = planner_of(device);
+	if (!planner)
+		return -ENOMEM;
+	pthread_mutex_lock(&planner->lock);
+	err = igrad_bench_try(&planner->bench, task, schedule, trials);
+	pthread_mutex_unlock(&planner->lock);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 
 #include "linear-search.h"
 
+#define MAX_REPEATED 5 /* operands for which it is worth asking whether they stay */
 #define MAX_SIZES  48	/* block sizes of a dimension */
 #define MIN_STREAM 16	/* batch rows: shorter chunks cost more in the array's skew than they save */
 #define NEARLY	   1.05 /* traffic that is as good as the least, unless that is compulsory */
@@ -178,7 +179,7 @@ static int list_repeated(const struct igrad_problem *problem, const struct igrad
 {
 	int n = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+	for (int role = 0; role < IGRAD_NUM_ROLES && n < MAX_REPEATED; role++)
 		if (plan->slots[role] && !(role == IGRAD_ROLE_Y && problem->backward) &&
 		    igrad_plan_visits(problem, plan, role).sweep > plan->slots[role])
 			roles[n++] = role;
@@ -200,11 +201,14 @@ static void pin_parts(const struct igrad_problem *problem, struct igrad_plan *pl
 /* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others. */
 static void residencies(struct search *search, const struct igrad_plan *least)
 {
-	enum igrad_role roles[IGRAD_NUM_ROLES];
+	struct igrad_plan seen[1 << MAX_REPEATED];
+	enum igrad_role roles[MAX_REPEATED];
+	int num_seen = 0;
 	int n = list_repeated(search->problem, least, roles);
 
 	for (uint32_t set = 0; set < 1u << n && !search->err; set++) {
 		struct igrad_plan plan = *least;
+		int again;
 
 		for (int i = 0; i < n; i++)
 			if (set & 1u << i)
@@ -213,18 +217,29 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 		if (!fits(search->problem, &plan))
 			continue;
 		pin_parts(search->problem, &plan, roles, n);
+		for (again = 0; again < num_seen; again++)
+			if (!memcmp(plan.slots, seen[again].slots, sizeof(plan.slots)))
+				break;
+		if (again < num_seen)
+			continue;
+		seen[num_seen++] = plan;
 		consider(search, &plan);
 	}
 }
 
 /* ---------------------------------------------------------------- all together */
 
+/* Everything if possible; a few blocks that go round, so that transfers and work overlap. */
 static void slots(struct search *search, struct igrad_plan *plan)
 {
-	for (uint32_t most = 2; most; most--) {
-		set_least(search->problem, plan, most);
-		if (!fits(search->problem, plan))
+	static const uint32_t depths[] = {UINT32_MAX, 4, 2, 1};
+	uint64_t before = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		set_least(search->problem, plan, depths[i]);
+		if (!fits(search->problem, plan) || igrad_plan_bytes(plan) == before)
 			continue;
+		before = igrad_plan_bytes(plan);
 		residencies(search, plan);
 	}
 }

@@ -6,7 +6,10 @@
 #ifndef IGRAD_PLANNER_H
 #define IGRAD_PLANNER_H
 
+#include "igrad/energy.h"
 #include "linear-search.h"
+
+struct igrad_planner;
 
 /**
  * struct igrad_task - a layer's pass that needs a plan: one of both
@@ -16,7 +19,7 @@ struct igrad_task {
 	const struct igrad_linear_backward *backward;
 };
 
-/** igrad_task_objective - what its plan is chosen for */
+/** igrad_task_objective, igrad_task_energy - what its plan is chosen for */
 enum igrad_objective igrad_task_objective(const struct igrad_task *task);
 const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task);
 
@@ -24,7 +27,7 @@ const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task
  * struct igrad_trial - a plan that was executed
  * @estimate: what was known before
  * @report: what came out
- * @energy: by the task's table; 0 unless energy is the objective or was asked for
+ * @energy: by the task's table
  */
 struct igrad_trial {
 	struct igrad_candidate estimate;
@@ -36,8 +39,9 @@ struct igrad_trial {
 int igrad_trial_compare(const struct igrad_trial *a, const struct igrad_trial *b,
 			enum igrad_objective objective);
 
-/* struct igrad_bench - a device for trials */
+/* struct igrad_bench - a device for trials, and the energy table for tasks without one */
 struct igrad_bench {
+	struct igrad_energy_table *energy;
 	struct igrad_device *device;
 	struct igrad_queue *queue;
 	struct igrad_cmdbuf *cmdbuf;
@@ -50,13 +54,12 @@ void igrad_bench_close(struct igrad_bench *bench);
 /**
  * igrad_bench_try - execute the most promising plans for a pass
  * @schedule: of a backward pass, not auto
- * @energy: find out the energy of each
  * @trials: room for IGRAD_MAX_CANDIDATES; the best comes first
  *
  * Returns how many there are, or why there is none.
  */
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, bool energy, struct igrad_trial trials[]);
+		    enum igrad_schedule schedule, struct igrad_trial trials[]);
 
 /**
  * igrad_planner_choose - the best plan for a pass on @device, schedule included
@@ -65,6 +68,14 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
  */
 int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *task,
 			 struct igrad_plan *plan);
+
+/**
+ * igrad_planner_try - igrad_bench_try(), on the bench that plans for @device
+ *
+ * -EINVAL for arguments that make no sense.
+ */
+int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task,
+		      enum igrad_schedule schedule, struct igrad_trial trials[]);
 
 /** igrad_planner_free - for the device's last moment; NULL is fine */
 void igrad_planner_free(struct igrad_planner *planner);
