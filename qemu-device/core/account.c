@@ -25,6 +25,8 @@ static uint64_t array_cycles(const struct igrad_config *config, const struct igr
 		return 2 * batch + skew;
 	case IGRAD_OP_UPDATE:
 		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
 	default: /* loads and drains shift the whole array */
 		return config->rows;
 	}
@@ -110,7 +112,8 @@ static void account_shift(struct igrad_report *counters, const struct igrad_cmd 
 
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
 {
-	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD;
+	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD ||
+			    cmd->opcode == IGRAD_OP_VEC_SCALE;
 	const uint64_t rows = cmd->u.vec.rows;
 	const uint64_t cols = cmd->u.vec.cols;
 	const uint64_t n = rows * cols;
@@ -152,6 +155,7 @@ void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, b
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		break;
 	case IGRAD_OP_DMA_LOAD:
 		counters->dram_read_bytes += bytes;

@@ -15,6 +15,9 @@
 /* A thread's piece, and what a cancellation waits for. */
 #define PIECE_MACS (1u << 24)
 
+/* Batch rows of x that are turned at once. */
+#define TURNED 256
+
 static uint32_t round_up(uint32_t n)
 {
 	return (n + 15) & ~15u;
@@ -29,7 +32,8 @@ int igrad_array_init(struct igrad_array *array, const struct igrad_config *confi
 	array->w = aligned_alloc(64, r * c * sizeof(float));
 	array->acc = aligned_alloc(64, r * c * sizeof(float));
 	array->wt = aligned_alloc(64, r * c * sizeof(float));
-	if (!array->w || !array->acc || !array->wt)
+	array->turned = aligned_alloc(64, r * TURNED * sizeof(float));
+	if (!array->w || !array->acc || !array->wt || !array->turned)
 		return -ENOMEM;
 	memset(array->wt, 0, r * c * sizeof(float));
 	array->dirty = true;
@@ -42,6 +46,7 @@ void igrad_array_destroy(struct igrad_array *array)
 	free(array->w);
 	free(array->acc);
 	free(array->wt);
+	free(array->turned);
 }
 
 /* The transposed copy, if there is one, is no longer of these weights. */
@@ -110,6 +115,40 @@ static void run_tile(struct igrad_core *core, const struct igrad_tile *tile)
 /* --------------------------------------------------------------------------------------------- */
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
+
+/*
+ * The psums of a turned fprop are rows of p, and so the product is wᵀ·xᵀ: fma(w, x, s) is
+ * fma(x, w, s). An x that lies as xᵀ already is used in place, another turned a piece at a time.
+ */
+static void fprop_turned(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const float *x = igrad_words(core, a->x);
+	struct igrad_tile tile = {
+		.m = a->cols,
+		.k = a->rows,
+		.a = core->array.w,
+		.a_row = 1,
+		.a_step = core->array.stride,
+		.b = transpose ? x : core->array.turned,
+		.b_row = transpose ? a->x_pitch / 4 : TURNED,
+		.c = igrad_words(core, a->p),
+		.c_row = a->p_pitch / 4,
+		.add = cmd->flags & IGRAD_FLAG_ADD,
+	};
+
+	for (size_t b = 0; b < a->batch; b += tile.n) {
+		tile.n = a->batch - b < TURNED ? a->batch - b : TURNED;
+		if (!transpose)
+			core->kernels->transpose(core->array.turned, TURNED,
+						 x + b * (a->x_pitch / 4), a->x_pitch / 4, tile.n,
+						 a->rows);
+		run_tile(core, &tile);
+		tile.b += transpose ? tile.n : 0;
+		tile.c += tile.n;
+	}
+}
 
 static void fprop(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
@@ -201,6 +240,17 @@ static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
 	weights_changed(array);
 }
 
+static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	for (size_t r = 0; r < a->rows; r++) {
+		float *acc = core->array.acc + r * core->array.stride;
+
+		core->kernels->scale(acc, acc, NULL, a->cols, igrad_float(a->keep), 0.0f);
+	}
+}
+
 /* Between SRAM and the PEs' registers, in either direction. */
 static void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, uint32_t rows,
 		      uint32_t cols)
@@ -238,7 +288,10 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		copy_rows(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 		break;
 	case IGRAD_OP_FPROP:
-		fprop(core, cmd);
+		if (cmd->flags & IGRAD_FLAG_TURN)
+			fprop_turned(core, cmd);
+		else
+			fprop(core, cmd);
 		break;
 	case IGRAD_OP_DGRAD:
 		dgrad(core, cmd);
@@ -252,6 +305,9 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		break;
 	case IGRAD_OP_UPDATE:
 		update(core, cmd);
+		break;
+	case IGRAD_OP_SCALE_ACC:
+		scale_acc(core, cmd);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
 		copy_rows(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);

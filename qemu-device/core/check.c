@@ -20,7 +20,8 @@ enum {
 	D_WORDS = WORDS(6, 7),
 	D_ADDR = WORD(6),
 	IMM_WORD = WORD(8),
-	IMM2_WORD = WORD(9), /* and keep of struct igrad_cmd_array */
+	IMM2_WORD = WORD(9),
+	KEEP_WORD = IMM2_WORD, /* of struct igrad_cmd_array */
 };
 
 #define SHAPE WORD(0)
@@ -47,13 +48,14 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_DMA_STORE] = OP(STORE, 0, WORDS(0, 6)),
 	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE), SHAPE | P_WORDS),
 	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE), DIMS | X_WORDS | P_WORDS),
+	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE) | F(TURN), DIMS | X_WORDS | P_WORDS),
 	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD), DIMS | G_WORDS | P_WORDS),
 	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP), DIMS | X_WORDS | G_WORDS),
 	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP), DIMS | X_WORDS | G_WORDS | P_WORDS),
 	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY), SHAPE | LR_WORD),
 	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
 	[IGRAD_OP_DRAIN_W] = OP(ARRAY, 0, SHAPE | P_WORDS),
+	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, 0, SHAPE | KEEP_WORD),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
@@ -64,6 +66,7 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_VEC_SGD] = OP(VECTOR, F(DECAY), DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_SOFTMAX_XENT] = OP(VECTOR, 0,
 					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
+	[IGRAD_OP_VEC_SCALE] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
 };
 
 static const struct op_rules *rules_of(uint8_t opcode)
@@ -196,6 +199,9 @@ static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igra
 	if (!streams(cmd->opcode)) {
 		p_rows = transpose ? a->cols : a->rows;
 		p_cols = transpose ? a->rows : a->cols;
+	} else if (cmd->flags & IGRAD_FLAG_TURN) {
+		p_rows = a->cols;
+		p_cols = a->batch;
 	}
 	if (words & P_WORDS)
 		add_area(areas, a->p, a->p_pitch, p_rows, p_cols)->written =

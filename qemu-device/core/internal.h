@@ -94,6 +94,7 @@ struct igrad_array {
 	float *wt; /* w transposed, for dgrad; valid for the leading wt_rows × wt_cols */
 	uint32_t wt_rows;
 	uint32_t wt_cols;
+	float *turned; /* a piece of x transposed, for fprop with TURN */
 	bool dirty;
 };
 

@@ -50,6 +50,7 @@ struct igrad_kernels {
 	igrad_row_fn *relu;	 /* a > 0 ? a : +0, NaN stays */
 	igrad_row_fn *relu_grad; /* a > 0 ? b : +0 */
 	igrad_row_fn *axpy;	 /* fma(imm, a, b) */
+	igrad_row_fn *scale;	 /* imm·a */
 	igrad_row_fn *sgd;	 /* fma(-imm, b, a) */
 	igrad_row_fn *sgd_decay; /* fma(-imm, b, round(imm2·a)) */
 	igrad_row_fn *exp_sub;	 /* exp(a - imm) */

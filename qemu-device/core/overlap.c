@@ -56,6 +56,23 @@ static struct igrad_words streamed(uint32_t addr, uint32_t pitch, uint32_t batch
 				    .per_word = 1};
 }
 
+/* Psums, as they are read or written; turned, a lane is a row of them. */
+static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int64_t first,
+				int64_t row_cycles)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_TURN))
+		return streamed(a->p, a->p_pitch, a->batch, lanes, first, row_cycles);
+	return (struct igrad_words){.addr = a->p,
+				    .pitch = a->p_pitch,
+				    .rows = lanes,
+				    .words = a->batch,
+				    .first = first,
+				    .per_row = 1,
+				    .per_word = row_cycles};
+}
+
 static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
 				    struct igrad_words *words)
 {
@@ -80,8 +97,8 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct i
 	if (cmd->opcode == IGRAD_OP_WGRAD)
 		return n;
 	if (cmd->flags & IGRAD_FLAG_ADD)
-		words[n++] = streamed(a->p, a->p_pitch, a->batch, lanes, 0, pitch);
-	words[n] = streamed(a->p, a->p_pitch, a->batch, lanes, (south ? rows : cols) - 1, pitch);
+		words[n++] = psums(cmd, lanes, 0, pitch);
+	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
 	words[n++].written = true;
 	return n;
 }
@@ -112,6 +129,7 @@ static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cm
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return 0;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
@@ -319,6 +337,7 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 		span.end = span.start + rows + skew;
 		break;
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		span.start = place_update(o, cmd, span.start);
 		span.end = o->front + skew;
 		break;

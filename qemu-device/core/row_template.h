@@ -27,6 +27,7 @@ ROW_FN(row_add, a[i] + b[i])
 ROW_FN(row_relu, a[i] <= 0.0f ? 0.0f : a[i])
 ROW_FN(row_relu_grad, a[i] > 0.0f ? b[i] : 0.0f)
 ROW_FN(row_axpy, fmaf(imm, a[i], b[i]))
+ROW_FN(row_scale, imm *a[i])
 ROW_FN(row_sgd, fmaf(-imm, b[i], a[i]))
 ROW_FN(row_sgd_decay, fmaf(-imm, b[i], imm2 *a[i]))
 ROW_FN(row_exp_sub, igrad_exp(a[i] - imm))
@@ -52,6 +53,7 @@ static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row,
 		.relu = row_relu,                          \
 		.relu_grad = row_relu_grad,                \
 		.axpy = row_axpy,                          \
+		.scale = row_scale,                        \
 		.sgd = row_sgd,                            \
 		.sgd_decay = row_sgd_decay,                \
 		.exp_sub = row_exp_sub,                    \

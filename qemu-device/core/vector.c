@@ -195,9 +195,11 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		elementwise(core, &op, kernels->add);
 		break;
 	case IGRAD_OP_VEC_RELU:
+	case IGRAD_OP_VEC_SCALE:
 		op.b_row = op.a_row;
 		op.b = op.a;
-		elementwise(core, &op, kernels->relu);
+		elementwise(core, &op,
+			    cmd->opcode == IGRAD_OP_VEC_RELU ? kernels->relu : kernels->scale);
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
 		elementwise(core, &op, kernels->relu_grad);

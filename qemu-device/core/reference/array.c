@@ -103,6 +103,16 @@ static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned i
 							  IGRAD_ACCESS_G_READ))};
 }
 
+/* Where batch row b's psum of a lane lies. */
+static uint32_t psum_at(const struct igrad_cmd *cmd, unsigned int b, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (cmd->flags & IGRAD_FLAG_TURN)
+		return a->p + lane * a->p_pitch + b * 4;
+	return a->p + b * a->p_pitch + lane * 4;
+}
+
 static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
@@ -115,9 +125,8 @@ static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigne
 	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
 		return (struct ref_wire){true, 0.0f};
 	s->traffic.now[STREAM_PSUM_IN]++;
-	return (struct ref_wire){true,
-				 ref_float(ref_read(s->device, a->p + b * a->p_pitch + lane * 4,
-						    IGRAD_ACCESS_PSUM_READ))};
+	return (struct ref_wire){true, ref_float(ref_read(s->device, psum_at(s->cmd, b, lane),
+							  IGRAD_ACCESS_PSUM_READ))};
 }
 
 static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
@@ -132,9 +141,7 @@ static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
 /* The south or east edge: the next batch row's psum of this lane. */
 static void psum_leaves(struct stream_state *s, unsigned int lane, float value)
 {
-	const struct igrad_cmd_array *a = &s->cmd->u.array;
-
-	ref_write(s->device, a->p + s->left[lane]++ * a->p_pitch + lane * 4, ref_bits(value),
+	ref_write(s->device, psum_at(s->cmd, s->left[lane]++, lane), ref_bits(value),
 		  IGRAD_ACCESS_PSUM_WRITE);
 	s->traffic.now[STREAM_PSUM_OUT]++;
 }
@@ -401,6 +408,20 @@ static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 	return cycles;
 }
 
+static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	for (unsigned int r = 0; r < a->rows; r++) {
+		for (unsigned int c = 0; c < a->cols; c++) {
+			struct ref_pe *pe = pe_at(d, d->pe, r, c);
+
+			pe->acc = ref_canonical(ref_float(a->keep) * pe->acc);
+		}
+	}
+	return 1;
+}
+
 uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
 {
 	switch (cmd->opcode) {
@@ -412,6 +433,8 @@ uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
 		return drain(device, cmd);
 	case IGRAD_OP_UPDATE:
 		return update(device, cmd);
+	case IGRAD_OP_SCALE_ACC:
+		return scale_acc(device, cmd);
 	default:
 		return stream(device, cmd);
 	}

@@ -184,6 +184,7 @@ static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 	const uint8_t opcode = t->cmd->opcode;
 	const bool south = opcode == IGRAD_OP_FPROP;
 	const bool transpose = t->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const bool turn = t->cmd->flags & IGRAD_FLAG_TURN;
 	const unsigned int lanes = south ? a->cols : a->rows;
 	const unsigned int through = south ? t->o->config.rows : t->o->config.cols;
 
@@ -193,9 +194,12 @@ static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 	for (unsigned int c = 0; c < a->cols && !south; c++)
 		touch(t, a->g + b * a->g_pitch + c * 4, false, wave + c);
 	for (unsigned int l = 0; l < lanes && opcode != IGRAD_OP_WGRAD; l++) {
+		const uint32_t psum = turn ? a->p + l * a->p_pitch + b * 4
+					   : a->p + b * a->p_pitch + l * 4;
+
 		if (t->cmd->flags & IGRAD_FLAG_ADD)
-			touch(t, a->p + b * a->p_pitch + l * 4, false, wave + l);
-		touch(t, a->p + b * a->p_pitch + l * 4, true, wave + l + through - 1);
+			touch(t, psum, false, wave + l);
+		touch(t, psum, true, wave + l + through - 1);
 	}
 }
 
@@ -204,6 +208,8 @@ static unsigned int waves_of(const struct igrad_cmd *cmd)
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
 		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
 	case IGRAD_OP_INTERLEAVED:
 		return 2 * cmd->u.array.batch;
 	case IGRAD_OP_FPROP:
@@ -360,7 +366,7 @@ static void follow(struct ref_overlap *o, const struct trial *t)
 		o->next_wave = t->start;
 	} else {
 		o->next_wave = t->start + waves_of(t->cmd);
-		if (t->cmd->opcode != IGRAD_OP_UPDATE)
+		if (t->cmd->opcode != IGRAD_OP_UPDATE && t->cmd->opcode != IGRAD_OP_SCALE_ACC)
 			o->next_load = t->start;
 	}
 }

@@ -86,13 +86,24 @@ static void write_later(struct machine *m, uint32_t addr, float value, enum igra
 /* The waves */
 /* --------------------------------------------------------------------------------------------- */
 
+static uint32_t waves_of(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_UPDATE:
+		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
+	case IGRAD_OP_INTERLEAVED:
+		return 2 * cmd->u.array.batch;
+	default:
+		return cmd->u.array.batch;
+	}
+}
+
 static void plan(struct machine *m, const struct ref_placed *p)
 {
 	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const bool update = p->cmd->opcode == IGRAD_OP_UPDATE;
-	const uint32_t batch = p->cmd->u.array.batch;
-	const uint32_t count = update ? (p->cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1)
-				      : batch * (both ? 2 : 1);
+	const uint32_t count = waves_of(p->cmd);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct wave *wave = &m->waves[p->start + i];
@@ -178,6 +189,14 @@ static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsign
 	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
 }
 
+static uint32_t psum_at(const struct wave *wave, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const bool turn = wave->cmd->flags & IGRAD_FLAG_TURN;
+
+	return a->p + (turn ? lane : wave->row) * a->p_pitch + (turn ? wave->row : lane) * 4;
+}
+
 static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
@@ -187,7 +206,7 @@ static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, uns
 		return (struct ref_wire){false, 0.0f};
 	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
 		return (struct ref_wire){true, 0.0f};
-	return read_wire(m, a->p + wave->row * a->p_pitch + lane * 4, IGRAD_ACCESS_PSUM_READ);
+	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
 static void multiply_add(struct machine *m, float *sum, float a, float b, float s)
@@ -218,7 +237,9 @@ static void update(struct pe *pe, const struct wave *wave, unsigned int r, unsig
 
 	if (!covers(wave->cmd, r, c))
 		return;
-	if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
+	if (wave->cmd->opcode == IGRAD_OP_SCALE_ACC)
+		pe->acc = ref_canonical(ref_float(a->keep) * pe->acc);
+	else if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
 		pe->w = ref_canonical(ref_float(a->keep) * pe->w);
 	else
 		pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
@@ -232,7 +253,7 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	struct ref_wire psum;
 
-	if (wave->cmd->opcode == IGRAD_OP_UPDATE) {
+	if (wave->cmd->opcode == IGRAD_OP_UPDATE || wave->cmd->opcode == IGRAD_OP_SCALE_ACC) {
 		update(pe, wave, r, c);
 		return;
 	}
@@ -259,12 +280,11 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 static void psum_leaves(struct machine *m, const struct pe *pe, const struct wave *wave,
 			unsigned int r, unsigned int c)
 {
-	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	const bool edge = south ? r + 1 == m->device->config.rows : c + 1 == m->device->config.cols;
 
 	if (pe->psum.valid && edge)
-		write_later(m, a->p + wave->row * a->p_pitch + (south ? c : r) * 4, pe->psum.value,
+		write_later(m, psum_at(wave, south ? c : r), pe->psum.value,
 			    IGRAD_ACCESS_PSUM_WRITE);
 }
 

@@ -16,8 +16,14 @@ struct unit {
 static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand update,
 				     enum igrad_operand other)
 {
-	return u->cmd->opcode == IGRAD_OP_VEC_SGD || u->cmd->opcode == IGRAD_OP_VEC_AXPY ? update
-											 : other;
+	switch (u->cmd->opcode) {
+	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SCALE:
+		return update;
+	default:
+		return other;
+	}
 }
 
 static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
@@ -73,7 +79,7 @@ static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
 	const float a = a_of(u, i, j);
 	float b = 0.0f;
 
-	if (u->cmd->opcode != IGRAD_OP_VEC_RELU)
+	if (u->cmd->opcode != IGRAD_OP_VEC_RELU && u->cmd->opcode != IGRAD_OP_VEC_SCALE)
 		b = b_of(u, i, j);
 	switch (u->cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
@@ -84,6 +90,8 @@ static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
 		return a > 0.0f ? b : 0.0f;
 	case IGRAD_OP_VEC_AXPY:
 		return ref_fma(imm, a, b);
+	case IGRAD_OP_VEC_SCALE:
+		return imm * a;
 	default: /* VEC_SGD */
 		return ref_fma(-imm, b, u->cmd->flags & IGRAD_FLAG_DECAY ? imm2 * a : a);
 	}

@@ -25,6 +25,7 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 	case IGRAD_OP_DRAIN_W:
 		return cmd_shift(opcode, R, C, 0, C);
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return cmd_stream(opcode, R, C, 0);
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
@@ -58,13 +59,14 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 }
 
 static const enum igrad_opcode opcodes[] = {
-	IGRAD_OP_NOP,	   IGRAD_OP_DMA_LOAD,	   IGRAD_OP_DMA_STORE,
-	IGRAD_OP_LOAD_W,   IGRAD_OP_LOAD_ACC,	   IGRAD_OP_FPROP,
-	IGRAD_OP_DGRAD,	   IGRAD_OP_WGRAD,	   IGRAD_OP_INTERLEAVED,
-	IGRAD_OP_UPDATE,   IGRAD_OP_DRAIN_ACC,	   IGRAD_OP_DRAIN_W,
-	IGRAD_OP_VEC_FILL, IGRAD_OP_VEC_COPY,	   IGRAD_OP_VEC_BIAS,
-	IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
-	IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,	   IGRAD_OP_VEC_SOFTMAX_XENT,
+	IGRAD_OP_NOP,	    IGRAD_OP_DMA_LOAD,	    IGRAD_OP_DMA_STORE,
+	IGRAD_OP_LOAD_W,    IGRAD_OP_LOAD_ACC,	    IGRAD_OP_FPROP,
+	IGRAD_OP_DGRAD,	    IGRAD_OP_WGRAD,	    IGRAD_OP_INTERLEAVED,
+	IGRAD_OP_UPDATE,    IGRAD_OP_DRAIN_ACC,	    IGRAD_OP_DRAIN_W,
+	IGRAD_OP_VEC_FILL,  IGRAD_OP_VEC_COPY,	    IGRAD_OP_VEC_BIAS,
+	IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
+	IGRAD_OP_VEC_AXPY,  IGRAD_OP_VEC_SGD,	    IGRAD_OP_VEC_SOFTMAX_XENT,
+	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,
 };
 
 #define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -149,7 +151,7 @@ static uint16_t flags_of(enum igrad_opcode opcode)
 	case IGRAD_OP_LOAD_W:
 		return IGRAD_FLAG_TRANSPOSE;
 	case IGRAD_OP_FPROP:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN;
 	case IGRAD_OP_DGRAD:
 		return IGRAD_FLAG_ADD;
 	case IGRAD_OP_WGRAD:
@@ -318,6 +320,7 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	switch (opcode) {
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return "";
 	case IGRAD_OP_DMA_LOAD:
 	case IGRAD_OP_DMA_STORE:
@@ -331,6 +334,8 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
 		return "234567";
+	case IGRAD_OP_VEC_SCALE:
+		return "2367";
 	case IGRAD_OP_VEC_COLSUM:
 		return "236";
 	default:
@@ -446,9 +451,9 @@ static void test_overlap_array(void **state)
 
 static void test_overlap_vector(void **state)
 {
-	static const enum igrad_opcode same_a[] = {IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS,
-						   IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
-						   IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD};
+	static const enum igrad_opcode same_a[] = {
+		IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS, IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
+		IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,  IGRAD_OP_VEC_SCALE};
 	struct igrad_cmd cmd;
 
 	(void)state;

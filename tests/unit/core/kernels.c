@@ -192,6 +192,8 @@ static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
 		return igrad_exp(a - imm);
 	case 7:
 		return a / imm * imm2;
+	case 8:
+		return imm * a;
 	default:
 		return a;
 	}
@@ -199,8 +201,9 @@ static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
 
 static igrad_row_fn *row_fn(const struct igrad_kernels *k, unsigned int fn)
 {
-	igrad_row_fn *const fns[] = {k->add,	   k->relu,    k->relu_grad, k->axpy,	  k->sgd,
-				     k->sgd_decay, k->exp_sub, k->div_mul,   k->canonical};
+	igrad_row_fn *const fns[] = {k->add,   k->relu,	     k->relu_grad, k->axpy,
+				     k->sgd,   k->sgd_decay, k->exp_sub,   k->div_mul,
+				     k->scale, k->canonical};
 
 	return fns[fn];
 }
@@ -210,7 +213,7 @@ static void test_rows(void **state)
 	const struct operands *o = *state;
 	struct rng rng = {seed_of_test("rows")};
 
-	for (unsigned int fn = 0; fn < 9; fn++) {
+	for (unsigned int fn = 0; fn < 10; fn++) {
 		const size_t n = WORDS - rng_below(&rng, 40);
 		const float imm = rng_float(&rng), imm2 = rng_float(&rng);
 

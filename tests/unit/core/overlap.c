@@ -55,10 +55,10 @@ static bool place(struct sequence *s, uint32_t rows, uint32_t words, uint32_t *a
 }
 
 static bool apart(const struct igrad_cmd_array *a, uint32_t o, uint32_t rows, uint32_t words,
-		  uint32_t pitch, uint32_t p_words)
+		  uint32_t pitch, uint32_t p_rows, uint32_t p_words)
 {
 	const uint32_t end = o + (rows - 1) * pitch + words * 4;
-	const uint32_t p_end = a->p + (a->batch - 1) * a->p_pitch + p_words * 4;
+	const uint32_t p_end = a->p + (p_rows - 1) * a->p_pitch + p_words * 4;
 
 	return end <= a->p || p_end <= o;
 }
@@ -78,11 +78,14 @@ static bool shift(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, u
 
 static bool update(struct sequence *s, uint32_t rows, uint32_t cols)
 {
-	struct igrad_cmd cmd = cmd_stream(IGRAD_OP_UPDATE, rows, cols, 0);
+	const bool scale = rng_below(s->rng, 3) == 0;
+	struct igrad_cmd cmd = cmd_stream(scale ? IGRAD_OP_SCALE_ACC : IGRAD_OP_UPDATE, rows, cols,
+					  0);
 
-	cmd.u.array.lr = bits_of(rng_float(s->rng));
-	if (rng_below(s->rng, 2)) {
-		cmd.flags = IGRAD_FLAG_DECAY;
+	if (!scale)
+		cmd.u.array.lr = bits_of(rng_float(s->rng));
+	if (scale || rng_below(s->rng, 2)) {
+		cmd.flags = scale ? 0 : IGRAD_FLAG_DECAY;
 		cmd.u.array.keep = bits_of(rng_float(s->rng));
 	}
 	s->cmds[s->count++] = cmd;
@@ -97,7 +100,7 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 	const uint32_t psums = opcode == IGRAD_OP_FPROP ? cols : rows;
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
-	uint32_t x_rows = batch, x_words = rows;
+	uint32_t x_rows = batch, x_words = rows, p_rows = batch, p_words = psums;
 
 	if (p && rng_below(s->rng, 2))
 		cmd.flags |= IGRAD_FLAG_ADD;
@@ -108,12 +111,17 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 		x_rows = rows;
 		x_words = batch;
 	}
+	if (!g && rng_below(s->rng, 3) == 0) {
+		cmd.flags |= IGRAD_FLAG_TURN;
+		p_rows = psums;
+		p_words = batch;
+	}
 	if ((x && !place(s, x_rows, x_words, &a->x, &a->x_pitch)) ||
 	    (g && !place(s, batch, cols, &a->g, &a->g_pitch)) ||
-	    (p && !place(s, batch, psums, &a->p, &a->p_pitch)))
+	    (p && !place(s, p_rows, p_words, &a->p, &a->p_pitch)))
 		return false;
-	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, psums)) ||
-		  (g && !apart(a, a->g, batch, cols, a->g_pitch, psums))))
+	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, p_rows, p_words)) ||
+		  (g && !apart(a, a->g, batch, cols, a->g_pitch, p_rows, p_words))))
 		return false;
 	s->cmds[s->count++] = cmd;
 	return true;

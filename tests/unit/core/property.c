@@ -170,11 +170,14 @@ static bool random_update(struct stream *s)
 {
 	const uint32_t rows = random_size(s->rng, s->config.rows);
 	const uint32_t cols = random_size(s->rng, s->config.cols);
-	struct igrad_cmd cmd = cmd_stream(IGRAD_OP_UPDATE, rows, cols, 0);
+	const bool scale = rng_below(s->rng, 3) == 0;
+	struct igrad_cmd cmd = cmd_stream(scale ? IGRAD_OP_SCALE_ACC : IGRAD_OP_UPDATE, rows, cols,
+					  0);
 
-	cmd.u.array.lr = bits_of(rng_float(s->rng));
-	if (rng_below(s->rng, 2)) {
-		cmd.flags = IGRAD_FLAG_DECAY;
+	if (!scale)
+		cmd.u.array.lr = bits_of(rng_float(s->rng));
+	if (scale || rng_below(s->rng, 2)) {
+		cmd.flags = scale ? 0 : IGRAD_FLAG_DECAY;
 		cmd.u.array.keep = bits_of(rng_float(s->rng));
 	}
 	emit(s, cmd);
@@ -184,7 +187,8 @@ static bool random_update(struct stream *s)
 static uint16_t random_flags(struct rng *rng, enum igrad_opcode opcode)
 {
 	static const uint16_t allowed[] = {
-		[IGRAD_OP_FPROP - IGRAD_OP_FPROP] = IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE,
+		[IGRAD_OP_FPROP - IGRAD_OP_FPROP] = IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE |
+						    IGRAD_FLAG_TURN,
 		[IGRAD_OP_DGRAD - IGRAD_OP_FPROP] = IGRAD_FLAG_ADD,
 		[IGRAD_OP_WGRAD - IGRAD_OP_FPROP] = IGRAD_FLAG_KEEP,
 		[IGRAD_OP_INTERLEAVED - IGRAD_OP_FPROP] = IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP,
@@ -200,13 +204,16 @@ static bool random_stream(struct stream *s)
 	const uint32_t cols = random_size(s->rng, s->config.cols);
 	const uint32_t batch = random_size(s->rng, 48);
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
+	const uint32_t lanes = opcode == IGRAD_OP_FPROP ? cols : rows;
 	struct region x, g, p;
+	bool turn;
 
 	cmd.flags = random_flags(s->rng, opcode);
+	turn = cmd.flags & IGRAD_FLAG_TURN;
 	if (!place(s->rng, cmd.flags & IGRAD_FLAG_TRANSPOSE ? rows : batch,
 		   cmd.flags & IGRAD_FLAG_TRANSPOSE ? batch : rows, &x) ||
 	    !place(s->rng, batch, cols, &g) ||
-	    !place(s->rng, batch, opcode == IGRAD_OP_FPROP ? cols : rows, &p))
+	    !place(s->rng, turn ? lanes : batch, turn ? batch : lanes, &p))
 		return false;
 	if (opcode != IGRAD_OP_DGRAD)
 		cmd_x(&cmd, x.addr, x.pitch / 4);
@@ -224,7 +231,8 @@ static bool random_stream(struct stream *s)
 
 static bool random_vec(struct stream *s)
 {
-	const enum igrad_opcode opcode = IGRAD_OP_VEC_FILL + rng_below(s->rng, 8);
+	const uint32_t kind = rng_below(s->rng, 9); /* softmax is made elsewhere */
+	const enum igrad_opcode opcode = kind < 8 ? IGRAD_OP_VEC_FILL + kind : IGRAD_OP_VEC_SCALE;
 	const uint32_t rows = random_size(s->rng, 30), cols = random_size(s->rng, 70);
 	const bool colsum = opcode == IGRAD_OP_VEC_COLSUM, bias = opcode == IGRAD_OP_VEC_BIAS;
 	struct igrad_cmd cmd = cmd_vec(opcode, rows, cols);
@@ -255,7 +263,8 @@ static bool random_vec(struct stream *s)
 	}
 	if (opcode == IGRAD_OP_VEC_FILL)
 		v->imm = rng_u32(s->rng);
-	if (opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD)
+	if (opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD ||
+	    opcode == IGRAD_OP_VEC_SCALE)
 		v->imm = bits_of(rng_float(s->rng));
 	if (colsum && rng_below(s->rng, 2))
 		cmd.flags = IGRAD_FLAG_KEEP;

@@ -251,6 +251,8 @@ const char *rig_words_of(enum igrad_opcode opcode)
 		return "01234567";
 	case IGRAD_OP_UPDATE:
 		return "08";
+	case IGRAD_OP_SCALE_ACC:
+		return "09";
 	case IGRAD_OP_VEC_FILL:
 		return "01678";
 	case IGRAD_OP_VEC_COPY:
@@ -260,6 +262,8 @@ const char *rig_words_of(enum igrad_opcode opcode)
 		return "0123467";
 	case IGRAD_OP_VEC_RELU_GRAD:
 		return "01234567";
+	case IGRAD_OP_VEC_SCALE:
+		return "0123678";
 	case IGRAD_OP_VEC_COLSUM:
 		return "01236";
 	case IGRAD_OP_VEC_AXPY:
