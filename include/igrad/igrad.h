@@ -235,11 +235,44 @@ struct igrad_optimizer {
 	float decay;
 };
 
+/* What a layer's tiling, and with IGRAD_SCHEDULE_AUTO its schedule, are chosen for. */
+enum igrad_objective {
+	IGRAD_OBJECTIVE_CYCLES,
+	IGRAD_OBJECTIVE_ENERGY,
+	IGRAD_OBJECTIVE_DRAM, /* bytes read and written; cycles decide between equals */
+	IGRAD_NUM_OBJECTIVES,
+};
+
+/** igrad_objective_name - "cycles", "energy", "dram" */
+const char *igrad_objective_name(enum igrad_objective objective);
+/** igrad_objective_parse - -EINVAL for an unknown name */
+int igrad_objective_parse(const char *name, enum igrad_objective *objective);
+
+struct igrad_energy_table; /* energy.h */
+
 /**
- * igrad_linear_forward - y[B×O] = x[B×I]·w[I×O] + b
+ * struct igrad_linear_forward - a linear layer's forward pass: y[B×O] = x[B×I]·w[I×O] + b
+ * @x: B×I
+ * @w: I×O
  * @b: 1×O, or NULL
+ * @y: B×O
  * @relu: y = max(y, 0) afterwards
+ * @objective: what it is cut for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
+struct igrad_linear_forward {
+	const struct igrad_matrix *x;
+	const struct igrad_matrix *w;
+	const struct igrad_matrix *b;
+	const struct igrad_matrix *y;
+	bool relu;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
+};
+
+int igrad_linear_forward_for(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args);
+
+/** igrad_linear_forward - igrad_linear_forward_for() with an objective of cycles */
 int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
 			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
 			 const struct igrad_matrix *y);
@@ -258,6 +291,8 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise
  * @optimizer: how w and b are updated
+ * @objective: what the tiling, and with IGRAD_SCHEDULE_AUTO the schedule, are chosen for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
 struct igrad_linear_backward {
 	enum igrad_schedule schedule;
@@ -272,6 +307,8 @@ struct igrad_linear_backward {
 	const struct igrad_matrix *vw;
 	const struct igrad_matrix *vb;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args);
