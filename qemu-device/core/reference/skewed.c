@@ -166,18 +166,25 @@ static struct ref_wire read_wire(struct machine *m, uint32_t addr, enum igrad_op
 	return (struct ref_wire){true, ref_float(ref_read(m->device, addr, operand))};
 }
 
+static struct ref_wire read_operand(struct machine *m, const struct igrad_cmd *cmd, uint32_t addr,
+				    enum igrad_operand operand)
+{
+	return (struct ref_wire){true, ref_read_operand(m->device, cmd, addr, operand)};
+}
+
 static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsigned int r)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
 	const bool transpose = wave->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const unsigned int size = ref_word_size(wave->cmd);
 
 	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase)
 		return (struct ref_wire){false, 0.0f};
-	return read_wire(m,
-			 a->x + (transpose ? r * a->x_pitch + wave->row * 4
-					   : wave->row * a->x_pitch + r * 4),
-			 IGRAD_ACCESS_X_READ);
+	return read_operand(m, wave->cmd,
+			    a->x + (transpose ? r * a->x_pitch + wave->row * size
+					      : wave->row * a->x_pitch + r * size),
+			    IGRAD_ACCESS_X_READ);
 }
 
 static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsigned int c)
@@ -186,7 +193,9 @@ static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsign
 
 	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase)
 		return (struct ref_wire){false, 0.0f};
-	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
+	return read_operand(m, wave->cmd,
+			    a->g + wave->row * a->g_pitch + c * ref_word_size(wave->cmd),
+			    IGRAD_ACCESS_G_READ);
 }
 
 static uint32_t psum_at(const struct wave *wave, unsigned int lane)
@@ -209,18 +218,20 @@ static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, uns
 	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
-static void multiply_add(struct machine *m, float *sum, float a, float b, float s)
+static void multiply_add(struct machine *m, const struct igrad_cmd *cmd, float *sum, float a,
+			 float b, float s)
 {
 	*sum = ref_fma(a, b, s);
-	m->device->counts->macs++;
+	ref_count_mac(m->device, cmd);
 }
 
-static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
-			struct ref_wire operand)
+static void add_to_psum(struct machine *m, struct pe *pe, const struct wave *wave,
+			struct ref_wire psum, struct ref_wire operand)
 {
 	pe->psum = psum;
 	if (psum.valid && operand.valid)
-		multiply_add(m, &pe->psum.value, operand.value, pe->w, psum.value);
+		multiply_add(m, wave->cmd, &pe->psum.value, operand.value,
+			     ref_weight(wave->cmd, pe->w), psum.value);
 }
 
 static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave, struct ref_wire g)
@@ -228,7 +239,7 @@ static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
 	if (pe->x.valid && g.valid)
-		multiply_add(m, &pe->acc, pe->x.value, g.value, fresh ? 0.0f : pe->acc);
+		multiply_add(m, wave->cmd, &pe->acc, pe->x.value, g.value, fresh ? 0.0f : pe->acc);
 }
 
 static void update(struct pe *pe, const struct wave *wave, unsigned int r, unsigned int c)
@@ -265,11 +276,11 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 		psum = west ? west->psum : psum_edge(m, wave, r);
 	pe->psum_came = south && psum.valid;
 	if (south) {
-		add_to_psum(m, pe, psum, pe->x);
+		add_to_psum(m, pe, wave, psum, pe->x);
 	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
 		add_to_acc(m, pe, wave, pe->g);
 	} else if (wave->phase == 0) {
-		add_to_psum(m, pe, psum, pe->g);
+		add_to_psum(m, pe, wave, psum, pe->g);
 		pe->g_held = pe->g.value;
 		pe->g_valid = pe->g.valid;
 	} else {
@@ -312,9 +323,10 @@ static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int 
 static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const unsigned int size = ref_word_size(cmd);
 
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * 4
-						 : a->p + r * a->p_pitch + c * 4;
+	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
+						 : a->p + r * a->p_pitch + c * size;
 }
 
 /* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
@@ -343,7 +355,7 @@ static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd
 	if (shadow->valid)
 		impossible("two words in a register");
 	*shadow = (struct word){true, true, false,
-				read_wire(m, word_of_tile(cmd, row, c), operand).value};
+				read_operand(m, cmd, word_of_tile(cmd, row, c), operand).value};
 }
 
 static void push(struct word *from, struct word *to)
