@@ -298,8 +298,8 @@ static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
 	int err;
 
 	err = igrad_linear_open(&bw->linear, cmdbuf, operands, scratch, bw->fused ? dw : 0,
-				args->schedule == IGRAD_SCHEDULE_WS_PAPER ? igrad_plan_paper
-									  : igrad_plan_backward);
+				args->schedule <= IGRAD_SCHEDULE_WS ? igrad_plan_paper
+								    : igrad_plan_backward);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
 	return err;
@@ -322,6 +322,7 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 {
 	static void (*const schedules[IGRAD_NUM_SCHEDULES])(struct backward *) = {
 		[IGRAD_SCHEDULE_WS_PAPER] = schedule_ws_paper,
+		[IGRAD_SCHEDULE_WS] = schedule_ws_paper,
 		[IGRAD_SCHEDULE_WS_OS] = schedule_ws_os,
 		[IGRAD_SCHEDULE_INTERLEAVED] = schedule_interleaved,
 	};
@@ -342,6 +343,8 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 
 	if (err)
 		return err;
+	if (!schedules[args->schedule])
+		return -ENOTSUP;
 	if (!backward_open(&bw, cmdbuf)) {
 		prefetch(&bw);
 		if (bw.biased)

@@ -60,12 +60,16 @@ struct igrad_problem {
  * @tile: the part of the array that is used: all of it unless SRAM cannot hold such a tile
  * @order: the loops over blocks, outermost first; tiles of a block are walked inside
  * @slots: per role, blocks kept in SRAM; all of them: the operand is resident
+ * @dx_turned: ws: dX with dY stationary, in-features of W streamed; else with W stationary
+ * @dw_turned: ws: dW with X stationary, out-features of dY streamed; else with dY stationary
  */
 struct igrad_plan {
 	uint32_t block[IGRAD_NUM_DIMS];
 	struct igrad_size tile;
 	enum igrad_dim order[IGRAD_NUM_DIMS];
 	uint32_t slots[IGRAD_NUM_ROLES];
+	bool dx_turned;
+	bool dw_turned;
 };
 
 /** igrad_planner - computes a plan; 0 or -ENOSPC */

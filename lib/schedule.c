@@ -7,8 +7,10 @@
 
 static const char *const names[IGRAD_NUM_SCHEDULES] = {
 	[IGRAD_SCHEDULE_WS_PAPER] = "ws-paper",
+	[IGRAD_SCHEDULE_WS] = "ws",
 	[IGRAD_SCHEDULE_WS_OS] = "ws+os",
 	[IGRAD_SCHEDULE_INTERLEAVED] = "interleaved",
+	[IGRAD_SCHEDULE_AUTO] = "auto",
 };
 
 const char *igrad_schedule_name(enum igrad_schedule schedule)

@@ -23,7 +23,7 @@ static const char usage[] =
 	"  -m, --momentum X    momentum (0: none; the update is then fused where the schedule can)\n"
 	"  -w, --decay X       weight decay, of weights and biases (0)\n"
 	"  -s, --seed N        of initial weights and of the order of images (1)\n"
-	"      --schedule S    of the backward pass: ws-paper, ws+os or interleaved (interleaved);\n"
+	"      --schedule S    of the backward pass: ws-paper, ws, ws+os or interleaved (interleaved);\n"
 	"                      the results are the same bit for bit\n"
 	"\n"
 	"Files:\n"
@@ -132,7 +132,7 @@ static void set_option(struct settings *s, int option, const char *value)
 		break;
 	case OPT_SCHEDULE:
 		if (igrad_schedule_parse(value, &s->train.schedule))
-			wrong("--schedule %s: there are ws-paper, ws+os and interleaved", value);
+			wrong("--schedule %s: there are ws-paper, ws, ws+os and interleaved", value);
 		break;
 	case OPT_DATA:
 		s->data = value;

@@ -83,6 +83,40 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 /** igrad_device_uri - what was opened, with defaults filled in; owned by the device */
 const char *igrad_device_uri(const struct igrad_device *device);
 
+/**
+ * struct igrad_trace_event - a command that was executed, and its cycles
+ * @job: counts the jobs of the device, from 1
+ * @index: of the command in its job
+ * @engine: that executed it
+ * @cmd: as it was submitted, little-endian; valid during the call only
+ * @start: first cycle in which it held its engine
+ * @end: first cycle in which it no longer did. Commands of an array with shadow registers may hold
+ *       it at the same time; a NOP holds nothing, @end is @start then
+ * @completed: the cycle in which it had completed: a semaphore that it signals is seen from here on
+ *
+ * Cycles count from the start of the job.
+ */
+struct igrad_trace_event {
+	uint64_t job;
+	uint32_t index;
+	enum igrad_engine engine;
+	const struct igrad_cmd *cmd;
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
+typedef void (*igrad_trace_fn)(void *opaque, const struct igrad_trace_event *event);
+
+/**
+ * igrad_device_trace - have @fn called for every command that the device executes
+ * @fn: called from a thread of the library, in program order of each job, one job after the other,
+ *      before the job's fence is signalled; must not use the device. NULL: no tracing
+ *
+ * -ENOTSUP on a device that is not simulated, -EBUSY while it has jobs that have not ended.
+ */
+int igrad_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque);
+
 /** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and is mapped here */
 int igrad_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 struct igrad_buffer *igrad_buffer_ref(struct igrad_buffer *buffer);
@@ -203,13 +237,15 @@ struct igrad_matrix {
 };
 
 enum igrad_schedule {
-	IGRAD_SCHEDULE_WS_PAPER,    /* both gradients weight-stationary, one after the other */
+	IGRAD_SCHEDULE_WS_PAPER,    /* a fixed weight-stationary array: dX with W, dW with dY stationary */
+	IGRAD_SCHEDULE_WS,	    /* the same array, each product with its better stationary operand */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
+	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer; -ENOTSUP yet */
 	IGRAD_NUM_SCHEDULES,
 };
 
-/** igrad_schedule_name - "ws-paper", "ws+os", "interleaved" */
+/** igrad_schedule_name - "ws-paper", "ws", "ws+os", "interleaved", "auto" */
 const char *igrad_schedule_name(enum igrad_schedule schedule);
 /** igrad_schedule_parse - -EINVAL for an unknown name */
 int igrad_schedule_parse(const char *name, enum igrad_schedule *schedule);
@@ -233,11 +269,44 @@ struct igrad_optimizer {
 	float decay;
 };
 
+/* What a layer's tiling, and with IGRAD_SCHEDULE_AUTO its schedule, are chosen for. */
+enum igrad_objective {
+	IGRAD_OBJECTIVE_CYCLES,
+	IGRAD_OBJECTIVE_ENERGY,
+	IGRAD_OBJECTIVE_DRAM, /* bytes read and written; cycles decide between equals */
+	IGRAD_NUM_OBJECTIVES,
+};
+
+/** igrad_objective_name - "cycles", "energy", "dram" */
+const char *igrad_objective_name(enum igrad_objective objective);
+/** igrad_objective_parse - -EINVAL for an unknown name */
+int igrad_objective_parse(const char *name, enum igrad_objective *objective);
+
+struct igrad_energy_table; /* energy.h */
+
 /**
- * igrad_linear_forward - y[B×O] = x[B×I]·w[I×O] + b
+ * struct igrad_linear_forward - a linear layer's forward pass: y[B×O] = x[B×I]·w[I×O] + b
+ * @x: B×I
+ * @w: I×O
  * @b: 1×O, or NULL
+ * @y: B×O
  * @relu: y = max(y, 0) afterwards
+ * @objective: what it is cut for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
+struct igrad_linear_forward {
+	const struct igrad_matrix *x;
+	const struct igrad_matrix *w;
+	const struct igrad_matrix *b;
+	const struct igrad_matrix *y;
+	bool relu;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
+};
+
+int igrad_linear_forward_for(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args);
+
+/** igrad_linear_forward - igrad_linear_forward_for() with an objective of cycles */
 int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
 			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
 			 const struct igrad_matrix *y);
@@ -256,6 +325,8 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise
  * @optimizer: how w and b are updated
+ * @objective: what the tiling, and with IGRAD_SCHEDULE_AUTO the schedule, are chosen for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
 struct igrad_linear_backward {
 	enum igrad_schedule schedule;
@@ -270,6 +341,8 @@ struct igrad_linear_backward {
 	const struct igrad_matrix *vw;
 	const struct igrad_matrix *vb;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args);

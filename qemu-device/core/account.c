@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds. These are the
+ * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds, and what moves
+ * inside the array. These are the
  * formulas of the manual; the PE-by-PE reference holds them to what it observes. Cycles of the
  * array are those of overlap=off: with shadow registers commands share it, see overlap.c.
  */
@@ -80,6 +81,35 @@ static uint64_t stream_width(uint64_t lanes, uint64_t batch, uint64_t pitch)
 	return min_u64(batch, (lanes + pitch - 1) / pitch);
 }
 
+/*
+ * Operands cross the whole array, and so do psums, in the tile and beyond it: R or C PEs, so a hop
+ * less than that. The w that a psum needs is read, and acc is read and written, but not read where
+ * its sum begins.
+ */
+static void account_stream_pes(struct igrad_report *counters, const struct igrad_config *config,
+			       const struct igrad_cmd *cmd)
+{
+	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
+	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
+	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
+	const uint64_t batch = cmd->u.array.batch;
+	const uint64_t eastwards = batch * cmd->u.array.rows * (config->cols - 1);
+	const uint64_t southwards = batch * cmd->u.array.cols * (config->rows - 1);
+
+	if (fprop || wgrad)
+		counters->pe_hops[narrow] += eastwards; /* x */
+	if (!fprop)
+		counters->pe_hops[narrow] += southwards; /* g */
+	if (cmd->opcode != IGRAD_OP_WGRAD) {
+		counters->pe_hops[0] += fprop ? southwards : eastwards; /* psums */
+		counters->pe_registers[0] += pes * batch;
+	}
+	if (wgrad)
+		counters->pe_registers[0] += pes *
+					     (2 * batch - (cmd->flags & IGRAD_FLAG_KEEP ? 0 : 1));
+}
+
 static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd)
 {
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
@@ -122,6 +152,30 @@ static void account_shift(struct igrad_report *counters, const struct igrad_cmd 
 	counters->sram[width_of(cmd)][operand] += rows * cols;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
+}
+
+/* Words of row r come down r PEs when loaded, and go down the others when drained. */
+static void account_shift_pes(struct igrad_report *counters, const struct igrad_config *config,
+			      const struct igrad_cmd *cmd, bool load)
+{
+	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
+	const uint64_t rows = cmd->u.array.rows;
+	const uint64_t cols = cmd->u.array.cols;
+	const uint64_t above = rows * (rows - 1) / 2;
+
+	counters->pe_registers[0] += rows * cols;
+	counters->pe_hops[narrow] += cols * (load ? above : rows * (config->rows - 1) - above);
+}
+
+/* w = fma(-lr, acc, w), before it w = keep·w with DECAY; or acc = keep·acc. */
+static void account_update(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const bool scale = cmd->opcode == IGRAD_OP_SCALE_ACC;
+	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
+	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
+
+	counters->update_ops += pes * (decay ? 2 : 1);
+	counters->pe_registers[0] += pes * (scale ? 2 : decay ? 5 : 3);
 }
 
 /* bf16: all of RELU_GRAD; of COLSUM only what is summed. */
@@ -175,12 +229,15 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	account_vector_words(counters, cmd, reads, writes);
 }
 
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap)
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd)
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
+		break;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
+		account_update(counters, cmd);
 		break;
 	case IGRAD_OP_DMA_LOAD:
 		counters->dram_read_bytes += dma_bytes(cmd);
@@ -189,22 +246,27 @@ void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, b
 		counters->dram_write_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_LOAD_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, config->overlap);
+		account_shift_pes(counters, config, cmd, true);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, config->overlap);
+		account_shift_pes(counters, config, cmd, true);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, config->overlap);
+		account_shift_pes(counters, config, cmd, false);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, config->overlap);
+		account_shift_pes(counters, config, cmd, false);
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
 		account_stream(counters, cmd);
+		account_stream_pes(counters, config, cmd);
 		break;
 	default:
 		account_vector(counters, cmd);

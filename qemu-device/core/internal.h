@@ -134,6 +134,9 @@ struct igrad_core {
 	struct igrad_report counters;
 	uint8_t bounce[IGRAD_DMA_CHUNK]; /* what DMA converts, as it is in memory */
 
+	igrad_core_trace_fn trace; /* NULL: nobody looks */
+	void *trace_opaque;
+
 	/* shared with other threads */
 	_Atomic uint64_t retired;
 	_Atomic bool cancelled;
@@ -173,6 +176,7 @@ int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
 
 /* account.c: what a command costs */
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd);
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap);
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_INTERNAL_H */

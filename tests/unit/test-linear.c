@@ -309,7 +309,7 @@ static void test_backward(void **state)
 		announce("backward", number, uri, c.s);
 		backward_reference(&c);
 		lab_open(&lab, uri);
-		for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
+		for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++)
 			backward_run(&lab, &rng, &c, schedule, NULL);
 		lab_close(&lab);
 		backward_free(&c);
@@ -360,7 +360,7 @@ static void test_errors(void **state)
 		{"unknown optimiser", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .optimizer = unknown}},
 		{"unknown schedule",
 		 -EINVAL,
-		 {.schedule = 9, .x = &x, .w = &w, .dy = &dy, .optimizer = sgd}},
+		 {.schedule = IGRAD_NUM_SCHEDULES, .x = &x, .w = &w, .dy = &dy, .optimizer = sgd}},
 		{"wrong dy", -EINVAL, {.x = &x, .w = &w, .dy = &wide, .optimizer = sgd}},
 		{"wrong dx", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .dx = &dy, .optimizer = sgd}},
 		{"wrong b", -EINVAL, {.x = &x, .w = &w, .b = &x, .dy = &dy, .optimizer = sgd}},
@@ -409,11 +409,11 @@ static void test_too_long(void **state)
 	args.x = &x;
 	args.w = &w;
 	args.dy = &dy;
-	for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++) {
+	for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
 		args.schedule = schedule;
 		/* A fixed weight-stationary array streams in-features: few tiles, long ones. */
 		assert_int_equal(igrad_linear_backward(lab.cmdbuf, &args),
-				 schedule == IGRAD_SCHEDULE_WS_PAPER ? 0 : -E2BIG);
+				 schedule <= IGRAD_SCHEDULE_WS ? 0 : -E2BIG);
 		assert_int_equal(igrad_cmdbuf_reset(lab.cmdbuf), 0);
 	}
 	matrix_free(&x);

@@ -275,7 +275,7 @@ static void test_training(void **state)
 	cloud_init(&cloud, 300, 45, 7);
 	for (size_t u = 0; u < 3; u++)
 		for (size_t o = 0; o < 4; o++)
-			for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
+			for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++)
 				train_and_compare(&(struct recipe){uris[u], "45-33-18-7", 19,
 								   schedule, optimizers[o]},
 						  &cloud.data, 40);

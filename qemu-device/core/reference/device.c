@@ -68,12 +68,13 @@ unsigned int ref_word_size(const struct igrad_cmd *cmd)
 	return cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
 }
 
-float ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd, uint32_t addr,
-		       enum igrad_operand operand)
+struct ref_wire ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd,
+				 uint32_t addr, enum igrad_operand operand)
 {
 	if (cmd->flags & IGRAD_FLAG_BF16)
-		return ref_from_bf16(ref_read_half(device, addr, operand));
-	return ref_float(ref_read(device, addr, operand));
+		return (struct ref_wire){true, ref_from_bf16(ref_read_half(device, addr, operand)),
+					 true};
+	return (struct ref_wire){true, ref_float(ref_read(device, addr, operand)), false};
 }
 
 float ref_weight(const struct igrad_cmd *cmd, float w)
@@ -86,6 +87,25 @@ void ref_count_mac(struct ref_device *device, const struct igrad_cmd *cmd)
 	device->counts->macs++;
 	if (cmd->flags & IGRAD_FLAG_BF16)
 		device->counts->macs_bf16++;
+}
+
+float ref_get(struct ref_device *device, const float *reg)
+{
+	device->counts->pe_registers[0]++;
+	return *reg;
+}
+
+void ref_set(struct ref_device *device, float *reg, float value)
+{
+	device->counts->pe_registers[0]++;
+	*reg = value;
+}
+
+struct ref_wire ref_hop(struct ref_device *device, struct ref_wire wire)
+{
+	if (wire.valid)
+		device->counts->pe_hops[wire.narrow]++;
+	return wire;
 }
 
 /* --------------------------------------------------------------------------------------------- */
