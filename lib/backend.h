@@ -67,6 +67,7 @@ struct igrad_job {
 
 /**
  * struct igrad_backend - what a backend does
+ * @device_trace: as igrad_device_trace(); NULL if the backend cannot
  * @buffer_new: fills map, size and va
  * @queue_error: the first failure, and how many jobs have ended
  * @submit: gives a fence with its seqno; buffers in use stay reachable until the job has ended
@@ -76,6 +77,7 @@ struct igrad_job {
  */
 struct igrad_backend {
 	void (*device_free)(struct igrad_device *device);
+	int (*device_trace)(struct igrad_device *device, igrad_trace_fn fn, void *opaque);
 	int (*buffer_new)(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 	void (*buffer_free)(struct igrad_buffer *buffer);
 	int (*queue_new)(struct igrad_device *device, struct igrad_queue **queue);

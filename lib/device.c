@@ -69,3 +69,10 @@ const char *igrad_device_uri(const struct igrad_device *device)
 {
 	return device->uri;
 }
+
+int igrad_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque)
+{
+	if (!device->backend->device_trace)
+		return -ENOTSUP;
+	return device->backend->device_trace(device, fn, opaque);
+}

@@ -83,6 +83,40 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 /** igrad_device_uri - what was opened, with defaults filled in; owned by the device */
 const char *igrad_device_uri(const struct igrad_device *device);
 
+/**
+ * struct igrad_trace_event - a command that was executed, and its cycles
+ * @job: counts the jobs of the device, from 1
+ * @index: of the command in its job
+ * @engine: that executed it
+ * @cmd: as it was submitted, little-endian; valid during the call only
+ * @start: first cycle in which it held its engine
+ * @end: first cycle in which it no longer did. Commands of an array with shadow registers may hold
+ *       it at the same time; a NOP holds nothing, @end is @start then
+ * @completed: the cycle in which it had completed: a semaphore that it signals is seen from here on
+ *
+ * Cycles count from the start of the job.
+ */
+struct igrad_trace_event {
+	uint64_t job;
+	uint32_t index;
+	enum igrad_engine engine;
+	const struct igrad_cmd *cmd;
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
+typedef void (*igrad_trace_fn)(void *opaque, const struct igrad_trace_event *event);
+
+/**
+ * igrad_device_trace - have @fn called for every command that the device executes
+ * @fn: called from a thread of the library, in program order of each job, one job after the other,
+ *      before the job's fence is signalled; must not use the device. NULL: no tracing
+ *
+ * -ENOTSUP on a device that is not simulated, -EBUSY while it has jobs that have not ended.
+ */
+int igrad_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque);
+
 /** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and is mapped here */
 int igrad_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 struct igrad_buffer *igrad_buffer_ref(struct igrad_buffer *buffer);

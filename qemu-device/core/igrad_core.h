@@ -61,6 +61,9 @@ void igrad_config_default(struct igrad_config *config);
  */
 int igrad_config_check(const struct igrad_config *config, char *error, size_t error_size);
 
+/** igrad_config_features - IGRAD_FEATURE_* of this device */
+uint32_t igrad_config_features(const struct igrad_config *config);
+
 /**
  * struct igrad_fault - why an access failed
  * @reason: enum igrad_reason, VA_RANGE … BUS
@@ -141,6 +144,37 @@ void igrad_core_finish(struct igrad_core *core, struct igrad_result *result);
 void igrad_core_cancel(struct igrad_core *core);
 void igrad_core_uncancel(struct igrad_core *core);
 bool igrad_core_cancelled(const struct igrad_core *core);
+
+/**
+ * struct igrad_core_event - a command that has retired, and its times on the concurrent machine
+ * @cmd: in device byte order; valid during the call only
+ * @index: of the command in its job
+ * @engine: that executed it
+ * @start: first cycle in which it holds the engine
+ * @end: first cycle in which it no longer does; commands that share the array with shadow
+ *       registers hold it at once. A NOP holds nothing: @end is @start
+ * @completed: when it has completed and its signal is seen; not before the engine's commands before
+ *
+ * Cycles count from the start of the job.
+ */
+struct igrad_core_event {
+	const struct igrad_cmd *cmd;
+	uint32_t index;
+	enum igrad_engine engine;
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
+typedef void (*igrad_core_trace_fn)(void *opaque, const struct igrad_core_event *event);
+
+/**
+ * igrad_core_set_trace - have @fn called for every command that retires, in program order
+ * @fn: called from the thread that steps the job, and must not call the core; NULL: no tracing
+ *
+ * Not while igrad_core_step() executes. Holds for later jobs too.
+ */
+void igrad_core_set_trace(struct igrad_core *core, igrad_core_trace_fn fn, void *opaque);
 
 /** igrad_core_retired - commands retired since creation, readable from any thread */
 uint64_t igrad_core_retired(const struct igrad_core *core);

@@ -64,6 +64,12 @@ const struct igrad_config *igrad_core_config(const struct igrad_core *core)
 	return &core->config;
 }
 
+void igrad_core_set_trace(struct igrad_core *core, igrad_core_trace_fn fn, void *opaque)
+{
+	core->trace = fn;
+	core->trace_opaque = opaque;
+}
+
 /* --------------------------------------------------------------------------------------------- */
 /* Ending */
 /* --------------------------------------------------------------------------------------------- */
@@ -187,18 +193,41 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 	}
 }
 
-static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine)
+static struct igrad_moments run_clocks(struct igrad_core *core, const struct igrad_cmd *cmd,
+				       enum igrad_engine engine)
 {
 	const bool dma = cmd->opcode == IGRAD_OP_DMA_LOAD || cmd->opcode == IGRAD_OP_DMA_STORE;
 
 	if (core->config.overlap && engine == IGRAD_ENGINE_ARRAY)
-		igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
-					    core->config.cols);
-	else
-		igrad_timing_run(&core->timing, cmd, engine,
-				 igrad_account_cycles(&core->config, cmd),
-				 dma ? core->config.dram_latency : 0);
-	igrad_account(&core->counters, cmd, core->config.overlap);
+		return igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
+						   core->config.cols);
+	return igrad_timing_run(&core->timing, cmd, engine,
+				igrad_account_cycles(&core->config, cmd),
+				dma ? core->config.dram_latency : 0);
+}
+
+static void trace(const struct igrad_core *core, const struct igrad_cmd *cmd,
+		  enum igrad_engine engine, const struct igrad_moments *moments)
+{
+	const struct igrad_core_event event = {
+		.cmd = cmd,
+		.index = core->next,
+		.engine = engine,
+		.start = moments->start,
+		.end = moments->end,
+		.completed = moments->completed,
+	};
+
+	core->trace(core->trace_opaque, &event);
+}
+
+static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine)
+{
+	const struct igrad_moments moments = run_clocks(core, cmd, engine);
+
+	if (core->trace)
+		trace(core, cmd, engine, &moments);
+	igrad_account(&core->counters, &core->config, cmd);
 	core->counters.retired[engine]++;
 	core->next++;
 	core->result.command = core->next;

@@ -94,8 +94,8 @@ static void complete(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 	}
 }
 
-void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
-		      enum igrad_engine engine, uint64_t held, uint64_t latency)
+struct igrad_moments igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				      enum igrad_engine engine, uint64_t held, uint64_t latency)
 {
 	struct igrad_engine_clock *clock = &timing->engine[engine];
 	uint64_t ready = awaited(timing, cmd);
@@ -104,14 +104,16 @@ void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 	clock->stalled += start - clock->free;
 	clock->busy += held;
 	complete(timing, cmd, engine, start + held, start + held + latency);
+	return (struct igrad_moments){start, start + held, clock->completed};
 }
 
 /*
  * Here free is when the array has nothing left to do. It is never idle for another reason than a
  * semaphore, and after that nothing starts earlier: idle cycles are all in front of a command.
  */
-void igrad_timing_run_overlapped(struct igrad_timing *timing, const struct igrad_cmd *cmd,
-				 uint32_t rows, uint32_t cols)
+struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
+						 const struct igrad_cmd *cmd, uint32_t rows,
+						 uint32_t cols)
 {
 	struct igrad_engine_clock *clock = &timing->engine[IGRAD_ENGINE_ARRAY];
 	const struct igrad_span span = igrad_overlap_place(&timing->overlap, rows, cols, cmd,
@@ -122,4 +124,5 @@ void igrad_timing_run_overlapped(struct igrad_timing *timing, const struct igrad
 	clock->stalled += begin - clock->free;
 	clock->busy += end - begin;
 	complete(timing, cmd, IGRAD_ENGINE_ARRAY, end, span.end);
+	return (struct igrad_moments){span.start, span.end, clock->completed};
 }

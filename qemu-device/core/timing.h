@@ -31,6 +31,13 @@ struct igrad_timing {
 	uint64_t cycles;
 };
 
+/* When a command holds its engine, and when it has completed. */
+struct igrad_moments {
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
 void igrad_timing_init(struct igrad_timing *timing);
 void igrad_timing_destroy(struct igrad_timing *timing);
 void igrad_timing_reset(struct igrad_timing *timing);
@@ -48,15 +55,16 @@ enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct i
  * @held: cycles that the command holds its engine
  * @latency: cycles from then to its completion
  */
-void igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
-		      enum igrad_engine engine, uint64_t held, uint64_t latency);
+struct igrad_moments igrad_timing_run(struct igrad_timing *timing, const struct igrad_cmd *cmd,
+				      enum igrad_engine engine, uint64_t held, uint64_t latency);
 
 /**
  * igrad_timing_run_overlapped - the same for a command of the array with shadow registers
  * @rows: the array's
  * @cols: the array's
  */
-void igrad_timing_run_overlapped(struct igrad_timing *timing, const struct igrad_cmd *cmd,
-				 uint32_t rows, uint32_t cols);
+struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
+						 const struct igrad_cmd *cmd, uint32_t rows,
+						 uint32_t cols);
 
 #endif /* IGRAD_TIMING_H */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests of the library below the scheduler.
-LIB_TESTS     := region cmdbuf jobs sim drm idx safetensors
+LIB_TESTS     := region cmdbuf jobs sim trace drm idx safetensors
 LIB_TEST_LIBS := igrad igrad-core
 
 $(foreach t,$(LIB_TESTS),$(eval $(call \

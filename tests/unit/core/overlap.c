@@ -236,6 +236,12 @@ static void compare(const struct sequence *s, const struct rig *rig, const uint8
 	expect(s, "status", rig->result.status, IGRAD_STATUS_OK);
 	expect(s, "cycles", rig->report.cycles, (uint64_t)end + 2);
 	expect(s, "macs", rig->report.macs, counts->macs);
+	expect(s, "macs_bf16", rig->report.macs_bf16, counts->macs_bf16);
+	expect(s, "update_ops", rig->report.update_ops, counts->update_ops);
+	for (unsigned int i = 0; i < 2; i++) {
+		expect(s, "registers of PEs", rig->report.pe_registers[i], counts->pe_registers[i]);
+		expect(s, "hops between PEs", rig->report.pe_hops[i], counts->pe_hops[i]);
+	}
 	for (unsigned int i = 0; i < IGRAD_NUM_ACCESSES; i++)
 		expect(s, "sram words of an operand", rig->report.sram[0][i], counts->sram[0][i]);
 	expect(s, "results", memcmp(rig->memory + RESULTS, sram, SRAM_BYTES) != 0, 0);

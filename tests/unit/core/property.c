@@ -380,6 +380,12 @@ static void compare_counts(const struct igrad_report *core, const struct igrad_r
 	expect("cycles", core->cycles, reference->cycles);
 	expect("macs", core->macs, reference->macs);
 	expect("vector_ops", core->vector_ops, reference->vector_ops);
+	expect("macs_bf16", core->macs_bf16, reference->macs_bf16);
+	expect("update_ops", core->update_ops, reference->update_ops);
+	for (unsigned int i = 0; i < 2; i++) {
+		expect("registers of PEs", core->pe_registers[i], reference->pe_registers[i]);
+		expect("hops between PEs", core->pe_hops[i], reference->pe_hops[i]);
+	}
 	expect("peak_words", core->peak_words, reference->peak_words);
 	expect("dram_read_bytes", core->dram_read_bytes, reference->dram_read_bytes);
 	expect("dram_write_bytes", core->dram_write_bytes, reference->dram_write_bytes);
