@@ -16,6 +16,7 @@ static int check_args(const struct igrad_linear_backward *args)
 	if (!args->x || !args->w || !args->dy)
 		return -EINVAL;
 	if ((unsigned int)args->schedule >= IGRAD_NUM_SCHEDULES ||
+	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES ||
 	    (unsigned int)args->optimizer.update > IGRAD_UPDATE_MOMENTUM)
 		return -EINVAL;
 	if (args->optimizer.update == IGRAD_UPDATE_NONE && !args->dw)
@@ -72,29 +73,61 @@ static uint32_t unasked(const struct igrad_linear_backward *args, const struct i
 
 /* ---------------------------------------------------------------- the entry point */
 
-static int backward_open(struct igrad_backward *bw, struct igrad_cmdbuf *cmdbuf)
+static void set_operands(const struct igrad_linear_backward *args,
+			 const struct igrad_matrix *operands[IGRAD_NUM_ROLES])
+{
+	bool updates = args->optimizer.update != IGRAD_UPDATE_NONE;
+	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+
+	operands[IGRAD_ROLE_X] = args->x;
+	operands[IGRAD_ROLE_W] = args->w;
+	operands[IGRAD_ROLE_BIAS] = updates ? args->b : NULL;
+	operands[IGRAD_ROLE_Y] = args->y;
+	operands[IGRAD_ROLE_DY] = args->dy;
+	operands[IGRAD_ROLE_DX] = args->dx;
+	operands[IGRAD_ROLE_DW] = args->dw;
+	operands[IGRAD_ROLE_DB] = args->db;
+	operands[IGRAD_ROLE_VW] = momentum ? args->vw : NULL;
+	operands[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL;
+}
+
+int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			   const struct igrad_linear_backward *args, enum igrad_schedule schedule)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_backward bw = {.args = args};
+	int err = check_args(args);
+
+	if (err)
+		return err;
+	set_operands(args, operands);
+	set_sums(&bw);
+	err = igrad_problem_init(problem, device, operands);
+	problem->backward = true;
+	problem->schedule = schedule;
+	problem->update = args->optimizer.update;
+	problem->fused = schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates;
+	problem->scratch = unasked(args, &bw.biases);
+	if (problem->fused)
+		problem->spill = unasked(args, &bw.weights);
+	else
+		problem->scratch |= unasked(args, &bw.weights);
+	return err;
+}
+
+static int backward_open(struct igrad_backward *bw, struct igrad_cmdbuf *cmdbuf,
+			 const struct igrad_plan *plan)
 {
 	const struct igrad_linear_backward *args = bw->args;
-	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {
-		[IGRAD_ROLE_X] = args->x,
-		[IGRAD_ROLE_W] = args->w,
-		[IGRAD_ROLE_BIAS] = bw->updates ? args->b : NULL,
-		[IGRAD_ROLE_Y] = args->y,
-		[IGRAD_ROLE_DY] = args->dy,
-		[IGRAD_ROLE_DX] = args->dx,
-		[IGRAD_ROLE_DW] = args->dw,
-		[IGRAD_ROLE_DB] = args->db,
-		[IGRAD_ROLE_VW] = momentum ? args->vw : NULL,
-		[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL,
-	};
-	bool fused = bw->schedule == IGRAD_SCHEDULE_INTERLEAVED && bw->updates;
-	uint32_t dw = unasked(args, &bw->weights), db = unasked(args, &bw->biases);
-	int err;
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_problem problem;
+	int err = igrad_backward_problem(&problem, igrad_sram_device(cmdbuf), args, plan->schedule);
 
-	err = igrad_linear_open(&bw->linear, cmdbuf, operands, fused ? db : dw | db, fused ? dw : 0,
-				bw->schedule <= IGRAD_SCHEDULE_WS ? igrad_plan_paper
-								  : igrad_plan_backward);
+	if (err)
+		return err;
+	set_operands(args, operands);
+	set_sums(bw);
+	err = igrad_linear_open(&bw->linear, cmdbuf, operands, &problem, plan);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
 	return err;
@@ -133,12 +166,13 @@ static void visit_blocks(struct igrad_backward *bw)
 	} while (!bw->linear.e.err && igrad_linear_next(&bw->linear, &block));
 }
 
-int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args)
+int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			 const struct igrad_plan *plan)
 {
 	const struct igrad_optimizer *optimizer = &args->optimizer;
 	struct igrad_backward bw = {
 		.args = args,
-		.schedule = args->schedule,
+		.schedule = plan->schedule,
 		.step =
 			{
 				.lr = optimizer->lr,
@@ -146,16 +180,13 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 				.decay = optimizer->decay != 0.0f,
 			},
 	};
-	int err = check_args(args);
 
-	if (err)
-		return err;
-	if (args->schedule == IGRAD_SCHEDULE_AUTO)
-		return -ENOTSUP;
-	set_sums(&bw);
-	if (!backward_open(&bw, cmdbuf)) {
+	int err = backward_open(&bw, cmdbuf, plan), closed;
+
+	if (!err) {
 		prefetch(&bw);
 		visit_blocks(&bw);
 	}
-	return igrad_linear_close(&bw.linear);
+	closed = igrad_linear_close(&bw.linear);
+	return err ? err : closed;
 }

@@ -68,28 +68,44 @@ static bool hopeless(const struct igrad_linear *linear)
 	return 2 * tiles > IGRAD_MAX_COMMANDS - igrad_cmdbuf_length(linear->e.cmdbuf);
 }
 
-int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
-			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
-			 const struct igrad_matrix *y)
+static void set_operands(const struct igrad_linear_forward *args,
+			 const struct igrad_matrix *operands[IGRAD_NUM_ROLES])
 {
-	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {
-		[IGRAD_ROLE_X] = x,
-		[IGRAD_ROLE_W] = w,
-		[IGRAD_ROLE_BIAS] = b,
-		[IGRAD_ROLE_Y] = y,
-	};
+	operands[IGRAD_ROLE_X] = args->x;
+	operands[IGRAD_ROLE_W] = args->w;
+	operands[IGRAD_ROLE_BIAS] = args->b;
+	operands[IGRAD_ROLE_Y] = args->y;
+}
+
+int igrad_forward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			  const struct igrad_linear_forward *args)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+
+	if (!args->y || (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES)
+		return -EINVAL;
+	set_operands(args, operands);
+	return igrad_problem_init(problem, device, operands);
+}
+
+int igrad_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args,
+			const struct igrad_plan *plan)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_problem problem;
 	struct igrad_linear linear;
 	struct igrad_block block;
+	int err = igrad_forward_problem(&problem, igrad_sram_device(cmdbuf), args);
 
-	if (!y)
-		return -EINVAL;
-	if (!igrad_linear_open(&linear, cmdbuf, operands, 0, 0, igrad_plan_forward) &&
-	    hopeless(&linear))
+	if (err)
+		return err;
+	set_operands(args, operands);
+	if (!igrad_linear_open(&linear, cmdbuf, operands, &problem, plan) && hopeless(&linear))
 		linear.e.err = -E2BIG;
 	if (!linear.e.err) {
 		igrad_linear_first(&linear, &block);
 		do
-			forward_block(&linear, &block, relu);
+			forward_block(&linear, &block, args->relu);
 		while (!linear.e.err && igrad_linear_next(&linear, &block));
 	}
 	return igrad_linear_close(&linear);

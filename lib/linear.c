@@ -37,30 +37,21 @@ static int set_dims(struct igrad_problem *problem, const struct igrad_matrix *co
 	return 0;
 }
 
-static int set_problem(struct igrad_problem *problem, const struct igrad_device_info *info,
-		       const struct igrad_matrix *const operands[], uint32_t scratch,
-		       uint32_t spill)
+int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_matrix *const operands[IGRAD_NUM_ROLES])
 {
-	uint64_t panel = 8ull * info->dram_latency * info->dram_bytes_per_cycle;
-	int err = set_dims(problem, operands);
+	int err;
 
-	if (err)
-		return err;
-	problem->array.rows = info->rows;
-	problem->array.cols = info->cols;
-	problem->sram_bytes = info->sram_bytes;
-	problem->panel_bytes = panel < info->sram_bytes ? panel : info->sram_bytes;
-	problem->scratch = scratch;
-	problem->spill = spill;
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+	memset(problem, 0, sizeof(*problem));
+	problem->device = device;
+	err = set_dims(problem, operands);
+	for (int role = 0; !err && role < IGRAD_NUM_ROLES; role++) {
 		if (!operands[role])
 			continue;
 		err = check_matrix(operands[role], igrad_role_size(problem, role));
-		if (err)
-			return err;
 		problem->home |= 1u << role;
 	}
-	return 0;
+	return err;
 }
 
 /*
@@ -101,7 +92,8 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
 					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),
-					linear->plan.slots[role]);
+					linear->plan.slots[role],
+					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)
 			return err;
 	}
@@ -109,21 +101,15 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 }
 
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
-		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill, igrad_planner *planner)
+		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES],
+		      const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
-	int err;
-
 	memset(linear, 0, sizeof(*linear));
 	linear->e.cmdbuf = cmdbuf;
-	err = set_problem(&linear->problem, info, operands, scratch, spill);
-	if (!err)
-		err = planner(&linear->problem, &linear->plan);
-	if (!err)
-		err = map_operands(linear, operands, info);
-	linear->e.err = err;
-	return err;
+	linear->problem = *problem;
+	linear->plan = *plan;
+	linear->e.err = map_operands(linear, operands, problem->device);
+	return linear->e.err;
 }
 
 int igrad_linear_close(struct igrad_linear *linear)

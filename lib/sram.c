@@ -62,16 +62,17 @@ static int init_slots(struct igrad_window *window, struct igrad_sram *sram)
 
 int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
 		      const struct igrad_matrix *home, struct igrad_size size,
-		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots)
+		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots,
+		      struct igrad_visits visits)
 {
 	*window = (struct igrad_window){
 		.home = home,
 		.size = size,
 		.block = block,
 		.piece = piece,
+		.visits = visits,
 		.across = div_up(block.cols, piece.cols),
 		.num_slots = num_slots,
-		.resident = num_slots >= igrad_window_blocks(size, block),
 	};
 	window->slots = calloc(num_slots, sizeof(*window->slots));
 	window->pieces = calloc(num_slots, block_pieces(window));
@@ -163,15 +164,27 @@ static void bring_in(struct igrad_window *window, struct igrad_emitter *e, struc
 
 /* ---------------------------------------------------------------- slots */
 
-/* A resident block has a slot of its own; others are searched for. */
+/* Where a block comes in the order of visits. */
+static uint64_t place_in_order(const struct igrad_window *window, uint32_t row, uint32_t col)
+{
+	uint64_t block_row = row / window->block.rows, block_col = col / window->block.cols;
+
+	if (window->visits.by_columns)
+		return block_col * div_up(window->size.rows, window->block.rows) + block_row;
+	return block_row * div_up(window->size.cols, window->block.cols) + block_col;
+}
+
+/* The slot that is the block's own, or that holds it, else NULL. */
 static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, uint32_t col)
 {
-	if (window->resident) {
-		uint32_t across = div_up(window->size.cols, window->block.cols);
+	uint32_t pinned = igrad_window_pinned(window->num_slots);
+	uint64_t place = place_in_order(window, row, col);
 
-		return &window->slots[row / window->block.rows * across + col / window->block.cols];
-	}
-	for (uint32_t i = 0; i < window->num_slots; i++) {
+	if (window->visits.sweep <= window->num_slots)
+		return &window->slots[place % window->num_slots];
+	if (place % window->visits.sweep < pinned)
+		return &window->slots[place % window->visits.sweep];
+	for (uint32_t i = pinned; i < window->num_slots; i++) {
 		struct igrad_slot *slot = &window->slots[i];
 
 		if (slot->valid && slot->row == row && slot->col == col)
@@ -180,14 +193,19 @@ static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, u
 	return NULL;
 }
 
-static struct igrad_slot *replace_slot(struct igrad_window *window, struct igrad_emitter *e)
+static struct igrad_slot *oldest_slot(struct igrad_window *window)
 {
-	struct igrad_slot *slot = &window->slots[window->victim];
+	uint32_t pinned = igrad_window_pinned(window->num_slots);
 
-	window->victim = (window->victim + 1) % window->num_slots;
+	window->victim = window->victim + 1 < window->num_slots ? window->victim + 1 : pinned;
+	return &window->slots[window->victim];
+}
+
+static void write_back_all(struct igrad_window *window, struct igrad_emitter *e,
+			   struct igrad_slot *slot)
+{
 	for (uint32_t i = 0; slot->valid && i < block_pieces(window); i++)
 		write_back(window, e, slot, i);
-	return slot;
 }
 
 /* The slot that holds the block beginning at (@row, @col), or from now on does. */
@@ -197,8 +215,9 @@ static struct igrad_slot *slot_for(struct igrad_window *window, struct igrad_emi
 	struct igrad_slot *slot = find_slot(window, row, col);
 
 	if (!slot)
-		slot = replace_slot(window, e);
+		slot = oldest_slot(window);
 	if (!slot->valid || slot->row != row || slot->col != col) {
+		write_back_all(window, e, slot);
 		slot->row = row;
 		slot->col = col;
 		slot->valid = true;
@@ -262,7 +281,9 @@ void igrad_window_done(struct igrad_window *window, struct igrad_emitter *e, str
 	struct range right = pieces_of(col, part.size.cols, window->piece.cols);
 	struct igrad_slot *slot = find_slot(window, part.row - row, part.col - col);
 
-	for (uint32_t r = down.first; slot && r <= down.last; r++)
+	if (!slot || slot->row != part.row - row || slot->col != part.col - col)
+		return; /* it has been written back */
+	for (uint32_t r = down.first; r <= down.last; r++)
 		for (uint32_t c = right.first; c <= right.last; c++)
 			if (ends_in(window, slot, r * window->across + c, &part))
 				write_back(window, e, slot, r * window->across + c);
@@ -271,6 +292,5 @@ void igrad_window_done(struct igrad_window *window, struct igrad_emitter *e, str
 void igrad_window_flush(struct igrad_window *window, struct igrad_emitter *e)
 {
 	for (uint32_t i = 0; i < window->num_slots; i++)
-		for (uint32_t p = 0; window->slots[i].valid && p < block_pieces(window); p++)
-			write_back(window, e, &window->slots[i], p);
+		write_back_all(window, e, &window->slots[i]);
 }

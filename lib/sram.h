@@ -50,11 +50,26 @@ struct igrad_slot {
 };
 
 /**
+ * struct igrad_visits - in which order blocks are asked for
+ * @by_columns: column after column of blocks, else row after row
+ * @sweep: that many consecutive blocks are asked for again and again, before the next ones are; 1:
+ *         a block is not asked for again when another one has been
+ *
+ * Slots that hold a sweep go round. If there are fewer, two take turns and the others stay with
+ * the first blocks of the sweep: so what does not fit is streamed, and the rest is loaded once.
+ */
+struct igrad_visits {
+	bool by_columns;
+	uint32_t sweep;
+};
+
+/**
  * struct igrad_window - a matrix seen through SRAM
  * @home: where it lives in DRAM, or NULL: scratch, whose blocks are lost when their slot is reused
  * @size: of the whole matrix
  * @block: of a block, in rows and columns; blocks at the edges are smaller
  * @piece: of what is moved at once; pieces at a block's edges are smaller
+ * @visits: how its blocks will be asked for
  * @relu: a window of the same geometry, or NULL: pieces brought in are zeroed where it is not
  * positive
  * @across: pieces in a row of pieces of a block
@@ -64,22 +79,29 @@ struct igrad_window {
 	struct igrad_size size;
 	struct igrad_size block;
 	struct igrad_size piece;
+	struct igrad_visits visits;
 	struct igrad_window *relu;
 	struct igrad_slot *slots;
 	uint8_t *pieces;
 	uint32_t across;
 	uint32_t num_slots;
 	uint32_t victim;
-	bool resident;
 };
 
 /** igrad_window_blocks - how many blocks of @block a matrix of @size has */
 uint64_t igrad_window_blocks(struct igrad_size size, struct igrad_size block);
 
+/** igrad_window_pinned - blocks of a sweep that keep their slots when @num_slots do not hold it */
+static inline uint32_t igrad_window_pinned(uint32_t num_slots)
+{
+	return num_slots > 2 ? num_slots - 2 : 0;
+}
+
 /** igrad_window_init - allocate @num_slots slots; -ENOSPC, -ENOMEM */
 int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
 		      const struct igrad_matrix *home, struct igrad_size size,
-		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots);
+		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots,
+		      struct igrad_visits visits);
 void igrad_window_fini(struct igrad_window *window);
 
 enum igrad_window_use {
