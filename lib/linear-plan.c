@@ -67,9 +67,10 @@ static uint32_t num_blocks(const struct igrad_problem *problem, const struct igr
 
 /* How a pass uses an operand, over the blocks of the dimension that it does not have. */
 enum touch {
-	TOUCH_IN,    /* read every time */
-	TOUCH_INOUT, /* read every time, changed the last time */
-	TOUCH_SUM,   /* begun the first time, continued every time */
+	TOUCH_IN,     /* read every time */
+	TOUCH_INOUT,  /* read every time, changed the last time */
+	TOUCH_SUM,    /* begun the first time, continued every time */
+	TOUCH_CHANGE, /* read and changed every time */
 	TOUCH_ONCE_IN,
 	TOUCH_ONCE_OUT,
 	TOUCH_ONCE_INOUT,
@@ -79,8 +80,12 @@ enum touch {
 /* Does dW go through SRAM for every block of the batch? */
 static bool dw_continues(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
+	const uint32_t both = 1u << IGRAD_ROLE_DW | 1u << IGRAD_ROLE_VW;
+
 	if (num_blocks(problem, plan, IGRAD_DIM_B) == 1)
 		return false;
+	if ((problem->home & both) == both) /* two sums take turns in the array */
+		return true;
 	return problem->schedule <= IGRAD_SCHEDULE_WS || !igrad_plan_keeps_acc(plan);
 }
 
@@ -89,6 +94,7 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 {
 	bool updates = problem->update != IGRAD_UPDATE_NONE;
 	bool has_dx = problem->home & 1u << IGRAD_ROLE_DX;
+	bool split = num_blocks(problem, plan, IGRAD_DIM_B) > 1;
 
 	switch (role) {
 	case IGRAD_ROLE_X:
@@ -99,11 +105,15 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 	case IGRAD_ROLE_DB:
 		return TOUCH_SUM;
 	case IGRAD_ROLE_W:
-		if (has_dx || problem->fused)
+		if (has_dx)
 			return updates ? TOUCH_INOUT : TOUCH_IN;
 		return updates ? TOUCH_ONCE_INOUT : TOUCH_NEVER;
 	case IGRAD_ROLE_DW:
 		return dw_continues(problem, plan) ? TOUCH_SUM : TOUCH_ONCE_OUT;
+	case IGRAD_ROLE_VW:
+		return dw_continues(problem, plan) ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+	case IGRAD_ROLE_VB:
+		return split ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
 	default:
 		return TOUCH_ONCE_INOUT;
 	}
@@ -216,17 +226,17 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 
 	if (!plan->slots[role])
 		return true;
-	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_SUM)
+	if (how < TOUCH_ONCE_IN)
 		/* y is asked for whenever dY is brought in. */
 		missed = words_missed(problem, plan,
 				      role == IGRAD_ROLE_Y && problem->backward ? IGRAD_ROLE_DY
 										: role);
-	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_ONCE_IN ||
+	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_CHANGE || how == TOUCH_ONCE_IN ||
 	    how == TOUCH_ONCE_INOUT)
 		in = missed;
 	else if (how == TOUCH_SUM)
 		in = missed - words;
-	if (how == TOUCH_SUM)
+	if (how == TOUCH_SUM || how == TOUCH_CHANGE)
 		out = missed;
 	else if (how == TOUCH_INOUT || how == TOUCH_ONCE_OUT || how == TOUCH_ONCE_INOUT)
 		out = words;

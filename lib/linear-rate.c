@@ -126,12 +126,12 @@ static int backward_products(const struct igrad_problem *problem, const struct i
 		return n;
 	}
 	if (has_dx)
-		products[n++] = plan->dx_turned ? stationary(problem, plan, IGRAD_DIM_O,
-							     IGRAD_DIM_B, IGRAD_DIM_I)
-						: stationary(problem, plan, IGRAD_DIM_O,
-							     IGRAD_DIM_I, IGRAD_DIM_B);
-	products[n++] =
-		plan->dw_turned ? stationary(problem, plan, IGRAD_DIM_B, IGRAD_DIM_I, IGRAD_DIM_O)
+		products[n++] =
+			plan->dx_turned
+				? stationary(problem, plan, IGRAD_DIM_O, IGRAD_DIM_B, IGRAD_DIM_I)
+				: stationary(problem, plan, IGRAD_DIM_O, IGRAD_DIM_I, IGRAD_DIM_B);
+	products[n++] = plan->dw_turned
+				? stationary(problem, plan, IGRAD_DIM_B, IGRAD_DIM_I, IGRAD_DIM_O)
 				: stationary(problem, plan, IGRAD_DIM_B, IGRAD_DIM_O, IGRAD_DIM_I);
 	return n;
 }
@@ -262,8 +262,7 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	n = products_of(problem, &candidate->plan, products);
 	for (int i = 0; i < n; i++) {
 		array += product_cycles(problem, &products[i]);
-		candidate->commands +=
-			products[i].streams + products[i].loads + products[i].drains;
+		candidate->commands += products[i].streams + products[i].loads + products[i].drains;
 	}
 	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array);
 	cycles = max_double(cycles, vector_cycles(problem));

@@ -9,10 +9,10 @@
 
 #include "linear-search.h"
 
-#define MAX_REPEATED 5 /* operands for which it is worth asking whether they stay */
-#define MAX_SIZES  48	/* block sizes of a dimension */
-#define MIN_STREAM 16	/* batch rows: shorter chunks cost more in the array's skew than they save */
-#define NEARLY	   1.05 /* traffic that is as good as the least, unless that is compulsory */
+#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48 /* block sizes of a dimension */
+#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
+#define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -37,7 +37,8 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 }
 
 /*
- * The whole, equal parts of it in whole units, and multiples of the unit that grow by about a third.
+ * The whole, equal parts of it in whole units, and multiples of the unit that grow by about a
+ * third.
  * @fine: also less than a unit, for an SRAM that is too small for what the array could do
  */
 static void list_sizes(uint32_t dim, uint32_t unit, bool fine, struct sizes *sizes)
@@ -193,9 +194,9 @@ static void pin_parts(const struct igrad_problem *problem, struct igrad_plan *pl
 	for (int most = 2; most; most--)
 		for (int i = 0; i < n; i++)
 			if (weight(problem, roles[i]) == most)
-				plan->slots[roles[i]] = slots_for(
-					plan, roles[i], room_left(problem, plan),
-					igrad_plan_visits(problem, plan, roles[i]).sweep);
+				plan->slots[roles[i]] =
+					slots_for(plan, roles[i], room_left(problem, plan),
+						  igrad_plan_visits(problem, plan, roles[i]).sweep);
 }
 
 /* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others. */

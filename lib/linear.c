@@ -54,14 +54,35 @@ int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_
 	return err;
 }
 
+/*
+ * What is moved at once: the part of a block that belongs to one tile, or to several where that is
+ * so little that rounding to whole cycles would cost DMA time. Batch rows are streamed, and not
+ * cut.
+ */
+static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
+				    uint32_t least_bytes)
+{
+	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
+	struct igrad_plan cut = linear->plan;
+
+	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
+	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
+	piece = igrad_role_block(&cut, role);
+	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.cols < block.cols)
+		piece.cols = igrad_min(2 * piece.cols, block.cols);
+	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.rows < block.rows)
+		piece.rows = igrad_min(2 * piece.rows, block.rows);
+	return piece;
+}
+
 static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
-			uint32_t sram_bytes)
+			const struct igrad_device_info *info)
 {
 	uint32_t bytes = igrad_plan_bytes(&linear->plan);
 	struct igrad_sram sram;
 
 	sram.next = igrad_sram_reserve(linear->e.cmdbuf, bytes);
-	sram.end = sram_bytes;
+	sram.end = info->sram_bytes;
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		int err;
 
@@ -70,6 +91,7 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 		err = igrad_window_init(&linear->windows[role], &sram, operands[role],
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
+					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),
 					linear->plan.slots[role],
 					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)
@@ -86,7 +108,7 @@ int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
 	linear->e.cmdbuf = cmdbuf;
 	linear->problem = *problem;
 	linear->plan = *plan;
-	linear->e.err = map_operands(linear, operands, problem->device->sram_bytes);
+	linear->e.err = map_operands(linear, operands, problem->device);
 	return linear->e.err;
 }
 
@@ -99,10 +121,15 @@ int igrad_linear_close(struct igrad_linear *linear)
 	return linear->e.err;
 }
 
-struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
-				   uint32_t col, enum igrad_window_use use)
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role,
+				   struct igrad_part part, enum igrad_window_use use)
 {
-	return igrad_window_get(&linear->windows[role], &linear->e, row, col, use);
+	return igrad_window_get(&linear->windows[role], &linear->e, part, use);
+}
+
+void igrad_linear_done(struct igrad_linear *linear, enum igrad_role role, struct igrad_part part)
+{
+	igrad_window_done(&linear->windows[role], &linear->e, part);
 }
 
 static void set_extent(const struct igrad_linear *linear, struct igrad_block *block, int dim)

@@ -133,9 +133,12 @@ int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
 /** igrad_linear_close - write results back; returns the first error of all commands */
 int igrad_linear_close(struct igrad_linear *linear);
 
-/** igrad_linear_at - where the element (@row, @col) of an operand is in SRAM */
-struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
-				   uint32_t col, enum igrad_window_use use);
+/** igrad_linear_at - where @part of an operand is in SRAM */
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role,
+				   struct igrad_part part, enum igrad_window_use use);
+
+/** igrad_linear_done - @part of an operand is final: see igrad_window_done() */
+void igrad_linear_done(struct igrad_linear *linear, enum igrad_role role, struct igrad_part part);
 
 /**
  * struct igrad_block - one block of the three loops

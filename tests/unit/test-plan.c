@@ -40,6 +40,11 @@ static void desk_close(struct desk *desk)
 	igrad_device_unref(desk->device);
 }
 
+static struct igrad_part element(uint32_t row, uint32_t col)
+{
+	return (struct igrad_part){row, col, {1, 1}};
+}
+
 static void test_window_loads_once(void **state)
 {
 	struct igrad_window window;
@@ -50,15 +55,15 @@ static void test_window_loads_once(void **state)
 	desk_open(&desk, 10, 10);
 	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m,
 					   (struct igrad_size){10, 10}, (struct igrad_size){4, 10},
-					   3, again),
+					   (struct igrad_size){4, 10}, 3, again),
 			 0);
-	a = igrad_window_get(&window, &desk.e, 1, 2, IGRAD_USE_IN);
-	b = igrad_window_get(&window, &desk.e, 3, 0, IGRAD_USE_IN);
+	a = igrad_window_get(&window, &desk.e, element(1, 2), IGRAD_USE_IN);
+	b = igrad_window_get(&window, &desk.e, element(3, 0), IGRAD_USE_IN);
 	assert_int_equal(igrad_cmdbuf_length(desk.e.cmdbuf), 1);
 	assert_int_equal(b.addr - a.addr, 2 * 40 - 2 * 4);
 	assert_int_equal(a.pitch, 40);
-	igrad_window_get(&window, &desk.e, 9, 9, IGRAD_USE_IN);
-	igrad_window_get(&window, &desk.e, 0, 0, IGRAD_USE_IN);
+	igrad_window_get(&window, &desk.e, element(9, 9), IGRAD_USE_IN);
+	igrad_window_get(&window, &desk.e, element(0, 0), IGRAD_USE_IN);
 	assert_int_equal(igrad_cmdbuf_length(desk.e.cmdbuf), 2);
 	igrad_window_flush(&window, &desk.e);
 	assert_int_equal(igrad_cmdbuf_length(desk.e.cmdbuf), 2);
@@ -75,12 +80,12 @@ static void test_window_writes_back_once(void **state)
 	desk_open(&desk, 10, 10);
 	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m,
 					   (struct igrad_size){10, 10}, (struct igrad_size){4, 10},
-					   2, again),
+					   (struct igrad_size){4, 10}, 2, again),
 			 0);
-	igrad_window_get(&window, &desk.e, 0, 0, IGRAD_USE_OUT);   /* nothing to load */
-	igrad_window_get(&window, &desk.e, 4, 0, IGRAD_USE_INOUT); /* a load */
+	igrad_window_get(&window, &desk.e, element(0, 0), IGRAD_USE_OUT);   /* nothing to load */
+	igrad_window_get(&window, &desk.e, element(4, 0), IGRAD_USE_INOUT); /* a load */
 	assert_int_equal(igrad_cmdbuf_length(desk.e.cmdbuf), 1);
-	igrad_window_get(&window, &desk.e, 8, 0, IGRAD_USE_IN); /* a store and a load */
+	igrad_window_get(&window, &desk.e, element(8, 0), IGRAD_USE_IN); /* a store and a load */
 	assert_int_equal(igrad_cmdbuf_length(desk.e.cmdbuf), 3);
 	igrad_window_flush(&window, &desk.e); /* the other store */
 	igrad_window_flush(&window, &desk.e);
@@ -98,12 +103,13 @@ static void test_lost_scratch_is_an_error(void **state)
 	(void)state;
 	desk_open(&desk, 8, 8);
 	assert_int_equal(igrad_window_init(&window, &desk.sram, NULL, (struct igrad_size){8, 8},
-					   (struct igrad_size){4, 8}, 1, again),
+					   (struct igrad_size){4, 8}, (struct igrad_size){4, 8}, 1,
+					   again),
 			 0);
-	igrad_window_get(&window, &desk.e, 0, 0, IGRAD_USE_OUT);
-	igrad_window_get(&window, &desk.e, 4, 0, IGRAD_USE_OUT);
+	igrad_window_get(&window, &desk.e, element(0, 0), IGRAD_USE_OUT);
+	igrad_window_get(&window, &desk.e, element(4, 0), IGRAD_USE_OUT);
 	assert_int_equal(desk.e.err, 0);
-	igrad_window_get(&window, &desk.e, 0, 0, IGRAD_USE_INOUT);
+	igrad_window_get(&window, &desk.e, element(0, 0), IGRAD_USE_INOUT);
 	assert_int_equal(desk.e.err, -EINVAL);
 	igrad_window_fini(&window);
 	desk_close(&desk);
