@@ -57,7 +57,7 @@ bool igrad_plan_keeps_acc(const struct igrad_plan *plan)
 	       plan->block[IGRAD_DIM_O] <= plan->tile.cols;
 }
 
-/* ---------------------------------------------------------------- order */
+/* ---------------------------------------------------------------- use */
 
 static uint32_t num_blocks(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			   enum igrad_dim dim)
@@ -65,51 +65,8 @@ static uint32_t num_blocks(const struct igrad_problem *problem, const struct igr
 	return (problem->dim[dim] - 1) / plan->block[dim] + 1;
 }
 
-/* The dimension that an operand does not have: its blocks are asked for once for each block of it.
- */
-static enum igrad_dim repeated(enum igrad_role role)
-{
-	if (geometry[role].row == ONE_ROW)
-		return IGRAD_DIM_B; /* all happens at one block of in-features */
-	return IGRAD_DIM_B + IGRAD_DIM_I + IGRAD_DIM_O - geometry[role].row - geometry[role].col;
-}
-
-static int depth(const struct igrad_plan *plan, enum igrad_dim dim)
-{
-	int loop = 0;
-
-	while (plan->order[loop] != dim)
-		loop++;
-	return loop;
-}
-
-struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
-				      const struct igrad_plan *plan, enum igrad_role role)
-{
-	enum igrad_dim row = geometry[role].row, col = geometry[role].col;
-	enum igrad_dim again = repeated(role);
-	struct igrad_visits visits = {.sweep = 1};
-	uint64_t sweep = 1;
-
-	if (row != ONE_ROW)
-		visits.by_columns = depth(plan, col) < depth(plan, row);
-	if (role == IGRAD_ROLE_Y && problem->backward)
-		visits.sweep = UINT32_MAX; /* what dY's window asks for, no more */
-	if (visits.sweep != 1 || num_blocks(problem, plan, again) == 1)
-		return visits;
-	if (depth(plan, col) > depth(plan, again))
-		sweep *= num_blocks(problem, plan, col);
-	if (row != ONE_ROW && depth(plan, row) > depth(plan, again))
-		sweep *= num_blocks(problem, plan, row);
-	visits.sweep = sweep < UINT32_MAX ? sweep : UINT32_MAX;
-	return visits;
-}
-
-/* ---------------------------------------------------------------- traffic */
-
 /* How a pass uses an operand, over the blocks of the dimension that it does not have. */
 enum touch {
-	TOUCH_NONE,
 	TOUCH_IN,     /* read every time */
 	TOUCH_INOUT,  /* read every time, changed the last time */
 	TOUCH_SUM,    /* begun the first time, continued every time */
@@ -117,6 +74,7 @@ enum touch {
 	TOUCH_ONCE_IN,
 	TOUCH_ONCE_OUT,
 	TOUCH_ONCE_INOUT,
+	TOUCH_NEVER,
 };
 
 /* Does dW go through SRAM for every block of the batch? */
@@ -149,7 +107,7 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 	case IGRAD_ROLE_W:
 		if (has_dx)
 			return updates ? TOUCH_INOUT : TOUCH_IN;
-		return updates ? TOUCH_ONCE_INOUT : TOUCH_NONE;
+		return updates ? TOUCH_ONCE_INOUT : TOUCH_NEVER;
 	case IGRAD_ROLE_DW:
 		return dw_continues(problem, plan) ? TOUCH_SUM : TOUCH_ONCE_OUT;
 	case IGRAD_ROLE_VW:
@@ -164,12 +122,53 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 static enum touch touch(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			enum igrad_role role)
 {
-	if (!plan->slots[role])
-		return TOUCH_NONE;
 	if (problem->backward)
 		return touch_backward(problem, plan, role);
 	return role == IGRAD_ROLE_Y ? TOUCH_SUM : TOUCH_IN;
 }
+
+/* ---------------------------------------------------------------- order */
+
+/* The dimension that an operand does not have: its blocks are asked for once for each block of it.
+ */
+static enum igrad_dim repeated(enum igrad_role role)
+{
+	if (geometry[role].row == ONE_ROW)
+		return IGRAD_DIM_B; /* all happens at one block of in-features */
+	return IGRAD_DIM_B + IGRAD_DIM_I + IGRAD_DIM_O - geometry[role].row - geometry[role].col;
+}
+
+static int depth(const struct igrad_plan *plan, enum igrad_dim dim)
+{
+	int loop = 0;
+
+	while (plan->order[loop] != dim)
+		loop++;
+	return loop;
+}
+
+struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
+				      const struct igrad_plan *plan, enum igrad_role role)
+{
+	enum igrad_dim row = geometry[role].row, col = geometry[role].col;
+	enum touch how = touch(problem, plan, role);
+	enum igrad_dim again = repeated(role);
+	struct igrad_visits visits = {.sweep = 1};
+	uint64_t sweep = 1;
+
+	if (row != ONE_ROW)
+		visits.by_columns = depth(plan, col) < depth(plan, row);
+	if (how >= TOUCH_ONCE_IN || num_blocks(problem, plan, again) == 1)
+		return visits;
+	if (depth(plan, col) > depth(plan, again))
+		sweep *= num_blocks(problem, plan, col);
+	if (row != ONE_ROW && depth(plan, row) > depth(plan, again))
+		sweep *= num_blocks(problem, plan, row);
+	visits.sweep = sweep < UINT32_MAX ? sweep : UINT32_MAX;
+	return visits;
+}
+
+/* ---------------------------------------------------------------- traffic */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -208,6 +207,10 @@ static uint64_t words_missed(const struct igrad_problem *problem, const struct i
 	uint32_t slots = plan->slots[role];
 	uint64_t times, pinned;
 
+	/* y is asked for whenever a block of dY is brought in: what either keeps is loaded once. */
+	if (role == IGRAD_ROLE_Y && problem->backward && slots < plan->slots[IGRAD_ROLE_DY])
+		slots = plan->slots[IGRAD_ROLE_DY];
+
 	if (sweep <= slots)
 		return words;
 	times = num_blocks(problem, plan, repeated(role));
@@ -223,11 +226,10 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 	uint64_t words = (uint64_t)size.rows * size.cols, missed = words, in = 0, out = 0;
 	enum touch how = touch(problem, plan, role);
 
-	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_SUM || how == TOUCH_CHANGE)
-		/* y is asked for whenever dY is brought in. */
-		missed = words_missed(problem, plan,
-				      role == IGRAD_ROLE_Y && problem->backward ? IGRAD_ROLE_DY
-										: role);
+	if (!plan->slots[role])
+		return true;
+	if (how < TOUCH_ONCE_IN)
+		missed = words_missed(problem, plan, role);
 	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_CHANGE || how == TOUCH_ONCE_IN ||
 	    how == TOUCH_ONCE_INOUT)
 		in = missed;

@@ -3,6 +3,8 @@
  * What a plan looks like on paper: a rough estimate of its time, good enough to leave most plans
  * out. What is reported and decided by comes from executing commands.
  */
+#include <string.h>
+
 #include "linear-search.h"
 
 static double max_double(double a, double b)
@@ -160,24 +162,97 @@ static double vector_cycles(const struct igrad_problem *problem)
 	return ops / problem->device->cols;
 }
 
-/* Bytes that come before the first stream, and go after the last: a tile of each operand. */
-static double fill_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan)
+/* Bytes of what is loaded for a part of the layer that is so large. */
+static double loaded(const struct igrad_problem *problem, const uint32_t part[IGRAD_NUM_DIMS])
 {
+	static const enum igrad_role roles[] = {IGRAD_ROLE_X, IGRAD_ROLE_W, IGRAD_ROLE_DY,
+						IGRAD_ROLE_Y, IGRAD_ROLE_VW};
+	struct igrad_problem piece = *problem;
 	double bytes = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
-		struct igrad_size block = igrad_role_block(plan, role);
+	memcpy(piece.dim, part, sizeof(piece.dim));
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		struct igrad_size size = igrad_role_size(&piece, roles[i]);
 
-		if (problem->home & 1u << role)
-			bytes += 4.0 * block.rows * igrad_min(block.cols, problem->device->cols);
+		if (!problem->backward && roles[i] == IGRAD_ROLE_Y)
+			continue;
+		if (problem->home & 1u << roles[i])
+			bytes += 4.0 * size.rows * size.cols;
 	}
 	return bytes;
+}
+
+/*
+ * How much later than at once the array comes to its end since operands are still under way: seen
+ * after the first tile, the first row of tiles, the first block, and each loop's first round.
+ */
+static double delay(const struct igrad_problem *problem, const struct igrad_plan *plan,
+		    uint64_t read, double array)
+{
+	double width = problem->device->dram_bytes_per_cycle;
+	double volume = 1, tile = 1, latest = 0;
+	uint32_t part[IGRAD_NUM_DIMS];
+
+	memcpy(part, plan->block, sizeof(part));
+	part[IGRAD_DIM_I] = igrad_min(part[IGRAD_DIM_I], plan->tile.rows);
+	part[IGRAD_DIM_O] = igrad_min(part[IGRAD_DIM_O], plan->tile.cols);
+	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
+		volume *= problem->dim[dim];
+		tile *= part[dim];
+	}
+	for (int step = 0; step < 6; step++) {
+		double bytes = step < 5 ? loaded(problem, part) : (double)read, done;
+
+		done = (double)part[0] * part[1] * part[2] - tile;
+		latest = max_double(latest, bytes / width - array * done / volume);
+		if (step == 0)
+			part[IGRAD_DIM_O] = plan->block[IGRAD_DIM_O];
+		else if (step == 1)
+			part[IGRAD_DIM_I] = plan->block[IGRAD_DIM_I];
+		else if (step < 5)
+			part[plan->order[4 - step]] = problem->dim[plan->order[4 - step]];
+	}
+	return latest;
+}
+
+/*
+ * A slot is used again when what was in it has been worked on and has left, and what comes next is
+ * there: with few slots this goes round more slowly than the array works.
+ */
+static double turnaround(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			 enum igrad_role role, double array)
+{
+	const struct igrad_device_info *info = problem->device;
+	struct igrad_size size = igrad_role_size(problem, role);
+	struct igrad_size block = igrad_role_block(plan, role);
+	bool both = role == IGRAD_ROLE_DX || role == IGRAD_ROLE_W || role == IGRAD_ROLE_VW;
+	double blocks = igrad_window_blocks(size, block), bytes = 4.0 * size.rows * size.cols;
+
+	if (!plan->slots[role] || plan->slots[role] >= blocks)
+		return 0;
+	return (array + (1 + both) * (bytes / info->dram_bytes_per_cycle +
+				      blocks * info->dram_latency)) /
+	       plan->slots[role];
+}
+
+/* Bytes that leave after the last stream: at least a tile of each result. */
+static double last_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	double rows = igrad_min(problem->dim[IGRAD_DIM_I], plan->tile.rows);
+	double cols = igrad_min(problem->dim[IGRAD_DIM_O], plan->tile.cols);
+	double bytes = 0;
+
+	if (!problem->backward)
+		return 4.0 * plan->block[IGRAD_DIM_B] * cols;
+	if (problem->home & 1u << IGRAD_ROLE_DX)
+		bytes += 4.0 * plan->block[IGRAD_DIM_B] * rows;
+	return bytes + 4.0 * rows * cols;
 }
 
 bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
 {
 	const struct igrad_device_info *info = problem->device;
-	double width = info->dram_bytes_per_cycle, busiest, array = 0;
+	double width = info->dram_bytes_per_cycle, cycles, array = 0;
 	struct product products[2];
 	int n;
 
@@ -189,10 +264,14 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		array += product_cycles(problem, &products[i]);
 		candidate->commands += products[i].streams + products[i].loads + products[i].drains;
 	}
-	busiest = max_double(array, vector_cycles(problem));
-	busiest = max_double(busiest, candidate->traffic.read / width);
-	busiest = max_double(busiest, candidate->traffic.written / width);
-	candidate->cycles = busiest + fill_bytes(problem, &candidate->plan) / width +
+	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array);
+	cycles = max_double(cycles, vector_cycles(problem));
+	cycles = max_double(cycles, candidate->traffic.written / width);
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		if (problem->home & 1u << role)
+			cycles = max_double(cycles,
+					    turnaround(problem, &candidate->plan, role, array));
+	candidate->cycles = cycles + last_bytes(problem, &candidate->plan) / width +
 			    2.0 * info->dram_latency + info->rows + info->cols;
 	return true;
 }

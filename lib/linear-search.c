@@ -9,10 +9,12 @@
 
 #include "linear-search.h"
 
-#define MAX_SIZES  48 /* block sizes of a dimension */
-#define MIN_STREAM 16 /* batch rows: shorter chunks cost more in the array's skew than they save \
-		       */
-#define NEARLY 1.05   /* traffic that is as good as the least, unless that is compulsory */
+#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48 /* block sizes of a dimension */
+#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	/* plans that are refined */
+#define MAX_STEPS    8	/* rounds of refinement */
+#define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -180,7 +182,7 @@ static int list_repeated(const struct igrad_problem *problem, const struct igrad
 {
 	int n = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+	for (int role = 0; role < IGRAD_NUM_ROLES && n < MAX_REPEATED; role++)
 		if (plan->slots[role] && !(role == IGRAD_ROLE_Y && problem->backward) &&
 		    igrad_plan_visits(problem, plan, role).sweep > plan->slots[role])
 			roles[n++] = role;
@@ -202,11 +204,14 @@ static void pin_parts(const struct igrad_problem *problem, struct igrad_plan *pl
 /* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others. */
 static void residencies(struct search *search, const struct igrad_plan *least)
 {
-	enum igrad_role roles[IGRAD_NUM_ROLES];
+	struct igrad_plan seen[1 << MAX_REPEATED];
+	enum igrad_role roles[MAX_REPEATED];
+	int num_seen = 0;
 	int n = list_repeated(search->problem, least, roles);
 
 	for (uint32_t set = 0; set < 1u << n && !search->err; set++) {
 		struct igrad_plan plan = *least;
+		int again;
 
 		for (int i = 0; i < n; i++)
 			if (set & 1u << i)
@@ -215,18 +220,29 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 		if (!fits(search->problem, &plan))
 			continue;
 		pin_parts(search->problem, &plan, roles, n);
+		for (again = 0; again < num_seen; again++)
+			if (!memcmp(plan.slots, seen[again].slots, sizeof(plan.slots)))
+				break;
+		if (again < num_seen)
+			continue;
+		seen[num_seen++] = plan;
 		consider(search, &plan);
 	}
 }
 
 /* ---------------------------------------------------------------- all together */
 
+/* Everything if possible; a few blocks that go round, so that transfers and work overlap. */
 static void slots(struct search *search, struct igrad_plan *plan)
 {
-	for (uint32_t most = 2; most; most--) {
-		set_least(search->problem, plan, most);
-		if (!fits(search->problem, plan))
+	static const uint32_t depths[] = {UINT32_MAX, 4, 2, 1};
+	uint64_t before = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		set_least(search->problem, plan, depths[i]);
+		if (!fits(search->problem, plan) || igrad_plan_bytes(plan) == before)
 			continue;
+		before = igrad_plan_bytes(plan);
 		residencies(search, plan);
 	}
 }
@@ -301,6 +317,64 @@ static void search_all(struct search *search, bool fine)
 	}
 }
 
+/* ---------------------------------------------------------------- between the sizes */
+
+static int by_bytes(const void *a, const void *b)
+{
+	uint64_t moved_a = bytes_moved(a), moved_b = bytes_moved(b);
+
+	return moved_a < moved_b ? -1 : moved_a > moved_b;
+}
+
+/* Tries a few more and a few less blocks of one dimension; true if that was worth it. */
+static bool vary(struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+{
+	uint32_t size = plan->block[dim], whole = search->problem->dim[dim], best = size;
+	int blocks = (whole - 1) / size + 1;
+
+	for (int more = -2; more <= 2; more++) {
+		uint64_t least = search->least;
+
+		if (blocks + more < 1)
+			continue;
+		plan->block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+		slots(search, plan);
+		if (search->least < least)
+			best = plan->block[dim];
+	}
+	plan->block[dim] = best;
+	return best != size;
+}
+
+/* Downhill from the best plan of each order of loops. */
+static void refine(struct search *search)
+{
+	struct igrad_plan plans[MAX_SLOPES];
+	int n = 0;
+
+	qsort(search->found, search->num, sizeof(*search->found), by_bytes);
+	for (size_t i = 0; i < search->num && n < MAX_SLOPES; i++) {
+		const struct igrad_plan *plan = &search->found[i].plan;
+		int same = 0;
+
+		while (same < n && memcmp(plans[same].order, plan->order, sizeof(plan->order)))
+			same++;
+		if (same == n)
+			plans[n++] = *plan;
+	}
+	for (int i = 0; i < n; i++) {
+		bool better = true;
+
+		for (int step = 0; better && step < MAX_STEPS && !search->err; step++) {
+			better = false;
+			for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
+				better |= vary(search, &plans[i], dim);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- the best */
+
 static int by_cycles(const void *a, const void *b)
 {
 	const struct igrad_candidate *ca = a, *cb = b;
@@ -331,8 +405,10 @@ int igrad_plan_search(const struct igrad_problem *problem, struct igrad_candidat
 	int n;
 
 	search_all(&search, false);
-	if (search.least > igrad_problem_compulsory(problem))
+	if (search.least > igrad_problem_compulsory(problem)) {
 		search_all(&search, true);
+		refine(&search);
+	}
 	n = search.err ? search.err : pick(&search, candidates, most);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;

@@ -5,7 +5,7 @@
 
 #include "linear.h"
 
-#define IGRAD_MAX_CANDIDATES 16
+#define IGRAD_MAX_CANDIDATES 8
 
 /**
  * struct igrad_candidate - a plan, and what it looks like on paper

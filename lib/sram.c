@@ -73,6 +73,7 @@ int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
 		.visits = visits,
 		.across = div_up(block.cols, piece.cols),
 		.num_slots = num_slots,
+		.victim = num_slots - 1,
 	};
 	window->slots = calloc(num_slots, sizeof(*window->slots));
 	window->pieces = calloc(num_slots, block_pieces(window));
