@@ -6,7 +6,9 @@ core-reference := $(addprefix qemu-device/core/reference/, array.c device.c math
 # $(call core_test,NAME[,MORE_SOURCES])
 core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c $(2),igrad-core,,$(core-test-cflags))
 
-$(eval $(call core_test,property,$(core-reference)))
+core-streams := $(addprefix $(core-tests)/, streams.c streams-order.c)
+
+$(eval $(call core_test,property,$(core-reference) $(core-streams)))
 $(eval $(call core_test,check))
 $(eval $(call core_test,kernels))
 $(eval $(call core_test,math))
