@@ -283,6 +283,7 @@ static void one_round(struct rng *rng, uint32_t most)
 	struct ref_overlap *overlap = ref_overlap_new(&ref_config);
 	struct igrad_report counts = {0};
 	struct ref_placed placed[MOST + 4];
+	struct ref_skewed *array;
 	struct igrad_config config;
 	struct rig rig;
 
@@ -297,7 +298,11 @@ static void one_round(struct rng *rng, uint32_t most)
 	rig_run(&rig, s.cmds, s.count);
 	for (unsigned int i = 1; i + 1 < s.count; i++)
 		placed[i - 1] = ref_overlap_place(overlap, &s.cmds[i], 0, &counts);
-	ref_skewed_run(device, placed, s.count - 2, &counts);
+	device->counts = &counts;
+	array = ref_skewed_new(device, placed, s.count - 2);
+	for (uint64_t t = 0; ref_skewed_runs(array, t); t++)
+		ref_skewed_cycle(array, (int64_t)t);
+	ref_skewed_free(array);
 	compare(&s, &rig, device->sram, placed, &counts);
 	ref_overlap_free(overlap);
 	ref_free(device);

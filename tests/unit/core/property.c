@@ -31,9 +31,9 @@ static void expect(const char *what, uint64_t core, uint64_t reference)
 	differs();
 }
 
-static void compare_counts(const struct igrad_report *core, const struct igrad_report *reference)
+/* What was done, whenever it was. */
+static void compare_work(const struct igrad_report *core, const struct igrad_report *reference)
 {
-	expect("cycles", core->cycles, reference->cycles);
 	expect("macs", core->macs, reference->macs);
 	expect("vector_ops", core->vector_ops, reference->vector_ops);
 	expect("macs_bf16", core->macs_bf16, reference->macs_bf16);
@@ -42,13 +42,19 @@ static void compare_counts(const struct igrad_report *core, const struct igrad_r
 		expect("registers of PEs", core->pe_registers[i], reference->pe_registers[i]);
 		expect("hops between PEs", core->pe_hops[i], reference->pe_hops[i]);
 	}
-	expect("peak_words", core->peak_words, reference->peak_words);
 	expect("dram_read_bytes", core->dram_read_bytes, reference->dram_read_bytes);
 	expect("dram_write_bytes", core->dram_write_bytes, reference->dram_write_bytes);
 	for (unsigned int i = 0; i < IGRAD_NUM_ACCESSES; i++) {
 		expect("sram words of an operand", core->sram[0][i], reference->sram[0][i]);
 		expect("16-bit words of an operand", core->sram[1][i], reference->sram[1][i]);
 	}
+}
+
+static void compare_counts(const struct igrad_report *core, const struct igrad_report *reference)
+{
+	compare_work(core, reference);
+	expect("cycles", core->cycles, reference->cycles);
+	expect("peak_words", core->peak_words, reference->peak_words);
 	for (unsigned int i = 0; i < IGRAD_NUM_ENGINES; i++) {
 		expect("retired by an engine", core->retired[i], reference->retired[i]);
 		expect("busy cycles of an engine", core->busy[i], reference->busy[i]);
@@ -88,6 +94,21 @@ static void run_core(const struct stream *s, const uint8_t *image, const char *i
 	rig_destroy(&rig);
 }
 
+/* The reference's engines at work all at once: the same bits and counts as one after the other. */
+static void replay(struct ref_device *reference, const uint8_t *image, const uint8_t *expected,
+		   const struct igrad_report *counts, bool late)
+{
+	uint8_t *memory = malloc(RIG_DATA + STREAM_MEMORY);
+	struct igrad_report replayed;
+
+	assert_non_null(memory);
+	memcpy(memory, image, RIG_DATA + STREAM_MEMORY);
+	ref_replay(reference, memory, late, &replayed);
+	compare_memory(memory + RIG_DATA, expected + RIG_DATA, STREAM_MEMORY);
+	compare_work(&replayed, counts);
+	free(memory);
+}
+
 static void one_round(struct rng *rng)
 {
 	const uint32_t most = rng_below(rng, 8) ? 16 : 64;
@@ -113,6 +134,8 @@ static void one_round(struct rng *rng)
 	memcpy(expected, image, RIG_DATA + STREAM_MEMORY);
 	reference = ref_new(&config);
 	assert_true(ref_run(reference, s.cmds, s.count, expected, &counts));
+	replay(reference, image, expected, &counts, false);
+	replay(reference, image, expected, &counts, true);
 	ref_free(reference);
 	for (unsigned int i = 0; igrad_kernels_get(i); i++)
 		run_core(&s, image, igrad_kernels_get(i)->name, expected, &counts);
