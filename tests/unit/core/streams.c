@@ -210,7 +210,9 @@ static bool random_stream(struct stream *s)
 	const enum igrad_opcode opcode = IGRAD_OP_FPROP + rng_below(s->rng, 4);
 	const uint32_t rows = random_size(s->rng, s->config.rows);
 	const uint32_t cols = random_size(s->rng, s->config.cols);
-	const uint32_t batch = random_size(s->rng, 48);
+	/* now and then more than the core takes at once */
+	const uint32_t batch = rng_below(s->rng, 16) ? random_size(s->rng, 48)
+						     : rng_between(s->rng, 250, 600);
 	const uint32_t lanes = opcode == IGRAD_OP_FPROP ? cols : rows;
 	const uint16_t flags = random_flags(s->rng, opcode) | maybe_bf16(s);
 	const bool transpose = flags & IGRAD_FLAG_TRANSPOSE, turn = flags & IGRAD_FLAG_TURN;
