@@ -17,9 +17,8 @@ struct ref_device *ref_new(const struct ref_config *config)
 		abort();
 	device->config = *config;
 	device->pe = calloc(pes, sizeof(*device->pe));
-	device->before = calloc(pes, sizeof(*device->before));
 	device->sram = calloc(1, config->sram_bytes);
-	if (!device->pe || !device->before || !device->sram)
+	if (!device->pe || !device->sram)
 		abort();
 	return device;
 }
@@ -27,7 +26,6 @@ struct ref_device *ref_new(const struct ref_config *config)
 void ref_free(struct ref_device *device)
 {
 	free(device->pe);
-	free(device->before);
 	free(device->sram);
 	free(device->timed);
 	free(device);

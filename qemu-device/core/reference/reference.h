@@ -86,7 +86,6 @@ struct ref_timed {
 struct ref_device {
 	struct ref_config config;
 	struct ref_pe *pe;
-	struct ref_pe *before; /* the PEs as they stood at the end of the last cycle */
 	uint8_t *sram;
 	uint8_t *memory; /* DRAM; address 0 is memory[0] */
 	struct igrad_report *counts;

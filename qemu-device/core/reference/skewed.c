@@ -55,7 +55,6 @@ struct ref_skewed {
 	struct wave *waves;
 	int64_t num_waves;
 	struct pe *pe;
-	struct pe *before;
 	struct write *writes; /* of this cycle: seen by nobody before the next */
 	unsigned int num_writes;
 };
@@ -75,9 +74,9 @@ static void *zeroed(size_t n, size_t size)
 	return p;
 }
 
-static struct pe *at(const struct ref_skewed *m, struct pe *pes, unsigned int r, unsigned int c)
+static struct pe *at(const struct ref_skewed *m, unsigned int r, unsigned int c)
 {
-	return &pes[r * m->device->config.cols + c];
+	return &m->pe[r * m->device->config.cols + c];
 }
 
 static void write_later(struct ref_skewed *m, uint32_t addr, float value,
@@ -268,8 +267,8 @@ static void update(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
 static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
 		 unsigned int c)
 {
-	const struct pe *west = c ? at(m, m->before, r, c - 1) : NULL;
-	const struct pe *north = r ? at(m, m->before, r - 1, c) : NULL;
+	const struct pe *west = c ? at(m, r, c - 1) : NULL;
+	const struct pe *north = r ? at(m, r - 1, c) : NULL;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	struct ref_wire psum;
 
@@ -309,10 +308,10 @@ static void psum_leaves(struct ref_skewed *m, const struct pe *pe, const struct 
 
 static void pe_cycle(struct ref_skewed *m, int64_t t, unsigned int r, unsigned int c)
 {
-	struct pe *pe = at(m, m->pe, r, c);
+	struct pe *pe = at(m, r, c);
 	const struct wave *wave;
 
-	pe->wave = c ? at(m, m->before, r, c - 1)->wave : r ? at(m, m->before, r - 1, c)->wave : t;
+	pe->wave = c ? at(m, r, c - 1)->wave : r ? at(m, r - 1, c)->wave : t;
 	pe->x.valid = pe->g.valid = pe->psum.valid = pe->psum_came = false;
 	if (pe->wave < 0)
 		return;
@@ -395,10 +394,10 @@ static void load_column(struct ref_skewed *m, int64_t t, unsigned int c)
 	if (!cmd)
 		return;
 	for (unsigned int r = rows - 1; r > 0; r--)
-		push(m, &at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
-	enter(m, &at(m, m->pe, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
+		push(m, &at(m, r - 1, c)->shadow_w, &at(m, r, c)->shadow_w);
+	enter(m, &at(m, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_w);
+		stop(&at(m, r, c)->shadow_w);
 }
 
 static void leave(struct ref_skewed *m, struct pe *last, int64_t t, unsigned int c)
@@ -431,8 +430,7 @@ static void begin_to_shift(struct ref_skewed *m, int64_t t, unsigned int c)
 		    p->start + rows - 1 + c != t)
 			continue;
 		for (unsigned int r = 0; r < rows; r++)
-			at(m, m->pe, r, c)->shadow_acc.moving =
-				at(m, m->pe, r, c)->shadow_acc.drained;
+			at(m, r, c)->shadow_acc.moving = at(m, r, c)->shadow_acc.drained;
 	}
 }
 
@@ -443,35 +441,35 @@ static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
 
 	begin_to_shift(m, t, c);
-	leave(m, at(m, m->pe, rows - 1, c), t, c);
+	leave(m, at(m, rows - 1, c), t, c);
 	for (unsigned int r = rows - 1; r > 0; r--) {
-		struct word *from = &at(m, m->pe, r - 1, c)->shadow_acc;
+		struct word *from = &at(m, r - 1, c)->shadow_acc;
 
-		if (from->valid && from->moving && at(m, m->pe, r, c)->psum_came)
+		if (from->valid && from->moving && at(m, r, c)->psum_came)
 			impossible("a psum and a word on one wire");
-		push(m, from, &at(m, m->pe, r, c)->shadow_acc);
+		push(m, from, &at(m, r, c)->shadow_acc);
 	}
 	if (!cmd)
 		return;
-	if (at(m, m->pe, 0, c)->psum_came && covers(cmd, row, c))
+	if (at(m, 0, c)->psum_came && covers(cmd, row, c))
 		impossible("a psum and a word on one wire");
-	enter(m, &at(m, m->pe, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
+	enter(m, &at(m, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_acc);
+		stop(&at(m, r, c)->shadow_acc);
 }
 
 /* --------------------------------------------------------------------------------------------- */
 /* The machine */
 /* --------------------------------------------------------------------------------------------- */
 
+/* From the south-east corner on, so that a PE finds its neighbours as they stood a cycle before. */
 static void cycle(struct ref_skewed *m, int64_t t)
 {
 	const unsigned int rows = m->device->config.rows, cols = m->device->config.cols;
 
-	memcpy(m->before, m->pe, sizeof(*m->pe) * rows * cols);
 	m->num_writes = 0;
-	for (unsigned int r = 0; r < rows; r++) {
-		for (unsigned int c = 0; c < cols; c++)
+	for (unsigned int r = rows; r-- > 0;) {
+		for (unsigned int c = cols; c-- > 0;)
 			pe_cycle(m, t, r, c);
 	}
 	for (unsigned int c = 0; c < cols; c++) {
@@ -507,7 +505,6 @@ struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_pl
 	m->waves = zeroed((size_t)m->num_waves, sizeof(*m->waves));
 	m->near = zeroed(n, sizeof(*m->near));
 	m->pe = zeroed((size_t)rows * cols, sizeof(*m->pe));
-	m->before = zeroed((size_t)rows * cols, sizeof(*m->before));
 	m->writes = zeroed((size_t)2 * (rows + cols), sizeof(*m->writes));
 	for (unsigned int i = 0; i < rows * cols; i++)
 		m->pe[i].wave = -1;
@@ -541,7 +538,6 @@ void ref_skewed_free(struct ref_skewed *m)
 	free(m->waves);
 	free(m->near);
 	free(m->pe);
-	free(m->before);
 	free(m->writes);
 	free(m);
 }

@@ -313,7 +313,7 @@ static void one_round(struct rng *rng, uint32_t most)
 static void test_random_sequences(void **state)
 {
 	const uint64_t seed = seed_of_test("random sequences against the reference");
-	const unsigned int rounds = count_of_test(4000);
+	const unsigned int rounds = count_of_test(6000);
 
 	(void)state;
 	for (unsigned int i = 0; i < rounds; i++) {

@@ -57,10 +57,10 @@ static bool place(struct stream *s, uint32_t word, uint32_t rows, uint32_t words
 {
 	const uint32_t pitch = (words + (rng_below(s->rng, 2) ? 0 : rng_below(s->rng, 9))) * word;
 	const uint64_t span = (uint64_t)(rows - 1) * pitch + words * word;
-	uint32_t low = 0, high = STREAM_SRAM;
+	uint32_t low = 0, high = s->config.sram_bytes;
 
 	if (s->bf16 && rng_below(s->rng, 8))
-		*(word == 2 ? &low : &high) = STREAM_SRAM / 2;
+		*(word == 2 ? &low : &high) = s->config.sram_bytes / 2;
 	if (span > high - low)
 		return false;
 	region->addr = low + rng_between(s->rng, 0, (high - low - (uint32_t)span) / word) * word;
@@ -210,7 +210,9 @@ static bool random_stream(struct stream *s)
 	const enum igrad_opcode opcode = IGRAD_OP_FPROP + rng_below(s->rng, 4);
 	const uint32_t rows = random_size(s->rng, s->config.rows);
 	const uint32_t cols = random_size(s->rng, s->config.cols);
-	const uint32_t batch = random_size(s->rng, 48);
+	/* now and then more than the core takes at once */
+	const uint32_t batch = rng_below(s->rng, 16) ? random_size(s->rng, 48)
+						     : rng_between(s->rng, 250, 600);
 	const uint32_t lanes = opcode == IGRAD_OP_FPROP ? cols : rows;
 	const uint16_t flags = random_flags(s->rng, opcode) | maybe_bf16(s);
 	const bool transpose = flags & IGRAD_FLAG_TRANSPOSE, turn = flags & IGRAD_FLAG_TURN;
@@ -390,8 +392,9 @@ static void random_command(struct stream *s)
 
 static void load_image(struct stream *s)
 {
-	struct igrad_cmd cmd = cmd_dma(IGRAD_OP_DMA_LOAD, STREAM_IMAGE, 0, 1, STREAM_SRAM_WORDS);
-	struct region region = {0, 0, STREAM_SRAM};
+	const uint32_t sram = s->config.sram_bytes;
+	struct igrad_cmd cmd = cmd_dma(IGRAD_OP_DMA_LOAD, STREAM_IMAGE, 0, 1, sram / 4);
+	struct region region = {0, 0, sram};
 
 	if (!s->bf16) {
 		emit_dma(s, cmd, &region);
@@ -400,9 +403,9 @@ static void load_image(struct stream *s)
 	cmd.u.dma.cols /= 2;
 	region.end /= 2;
 	emit_dma(s, cmd, &region);
-	cmd = cmd_dma(IGRAD_OP_DMA_LOAD, STREAM_IMAGE, STREAM_SRAM / 2, 1, STREAM_SRAM_WORDS);
+	cmd = cmd_dma(IGRAD_OP_DMA_LOAD, STREAM_IMAGE, sram / 2, 1, sram / 4);
 	cmd.flags = IGRAD_FLAG_BF16;
-	region = (struct region){STREAM_SRAM / 2, 0, STREAM_SRAM};
+	region = (struct region){sram / 2, 0, sram};
 	emit_dma(s, cmd, &region);
 }
 
@@ -426,7 +429,7 @@ static void expose(struct stream *s)
 {
 	const uint32_t words = s->config.rows * s->config.cols;
 
-	store(s, STREAM_RESULTS + 32768, STREAM_SRAM_WORDS);
+	store(s, STREAM_RESULTS + 32768, s->config.sram_bytes / 4);
 	drain(s, IGRAD_OP_DRAIN_W, 0);
 	drain(s, IGRAD_OP_DRAIN_ACC, words * 4);
 	store(s, STREAM_RESULTS + 32768 + STREAM_SRAM, 2 * words);
@@ -440,7 +443,7 @@ void stream_make(struct stream *s, struct rng *rng, uint8_t *memory)
 	s->rng = rng;
 	s->memory = memory;
 	s->bf16 = rng_below(rng, 2);
-	for (uint32_t i = 0; i < STREAM_SRAM_WORDS; i++) {
+	for (uint32_t i = 0; i < s->config.sram_bytes / 4; i++) {
 		const uint32_t word = random_word(rng, values);
 
 		memcpy(memory + STREAM_IMAGE + i * 4, &word, sizeof(word));

@@ -5,8 +5,7 @@
 
 #include "rig.h"
 
-#define STREAM_SRAM	  (64u << 10)
-#define STREAM_SRAM_WORDS (STREAM_SRAM / 4)
+#define STREAM_SRAM (64u << 10) /* at most */
 
 /* Memory of a stream: what SRAM is loaded with, labels, what is stored. */
 #define STREAM_IMAGE   RIG_DATA
