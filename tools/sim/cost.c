@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/* Executing layers on a simulated device. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cost.h"
+
+/* ---------------------------------------------------------------- the device */
+
+int simulator_open(struct simulator *sim, const struct machine *m, const char *energy,
+		   struct igrad_error *error)
+{
+	char uri[256];
+	int err;
+
+	*sim = (struct simulator){0};
+	snprintf(uri, sizeof(uri),
+		 "sim:timing-only=on,rows=%u,cols=%u,overlap=%s,sram-kib=%u,"
+		 "dram-bytes-per-cycle=%u,dram-latency=%u",
+		 m->array.rows, m->array.cols, m->overlap ? "on" : "off", m->sram_kib,
+		 m->dram_width, m->dram_latency);
+	err = igrad_energy_table_load(energy, &sim->table, error);
+	if (!err)
+		err = igrad_device_open(uri, &sim->device, error);
+	if (!err)
+		err = igrad_queue_new(sim->device, &sim->queue);
+	if (!err)
+		err = igrad_cmdbuf_new(sim->device, &sim->cmdbuf);
+	if (err)
+		simulator_close(sim);
+	return err;
+}
+
+void simulator_close(struct simulator *sim)
+{
+	igrad_cmdbuf_unref(sim->cmdbuf);
+	igrad_queue_unref(sim->queue);
+	igrad_device_unref(sim->device);
+	igrad_energy_table_unref(sim->table);
+	*sim = (struct simulator){0};
+}
+
+const struct igrad_device_info *simulator_info(const struct simulator *sim)
+{
+	return igrad_device_info(sim->device);
+}
+
+/* ---------------------------------------------------------------- operands */
+
+/* Each in a buffer of its own, whose memory nobody ever touches. */
+struct operands {
+	struct igrad_matrix x, w, b, y, dy, dx, vw, vb;
+};
+
+#define NUM_OPERANDS (sizeof(struct operands) / sizeof(struct igrad_matrix))
+
+static int place(struct igrad_device *device, struct igrad_matrix *matrix, uint32_t rows,
+		 uint32_t cols)
+{
+	*matrix = (struct igrad_matrix){.rows = rows, .cols = cols};
+	return igrad_buffer_new(device, (uint64_t)rows * cols * 4, &matrix->buffer);
+}
+
+static void operands_fini(struct operands *operands)
+{
+	struct igrad_matrix *matrices = &operands->x;
+
+	for (size_t i = 0; i < NUM_OPERANDS; i++)
+		igrad_buffer_unref(matrices[i].buffer);
+}
+
+static int operands_init(struct operands *o, struct igrad_device *device, const struct layer *l)
+{
+	const struct {
+		struct igrad_matrix *matrix;
+		uint32_t rows, cols;
+	} shapes[NUM_OPERANDS] = {
+		{&o->x, l->batch, l->in},  {&o->w, l->in, l->out},     {&o->b, 1, l->out},
+		{&o->y, l->batch, l->out}, {&o->dy, l->batch, l->out}, {&o->dx, l->batch, l->in},
+		{&o->vw, l->in, l->out},   {&o->vb, 1, l->out},
+	};
+	int err = 0;
+
+	memset(o, 0, sizeof(*o));
+	for (size_t i = 0; i < NUM_OPERANDS && !err; i++)
+		err = place(device, shapes[i].matrix, shapes[i].rows, shapes[i].cols);
+	if (err)
+		operands_fini(o);
+	return err;
+}
+
+/* ---------------------------------------------------------------- executing */
+
+static int explain(int err, const struct layer *l, const char *how, struct igrad_error *error)
+{
+	return fail(error, err, "layer %u-%u, batch %u, %s: %s", l->in, l->out, l->batch, how,
+		    err == -E2BIG    ? "more than the million commands of a job"
+		    : err == -ENOSPC ? "the device's SRAM is too small"
+				     : igrad_strerror(err));
+}
+
+static int execute(struct simulator *sim, struct result *result)
+{
+	const struct igrad_device_info *info = simulator_info(sim);
+	struct igrad_report *report = &result->report;
+	int err = igrad_queue_run(sim->queue, sim->cmdbuf, report);
+
+	if (err)
+		return err;
+	result->utilization = report->macs / ((double)report->cycles * info->rows * info->cols);
+	igrad_energy(sim->table, report, info, &result->energy);
+	return 0;
+}
+
+int simulator_backward(struct simulator *sim, const struct layer *layer,
+		       const struct manner *manner, enum igrad_schedule schedule,
+		       struct result *result, struct igrad_error *error)
+{
+	bool momentum = manner->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	struct operands o;
+	struct igrad_linear_backward args = {
+		.schedule = schedule,
+		.x = &o.x,
+		.w = &o.w,
+		.b = layer->bias ? &o.b : NULL,
+		.y = layer->relu ? &o.y : NULL,
+		.dy = &o.dy,
+		.dx = layer->first ? NULL : &o.dx,
+		.vw = momentum ? &o.vw : NULL,
+		.vb = momentum && layer->bias ? &o.vb : NULL,
+		.optimizer = manner->optimizer,
+		.objective = manner->objective,
+		.energy = sim->table,
+	};
+	int err = operands_init(&o, sim->device, layer);
+
+	if (err)
+		return explain(err, layer, "operands", error);
+	*result = (struct result){.schedule = schedule};
+	err = igrad_cmdbuf_reset(sim->cmdbuf);
+	if (!err)
+		err = igrad_linear_backward(sim->cmdbuf, &args);
+	if (!err)
+		err = execute(sim, result);
+	operands_fini(&o);
+	return err ? explain(err, layer, igrad_schedule_name(schedule), error) : 0;
+}
+
+int simulator_forward(struct simulator *sim, const struct layer *layer, const struct manner *manner,
+		      struct result *result, struct igrad_error *error)
+{
+	struct operands o;
+	int err = operands_init(&o, sim->device, layer);
+
+	(void)manner;
+	if (err)
+		return explain(err, layer, "operands", error);
+	*result = (struct result){.forward = true};
+	err = igrad_cmdbuf_reset(sim->cmdbuf);
+	if (!err)
+		err = igrad_linear_forward(sim->cmdbuf, &o.x, &o.w, layer->bias ? &o.b : NULL,
+					   layer->relu, &o.y);
+	if (!err)
+		err = execute(sim, result);
+	operands_fini(&o);
+	return err ? explain(err, layer, "forward", error) : 0;
+}
+
+/* ---------------------------------------------------------------- figures */
+
+static const struct {
+	const char *name;
+	bool write;
+} accesses[IGRAD_NUM_ACCESSES] = {
+	[IGRAD_ACCESS_STATIONARY_READ] = {"stationary_read", false},
+	[IGRAD_ACCESS_ACC_READ] = {"acc_read", false},
+	[IGRAD_ACCESS_X_READ] = {"x_read", false},
+	[IGRAD_ACCESS_G_READ] = {"g_read", false},
+	[IGRAD_ACCESS_PSUM_READ] = {"psum_read", false},
+	[IGRAD_ACCESS_PSUM_WRITE] = {"psum_write", true},
+	[IGRAD_ACCESS_ACC_WRITE] = {"acc_write", true},
+	[IGRAD_ACCESS_W_WRITE] = {"w_write", true},
+	[IGRAD_ACCESS_UPDATE_READ] = {"update_read", false},
+	[IGRAD_ACCESS_UPDATE_WRITE] = {"update_write", true},
+	[IGRAD_ACCESS_VECTOR_READ] = {"vector_read", false},
+	[IGRAD_ACCESS_VECTOR_WRITE] = {"vector_write", true},
+};
+
+const char *access_name(enum igrad_operand operand)
+{
+	return accesses[operand].name;
+}
+
+static uint64_t sum(const struct result *result, bool write)
+{
+	uint64_t words = 0;
+
+	for (int i = 0; i < IGRAD_NUM_ACCESSES; i++)
+		if (accesses[i].write == write)
+			words += result->report.sram[0][i] + result->report.sram[1][i];
+	return words;
+}
+
+uint64_t result_reads(const struct result *result)
+{
+	return sum(result, false);
+}
+
+uint64_t result_writes(const struct result *result)
+{
+	return sum(result, true);
+}
+
+uint64_t result_accesses(const struct result *result)
+{
+	return igrad_report_sram_accesses(&result->report);
+}
+
+uint64_t result_dram(const struct result *result)
+{
+	return result->report.dram_read_bytes + result->report.dram_write_bytes;
+}
