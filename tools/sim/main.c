@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{"network", command_network, "network file", false,
 	 OPT_BIT(OPT_BATCH) | OPTS_ARRAY | OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_INPUT) |
 		 OPT_BIT(OPT_JSON)},
+	{"paper", command_paper, NULL, false, OPT_BIT(OPT_JSON)},
 	{"energy", command_energy, "table", true, OPT_BIT(OPT_SRAM) | OPT_BIT(OPT_JSON)},
 };
 

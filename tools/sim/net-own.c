@@ -333,9 +333,10 @@ static int add_layer(struct reader *r, const struct word *name, const struct wor
 	while (k < NET_NUM_KINDS && strcmp(kind->text, net_kind_name(k)))
 		k++;
 	if (k == NET_NUM_KINDS)
-		return bad(r, kind,
-			   "'%.40s': linear, conv, pool, relu, batchnorm, add, concat, flatten, dropout or softmax was expected",
-			   kind->text);
+		return bad(
+			r, kind,
+			"'%.40s': linear, conv, pool, relu, batchnorm, add, concat, flatten, dropout or softmax was expected",
+			kind->text);
 	if (!r->net->num_layers)
 		return bad(r, kind, "'input' was expected before the first layer");
 	layer = net_append(r->net, k, r->number);

@@ -69,7 +69,8 @@ struct net_layer *net_append(struct net *net, enum net_kind kind, unsigned int l
 		.groups = 1,
 		.bias = kind == NET_LINEAR || kind == NET_CONV,
 	};
-	snprintf(layer->name, sizeof(layer->name), "%s@%u", kinds[kind], line); /* no other has it */
+	snprintf(layer->name, sizeof(layer->name), "%s@%u", kinds[kind],
+		 line); /* no other has it */
 	net->num_layers++;
 	return layer;
 }
