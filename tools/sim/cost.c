@@ -48,43 +48,41 @@ const struct igrad_device_info *simulator_info(const struct simulator *sim)
 
 /* ---------------------------------------------------------------- operands */
 
+enum { X, W, B, Y, DY, DX, VW, VB };
+
 /* Each in a buffer of its own, whose memory nobody ever touches. */
 struct operands {
-	struct igrad_matrix x, w, b, y, dy, dx, vw, vb;
+	struct igrad_matrix m[NUM_OPERANDS];
 };
-
-#define NUM_OPERANDS (sizeof(struct operands) / sizeof(struct igrad_matrix))
-
-static int place(struct igrad_device *device, struct igrad_matrix *matrix, uint32_t rows,
-		 uint32_t cols)
-{
-	*matrix = (struct igrad_matrix){.rows = rows, .cols = cols};
-	return igrad_buffer_new(device, (uint64_t)rows * cols * 4, &matrix->buffer);
-}
 
 static void operands_fini(struct operands *operands)
 {
-	struct igrad_matrix *matrices = &operands->x;
-
 	for (size_t i = 0; i < NUM_OPERANDS; i++)
-		igrad_buffer_unref(matrices[i].buffer);
+		igrad_buffer_unref(operands->m[i].buffer);
 }
 
-static int operands_init(struct operands *o, struct igrad_device *device, const struct layer *l)
+static int operands_init(struct operands *o, struct simulator *sim, const struct layer *l)
 {
-	const struct {
-		struct igrad_matrix *matrix;
-		uint32_t rows, cols;
-	} shapes[NUM_OPERANDS] = {
-		{&o->x, l->batch, l->in},  {&o->w, l->in, l->out},     {&o->b, 1, l->out},
-		{&o->y, l->batch, l->out}, {&o->dy, l->batch, l->out}, {&o->dx, l->batch, l->in},
-		{&o->vw, l->in, l->out},   {&o->vb, 1, l->out},
+	const struct placement shapes[NUM_OPERANDS] = {
+		[X] = {"x", 0, l->batch, l->in, 4},    [W] = {"w", 0, l->in, l->out, 4},
+		[B] = {"b", 0, 1, l->out, 4},	       [Y] = {"y", 0, l->batch, l->out, 4},
+		[DY] = {"dy", 0, l->batch, l->out, 4}, [DX] = {"dx", 0, l->batch, l->in, 4},
+		[VW] = {"vw", 0, l->in, l->out, 4},    [VB] = {"vb", 0, 1, l->out, 4},
 	};
 	int err = 0;
 
 	memset(o, 0, sizeof(*o));
-	for (size_t i = 0; i < NUM_OPERANDS && !err; i++)
-		err = place(device, shapes[i].matrix, shapes[i].rows, shapes[i].cols);
+	for (size_t i = 0; i < NUM_OPERANDS && !err; i++) {
+		struct placement *p = &sim->placements[i];
+		struct igrad_matrix *m = &o->m[i];
+
+		*p = shapes[i];
+		*m = (struct igrad_matrix){.rows = p->rows, .cols = p->cols};
+		err = igrad_buffer_new(sim->device, (uint64_t)p->rows * p->cols * p->width,
+				       &m->buffer);
+		if (!err)
+			p->va = igrad_buffer_va(m->buffer);
+	}
 	if (err)
 		operands_fini(o);
 	return err;
@@ -121,19 +119,19 @@ int simulator_backward(struct simulator *sim, const struct layer *layer,
 	struct operands o;
 	struct igrad_linear_backward args = {
 		.schedule = schedule,
-		.x = &o.x,
-		.w = &o.w,
-		.b = layer->bias ? &o.b : NULL,
-		.y = layer->relu ? &o.y : NULL,
-		.dy = &o.dy,
-		.dx = layer->first ? NULL : &o.dx,
-		.vw = momentum ? &o.vw : NULL,
-		.vb = momentum && layer->bias ? &o.vb : NULL,
+		.x = &o.m[X],
+		.w = &o.m[W],
+		.b = layer->bias ? &o.m[B] : NULL,
+		.y = layer->relu ? &o.m[Y] : NULL,
+		.dy = &o.m[DY],
+		.dx = layer->first ? NULL : &o.m[DX],
+		.vw = momentum ? &o.m[VW] : NULL,
+		.vb = momentum && layer->bias ? &o.m[VB] : NULL,
 		.optimizer = manner->optimizer,
 		.objective = manner->objective,
 		.energy = sim->table,
 	};
-	int err = operands_init(&o, sim->device, layer);
+	int err = operands_init(&o, sim, layer);
 
 	if (err)
 		return explain(err, layer, "operands", error);
@@ -151,7 +149,7 @@ int simulator_forward(struct simulator *sim, const struct layer *layer, const st
 		      struct result *result, struct igrad_error *error)
 {
 	struct operands o;
-	int err = operands_init(&o, sim->device, layer);
+	int err = operands_init(&o, sim, layer);
 
 	(void)manner;
 	if (err)
@@ -159,8 +157,8 @@ int simulator_forward(struct simulator *sim, const struct layer *layer, const st
 	*result = (struct result){.forward = true};
 	err = igrad_cmdbuf_reset(sim->cmdbuf);
 	if (!err)
-		err = igrad_linear_forward(sim->cmdbuf, &o.x, &o.w, layer->bias ? &o.b : NULL,
-					   layer->relu, &o.y);
+		err = igrad_linear_forward(sim->cmdbuf, &o.m[X], &o.m[W],
+					   layer->bias ? &o.m[B] : NULL, layer->relu, &o.m[Y]);
 	if (!err)
 		err = execute(sim, result);
 	operands_fini(&o);

@@ -14,12 +14,27 @@ struct result {
 	double utilization; /* multiply-adds per PE and cycle */
 };
 
-/** struct simulator - a device that times commands and computes nothing, and a table for energy */
+#define NUM_OPERANDS 8
+
+/** struct placement - where an operand lay in the device's address space */
+struct placement {
+	const char *name;
+	uint64_t va;
+	uint32_t rows;
+	uint32_t cols;
+	uint32_t width; /* bytes of an element */
+};
+
+/**
+ * struct simulator - a device that times commands and computes nothing, and a table for energy
+ * @placements: of the operands of the last pass
+ */
 struct simulator {
 	struct igrad_device *device;
 	struct igrad_queue *queue;
 	struct igrad_cmdbuf *cmdbuf;
 	struct igrad_energy_table *table;
+	struct placement placements[NUM_OPERANDS];
 };
 
 /** simulator_open - @energy: a table's name or path; NULL: the default */
