@@ -504,7 +504,7 @@ static void fill_info(struct sim_device *sim)
 
 	sim->base.info = (struct igrad_device_info){
 		.hw_version = IGRAD_HW_VERSION,
-		.features = config->overlap ? IGRAD_FEATURE_OVERLAP : 0,
+		.features = igrad_config_features(config),
 		.rows = config->rows,
 		.cols = config->cols,
 		.sram_bytes = config->sram_bytes,

@@ -32,11 +32,6 @@ void igrad_power_on_values(IgradState *s)
     timer_del(s->delay);
 }
 
-static uint32_t igrad_features(const IgradState *s)
-{
-    return s->config.overlap ? IGRAD_FEATURE_OVERLAP : 0;
-}
-
 static uint32_t igrad_status(IgradState *s)
 {
     uint32_t status = 0;
@@ -81,7 +76,7 @@ static uint32_t igrad_reg_read(IgradState *s, hwaddr addr)
     case IGRAD_REG_VERSION:
         return IGRAD_HW_VERSION;
     case IGRAD_REG_FEATURES:
-        return igrad_features(s);
+        return igrad_config_features(&s->config);
     case IGRAD_REG_ARRAY:
         return s->config.cols << 16 | s->config.rows;
     case IGRAD_REG_SRAM_BYTES:

@@ -12,6 +12,19 @@ static uint64_t div_up(uint64_t n, uint64_t d)
 	return (n + d - 1) / d;
 }
 
+/* In memory: what DRAM moves. */
+static uint64_t dma_bytes(const struct igrad_cmd *cmd)
+{
+	return (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols *
+	       (cmd->flags & IGRAD_FLAG_MEM_BF16 ? 2 : 4);
+}
+
+/* Which half of the counters words of this command's bf16 operands belong to. */
+static unsigned int width_of(const struct igrad_cmd *cmd)
+{
+	return cmd->flags & IGRAD_FLAG_BF16 ? 1 : 0;
+}
+
 static uint64_t array_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
 {
 	const uint64_t skew = (uint64_t)config->rows + config->cols - 2;
@@ -48,8 +61,7 @@ uint64_t igrad_account_cycles(const struct igrad_config *config, const struct ig
 	if (cmd->opcode == IGRAD_OP_NOP)
 		return 0;
 	if (cmd->opcode < IGRAD_OP_LOAD_W)
-		return div_up((uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4,
-			      config->dram_bytes_per_cycle);
+		return div_up(dma_bytes(cmd), config->dram_bytes_per_cycle);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
 		return array_cycles(config, cmd);
 	return vector_cycles(config, cmd);
@@ -115,11 +127,11 @@ static void account_stream(struct igrad_report *counters, const struct igrad_cmd
 	if (cmd->flags & IGRAD_FLAG_BF16)
 		counters->macs_bf16 += rows * cols * batch * pitch;
 	if (fprop || wgrad) {
-		counters->sram[0][IGRAD_ACCESS_X_READ] += batch * rows;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += batch * rows;
 		width += stream_width(rows, batch, pitch);
 	}
 	if (dgrad || wgrad) {
-		counters->sram[0][IGRAD_ACCESS_G_READ] += batch * cols;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += batch * cols;
 		width += stream_width(cols, batch, pitch);
 	}
 	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += batch * psums;
@@ -137,7 +149,7 @@ static void account_shift(struct igrad_report *counters, const struct igrad_cmd 
 	const uint64_t cols = cmd->u.array.cols;
 	const uint64_t width = overlap ? stream_width(cols, rows, 1) : cols;
 
-	counters->sram[0][operand] += rows * cols;
+	counters->sram[width_of(cmd)][operand] += rows * cols;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
 }
@@ -166,10 +178,24 @@ static void account_update(struct igrad_report *counters, const struct igrad_cmd
 	counters->pe_registers[0] += pes * (scale ? 2 : decay ? 5 : 3);
 }
 
-static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
+/* bf16: all of RELU_GRAD; of COLSUM only what is summed. */
+static void account_vector_words(struct igrad_report *counters, const struct igrad_cmd *cmd,
+				 uint64_t reads, uint64_t writes)
 {
 	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD ||
 			    cmd->opcode == IGRAD_OP_VEC_SCALE;
+	const bool sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	const uint64_t wide = sums && cmd->flags & IGRAD_FLAG_KEEP ? writes : 0;
+	uint64_t *narrow = counters->sram[width_of(cmd)];
+
+	narrow[update ? IGRAD_ACCESS_UPDATE_READ : IGRAD_ACCESS_VECTOR_READ] += reads - wide;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_READ] += wide;
+	counters->sram[sums ? 0 : width_of(cmd)]
+		      [update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
+}
+
+static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
 	const uint64_t rows = cmd->u.vec.rows;
 	const uint64_t cols = cmd->u.vec.cols;
 	const uint64_t n = rows * cols;
@@ -200,15 +226,12 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 		break;
 	}
 	counters->vector_ops += n;
-	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_READ : IGRAD_ACCESS_VECTOR_READ] += reads;
-	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
+	account_vector_words(counters, cmd, reads, writes);
 }
 
 void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
 		   const struct igrad_cmd *cmd)
 {
-	const uint64_t bytes = (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4;
-
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
 		break;
@@ -217,10 +240,10 @@ void igrad_account(struct igrad_report *counters, const struct igrad_config *con
 		account_update(counters, cmd);
 		break;
 	case IGRAD_OP_DMA_LOAD:
-		counters->dram_read_bytes += bytes;
+		counters->dram_read_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_DMA_STORE:
-		counters->dram_write_bytes += bytes;
+		counters->dram_write_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_LOAD_W:
 		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, config->overlap);

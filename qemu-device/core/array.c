@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The array commands, a whole tile at a time. What a PE would do one fused multiply-add after the
- * other is one matrix product with sums in the same order.
- */
+/* The array's registers: loads, drains and what PEs do to them without streams. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "internal.h"
-
-/* Splitting a product over threads costs a few microseconds; below this many multiply-adds don't.
- */
-#define SPLIT_MACS (1u << 21)
-
-/* A thread's piece, and what a cancellation waits for. */
-#define PIECE_MACS (1u << 24)
-
-/* Batch rows of x that are turned at once. */
-#define TURNED 256
 
 static uint32_t round_up(uint32_t n)
 {
@@ -31,11 +18,16 @@ int igrad_array_init(struct igrad_array *array, const struct igrad_config *confi
 	array->t_stride = (uint32_t)r;
 	array->w = aligned_alloc(64, r * c * sizeof(float));
 	array->acc = aligned_alloc(64, r * c * sizeof(float));
-	array->wt = aligned_alloc(64, r * c * sizeof(float));
-	array->turned = aligned_alloc(64, r * TURNED * sizeof(float));
-	if (!array->w || !array->acc || !array->wt || !array->turned)
+	array->stage_x = aligned_alloc(64, IGRAD_STAGE_BYTES);
+	array->stage_g = aligned_alloc(64, IGRAD_STAGE_BYTES);
+	if (!array->w || !array->acc || !array->stage_x || !array->stage_g)
 		return -ENOMEM;
-	memset(array->wt, 0, r * c * sizeof(float));
+	for (unsigned int i = 1; i < IGRAD_WEIGHT_COPIES; i++) {
+		array->copy[i].words = aligned_alloc(64, r * c * sizeof(float));
+		if (!array->copy[i].words)
+			return -ENOMEM;
+		memset(array->copy[i].words, 0, r * c * sizeof(float));
+	}
 	array->dirty = true;
 	igrad_array_scrub(array, config);
 	return 0;
@@ -45,14 +37,17 @@ void igrad_array_destroy(struct igrad_array *array)
 {
 	free(array->w);
 	free(array->acc);
-	free(array->wt);
-	free(array->turned);
+	free(array->stage_x);
+	free(array->stage_g);
+	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
+		free(array->copy[i].words);
 }
 
-/* The transposed copy, if there is one, is no longer of these weights. */
+/* The copies, as far as there are any, are no longer of these weights. */
 static void weights_changed(struct igrad_array *array)
 {
-	array->wt_rows = 0;
+	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
+		array->copy[i].rows = array->copy[i].cols = 0;
 }
 
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config)
@@ -68,161 +63,54 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 }
 
 /* --------------------------------------------------------------------------------------------- */
-/* Products, in pieces */
+/* The weights as products want them: as they are, transposed for dgrad, rounded for bf16 */
 /* --------------------------------------------------------------------------------------------- */
 
-struct split {
-	struct igrad_core *core;
-	const struct igrad_tile *tile;
-	size_t piece; /* rows */
-};
-
-static void run_piece(void *context, unsigned int part)
+static bool made(const struct igrad_weights *copy, uint32_t rows, uint32_t cols)
 {
-	const struct split *split = context;
-	struct igrad_tile tile = *split->tile;
-	const size_t first = part * split->piece;
-
-	if (atomic_load_explicit(&split->core->cancelled, memory_order_relaxed))
-		return;
-	tile.m = tile.m - first < split->piece ? tile.m - first : split->piece;
-	tile.a += first * tile.a_row;
-	tile.c += first * tile.c_row;
-	split->core->kernels->tile(&tile);
+	return rows <= copy->rows && cols <= copy->cols;
 }
 
-/* Rows of a piece: an even share for every thread, but none so large that a cancellation waits. */
-static size_t piece_rows(const struct igrad_tile *tile, unsigned int threads)
+static void round_weights(struct igrad_core *core, struct igrad_weights *copy, uint32_t rows,
+			  uint32_t cols)
 {
-	const size_t macs_per_row = tile->n * tile->k;
-	const size_t most = PIECE_MACS / macs_per_row + 1;
-	size_t rows = tile->m;
+	const struct igrad_array *array = &core->array;
 
-	if (threads > 1 && tile->m * macs_per_row >= SPLIT_MACS)
-		rows = (tile->m + threads - 1) / threads;
-	return rows < most ? rows : most;
+	for (size_t r = 0; r < rows; r++)
+		core->kernels->round_bf16(copy->words + r * array->stride,
+					  array->w + r * array->stride, NULL, cols, 0.0f, 0.0f);
 }
 
-static void run_tile(struct igrad_core *core, const struct igrad_tile *tile)
+/* A copy is made once for each loaded or updated tile. */
+const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
+				 uint32_t cols, size_t *row)
 {
-	const size_t piece = piece_rows(tile, igrad_pool_threads(core->pool));
-	struct split split = {.core = core, .tile = tile, .piece = piece};
+	struct igrad_array *array = &core->array;
+	struct igrad_weights *copy = &array->copy[bf16 * 2 + transposed];
+	const float *w = array->w;
 
-	igrad_pool_run(core->pool, (unsigned int)((tile->m + piece - 1) / piece), run_piece,
-		       &split);
+	*row = transposed ? array->t_stride : array->stride;
+	if (!bf16 && !transposed)
+		return w;
+	if (made(copy, rows, cols))
+		return copy->words;
+	if (transposed) {
+		if (bf16)
+			w = igrad_array_weights(core, true, false, rows, cols, row);
+		core->kernels->transpose(copy->words, array->t_stride, w, array->stride, rows,
+					 cols);
+		*row = array->t_stride;
+	} else {
+		round_weights(core, copy, rows, cols);
+	}
+	copy->rows = rows;
+	copy->cols = cols;
+	return copy->words;
 }
 
 /* --------------------------------------------------------------------------------------------- */
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
-
-/*
- * The psums of a turned fprop are rows of p, and so the product is wᵀ·xᵀ: fma(w, x, s) is
- * fma(x, w, s). An x that lies as xᵀ already is used in place, another turned a piece at a time.
- */
-static void fprop_turned(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const float *x = igrad_words(core, a->x);
-	struct igrad_tile tile = {
-		.m = a->cols,
-		.k = a->rows,
-		.a = core->array.w,
-		.a_row = 1,
-		.a_step = core->array.stride,
-		.b = transpose ? x : core->array.turned,
-		.b_row = transpose ? a->x_pitch / 4 : TURNED,
-		.c = igrad_words(core, a->p),
-		.c_row = a->p_pitch / 4,
-		.add = cmd->flags & IGRAD_FLAG_ADD,
-	};
-
-	for (size_t b = 0; b < a->batch; b += tile.n) {
-		tile.n = a->batch - b < TURNED ? a->batch - b : TURNED;
-		if (!transpose)
-			core->kernels->transpose(core->array.turned, TURNED,
-						 x + b * (a->x_pitch / 4), a->x_pitch / 4, tile.n,
-						 a->rows);
-		run_tile(core, &tile);
-		tile.b += transpose ? tile.n : 0;
-		tile.c += tile.n;
-	}
-}
-
-static void fprop(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const struct igrad_tile tile = {
-		.m = a->batch,
-		.n = a->cols,
-		.k = a->rows,
-		.a = igrad_words(core, a->x),
-		.a_row = transpose ? 1 : a->x_pitch / 4,
-		.a_step = transpose ? a->x_pitch / 4 : 1,
-		.b = core->array.w,
-		.b_row = core->array.stride,
-		.c = igrad_words(core, a->p),
-		.c_row = a->p_pitch / 4,
-		.add = cmd->flags & IGRAD_FLAG_ADD,
-	};
-
-	run_tile(core, &tile);
-}
-
-/* The columns of w become rows of a copy, made once for each loaded or updated tile. */
-static void need_transposed(struct igrad_core *core, uint32_t rows, uint32_t cols)
-{
-	struct igrad_array *array = &core->array;
-
-	if (rows <= array->wt_rows && cols <= array->wt_cols)
-		return;
-	core->kernels->transpose(array->wt, array->t_stride, array->w, array->stride, rows, cols);
-	array->wt_rows = rows;
-	array->wt_cols = cols;
-}
-
-static void dgrad(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const struct igrad_tile tile = {
-		.m = a->batch,
-		.n = a->rows,
-		.k = a->cols,
-		.a = igrad_words(core, a->g),
-		.a_row = a->g_pitch / 4,
-		.a_step = 1,
-		.b = core->array.wt,
-		.b_row = core->array.t_stride,
-		.c = igrad_words(core, a->p),
-		.c_row = a->p_pitch / 4,
-		.add = cmd->flags & IGRAD_FLAG_ADD,
-	};
-
-	need_transposed(core, a->rows, a->cols);
-	run_tile(core, &tile);
-}
-
-static void wgrad(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const struct igrad_tile tile = {
-		.m = a->rows,
-		.n = a->cols,
-		.k = a->batch,
-		.a = igrad_words(core, a->x),
-		.a_row = 1,
-		.a_step = a->x_pitch / 4,
-		.b = igrad_words(core, a->g),
-		.b_row = a->g_pitch / 4,
-		.c = core->array.acc,
-		.c_row = core->array.stride,
-		.add = cmd->flags & IGRAD_FLAG_KEEP,
-	};
-
-	run_tile(core, &tile);
-}
 
 static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
@@ -259,18 +147,28 @@ static void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, uint
 		memcpy(d + r * d_row, s + r * s_row, cols * sizeof(float));
 }
 
+/* Loaded transposed or widened, or both. */
 static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const uint32_t rows = transpose ? a->cols : a->rows, cols = transpose ? a->rows : a->cols;
 	struct igrad_array *array = &core->array;
 	const float *p = igrad_words(core, a->p);
+	size_t p_row = a->p_pitch / 4;
 
-	if (cmd->flags & IGRAD_FLAG_TRANSPOSE)
-		core->kernels->transpose(array->w, array->stride, p, a->p_pitch / 4, a->cols,
-					 a->rows);
-	else
-		copy_rows(array->w, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 	weights_changed(array);
+	if (cmd->flags & IGRAD_FLAG_BF16) {
+		for (size_t i = 0; i < rows; i++)
+			core->kernels->widen(array->stage_x + i * IGRAD_STAGE_ROW,
+					     igrad_halves(core, a->p + i * a->p_pitch), cols);
+		p = array->stage_x;
+		p_row = IGRAD_STAGE_ROW;
+	}
+	if (transpose)
+		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
+	else
+		copy_rows(array->w, array->stride, p, p_row, rows, cols);
 }
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
@@ -288,20 +186,10 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		copy_rows(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 		break;
 	case IGRAD_OP_FPROP:
-		if (cmd->flags & IGRAD_FLAG_TURN)
-			fprop_turned(core, cmd);
-		else
-			fprop(core, cmd);
-		break;
 	case IGRAD_OP_DGRAD:
-		dgrad(core, cmd);
-		break;
 	case IGRAD_OP_WGRAD:
-		wgrad(core, cmd);
-		break;
 	case IGRAD_OP_INTERLEAVED:
-		dgrad(core, cmd);
-		wgrad(core, cmd);
+		igrad_stream_execute(core, cmd);
 		break;
 	case IGRAD_OP_UPDATE:
 		update(core, cmd);

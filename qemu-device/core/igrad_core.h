@@ -61,6 +61,9 @@ void igrad_config_default(struct igrad_config *config);
  */
 int igrad_config_check(const struct igrad_config *config, char *error, size_t error_size);
 
+/** igrad_config_features - IGRAD_FEATURE_* of this device */
+uint32_t igrad_config_features(const struct igrad_config *config);
+
 /**
  * struct igrad_fault - why an access failed
  * @reason: enum igrad_reason, VA_RANGE … BUS

@@ -55,6 +55,7 @@ struct igrad_area {
 	uint64_t pitch;
 	uint64_t rows;
 	uint64_t bytes;
+	uint32_t word; /* bytes: 4, or 2 for bf16 */
 	bool written;
 	bool same_ok; /* may be exactly the result's region */
 };
@@ -85,16 +86,29 @@ enum igrad_reason igrad_check_desc(const struct igrad_desc *desc);
 /* The device */
 /* --------------------------------------------------------------------------------------------- */
 
+/* A copy of w: right for its leading rows × cols. */
+struct igrad_weights {
+	float *words;
+	uint32_t rows;
+	uint32_t cols;
+};
+
+#define IGRAD_WEIGHT_COPIES 4 /* transposed: 1, rounded to bf16: 2, both: 3 */
+
+/* Operands of a stream that are not used in place are staged, so many batch rows at a time. */
+#define IGRAD_CHUNK	  256
+#define IGRAD_STAGE_ROW	  ((IGRAD_MAX_ROWS > IGRAD_MAX_COLS ? IGRAD_MAX_ROWS : IGRAD_MAX_COLS) + 16)
+#define IGRAD_STAGE_BYTES ((IGRAD_CHUNK + 16) * IGRAD_STAGE_ROW * sizeof(float))
+
 /* Registers of the PEs, 64-byte aligned; rows are as many words as fill whole vectors. */
 struct igrad_array {
 	uint32_t stride;   /* words of a row of w and acc */
-	uint32_t t_stride; /* of wt */
+	uint32_t t_stride; /* of a transposed copy */
 	float *w;
 	float *acc;
-	float *wt; /* w transposed, for dgrad; valid for the leading wt_rows × wt_cols */
-	uint32_t wt_rows;
-	uint32_t wt_cols;
-	float *turned; /* a piece of x transposed, for fprop with TURN */
+	struct igrad_weights copy[IGRAD_WEIGHT_COPIES];
+	float *stage_x;
+	float *stage_g;
 	bool dirty;
 };
 
@@ -118,6 +132,7 @@ struct igrad_core {
 	uint32_t page_count;
 	struct igrad_timing timing;
 	struct igrad_report counters;
+	uint8_t bounce[IGRAD_DMA_CHUNK]; /* what DMA converts, as it is in memory */
 
 	igrad_core_trace_fn trace; /* NULL: nobody looks */
 	void *trace_opaque;
@@ -134,6 +149,11 @@ static inline float *igrad_words(struct igrad_core *core, uint32_t addr)
 	return (float *)(void *)(core->sram.bytes + addr);
 }
 
+static inline uint16_t *igrad_halves(struct igrad_core *core, uint32_t addr)
+{
+	return (uint16_t *)(void *)(core->sram.bytes + addr);
+}
+
 /* space.c: the job's address space, range-checked once for every backend */
 int igrad_va_check(uint64_t va, size_t len, struct igrad_fault *fault);
 int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, size_t len,
@@ -141,11 +161,14 @@ int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, si
 int igrad_space_write(const struct igrad_space *space, uint64_t va, const void *buf, size_t len,
 		      struct igrad_fault *fault);
 
-/* array.c, vector.c, dma.c: execute a command that has been checked */
+/* array.c, stream.c, vector.c, dma.c: execute a command that has been checked */
 int igrad_array_init(struct igrad_array *array, const struct igrad_config *config);
 void igrad_array_destroy(struct igrad_array *array);
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config);
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
+const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
+				 uint32_t cols, size_t *row);
+void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault);
 int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,

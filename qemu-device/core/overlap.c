@@ -44,11 +44,12 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap)
 /* --------------------------------------------------------------------------------------------- */
 
 /* A stream's operand or psum: row b every @pitch cycles, its words a cycle apart. */
-static struct igrad_words streamed(uint32_t addr, uint32_t pitch, uint32_t batch, uint32_t lanes,
-				   int64_t first, int64_t row_cycles)
+static struct igrad_words streamed(uint32_t bytes, uint32_t addr, uint32_t pitch, uint32_t batch,
+				   uint32_t lanes, int64_t first, int64_t row_cycles)
 {
 	return (struct igrad_words){.addr = addr,
 				    .pitch = pitch,
+				    .bytes = bytes,
 				    .rows = batch,
 				    .words = lanes,
 				    .first = first,
@@ -63,9 +64,10 @@ static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int
 	const struct igrad_cmd_array *a = &cmd->u.array;
 
 	if (!(cmd->flags & IGRAD_FLAG_TURN))
-		return streamed(a->p, a->p_pitch, a->batch, lanes, first, row_cycles);
+		return streamed(4, a->p, a->p_pitch, a->batch, lanes, first, row_cycles);
 	return (struct igrad_words){.addr = a->p,
 				    .pitch = a->p_pitch,
+				    .bytes = 4,
 				    .rows = lanes,
 				    .words = a->batch,
 				    .first = first,
@@ -81,19 +83,21 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct i
 		   south = cmd->opcode == IGRAD_OP_FPROP;
 	const int64_t pitch = both ? 2 : 1;
 	const uint32_t lanes = south ? a->cols : a->rows;
+	const uint32_t bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
 	unsigned int n = 0;
 
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
 		words[n++] = (struct igrad_words){.addr = a->x,
 						  .pitch = a->x_pitch,
+						  .bytes = bytes,
 						  .rows = a->rows,
 						  .words = a->batch,
 						  .per_row = 1,
 						  .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		words[n++] = streamed(a->x, a->x_pitch, a->batch, a->rows, both, pitch);
+		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
 	if (!south)
-		words[n++] = streamed(a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
+		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
 		return n;
 	if (cmd->flags & IGRAD_FLAG_ADD)
@@ -114,6 +118,7 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
 	words[0] = (struct igrad_words){
 		.addr = a->p,
 		.pitch = a->p_pitch,
+		.bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4,
 		.rows = transpose ? a->cols : a->rows,
 		.words = transpose ? a->rows : a->cols,
 		.first = (int64_t)(drain ? 2 : 1) * (rows - 1),
@@ -152,13 +157,13 @@ static uint64_t row_begin(const struct igrad_words *words, uint32_t row)
 
 static uint64_t row_end(const struct igrad_words *words, uint32_t row)
 {
-	return row_begin(words, row) + (uint64_t)words->words * 4;
+	return row_begin(words, row) + (uint64_t)words->words * words->bytes;
 }
 
 static int64_t cycle_of(const struct igrad_words *words, uint32_t row, uint64_t addr)
 {
 	return words->first + row * words->per_row +
-	       (int64_t)((addr - row_begin(words, row)) / 4) * words->per_word;
+	       (int64_t)((addr - row_begin(words, row)) / words->bytes) * words->per_word;
 }
 
 static int64_t last_cycle(const struct igrad_words *words)
@@ -187,8 +192,8 @@ static int64_t start_after(const struct igrad_words *earlier, const struct igrad
 
 		if (begin < end) {
 			const int64_t low = cycle_of(earlier, i, begin) - cycle_of(later, j, begin);
-			const int64_t high = cycle_of(earlier, i, end - 4) -
-					     cycle_of(later, j, end - 4);
+			const int64_t high = cycle_of(earlier, i, end - 2) -
+					     cycle_of(later, j, end - 2);
 
 			start = low + gap > start ? low + gap : start;
 			start = high + gap > start ? high + gap : start;

@@ -20,6 +20,7 @@
 struct igrad_words {
 	uint32_t addr;
 	uint32_t pitch;
+	uint32_t bytes; /* of a word: 4, or 2 for bf16 */
 	uint32_t rows;
 	uint32_t words; /* a row */
 	int64_t first;	/* relative to the command's start; then absolute */

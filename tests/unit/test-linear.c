@@ -227,11 +227,15 @@ static void backward_reference(struct backward_case *c)
 	ref_dgrad(c->s, dy, c->in[W], c->out[DX]);
 	ref_wgrad(c->s, c->in[X], dy, c->out[DW]);
 	ref_bgrad(c->s, dy, c->out[DB]);
+	if (opt.use_momentum) {
+		ref_velocity(c->s, &opt, c->in[X], dy, c->out[VW]);
+		ref_bias_velocity(c->s, &opt, dy, c->out[VB]);
+	}
 	free(dy);
 	if (c->optimizer.update == IGRAD_UPDATE_NONE)
 		return;
-	ref_update(c->s.I * c->s.O, &opt, c->out[DW], c->out[VW], c->out[W]);
-	ref_update(c->s.O, &opt, c->out[DB], c->out[VB], c->out[B]);
+	ref_update(c->s.I * c->s.O, &opt, c->out[opt.use_momentum ? VW : DW], c->out[W]);
+	ref_update(c->s.O, &opt, c->out[opt.use_momentum ? VB : DB], c->out[B]);
 }
 
 static void backward_check(const struct backward_case *c, const struct igrad_matrix m[NUM])

@@ -38,7 +38,8 @@ static void a_bare_uri_opens_the_default_device(void **context)
 
 	(void)context;
 	assert_int_equal(igrad_device_open("sim:", &device, NULL), 0);
-	assert_int_equal(igrad_device_info(device)->features, IGRAD_FEATURE_OVERLAP);
+	assert_int_equal(igrad_device_info(device)->features,
+			 IGRAD_FEATURE_OVERLAP | IGRAD_FEATURE_BF16);
 	assert_string_equal(igrad_device_uri(device),
 			    "sim:rows=32,cols=32,overlap=on,sram-kib=4096,dram-bytes-per-cycle=64,"
 			    "dram-latency=100,clock-hz=1000000000,threads=1,job-timeout-ms=5000");

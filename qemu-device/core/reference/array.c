@@ -78,29 +78,31 @@ static struct ref_wire x_edge(struct stream_state *s, unsigned int t, unsigned i
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const unsigned int late = s->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
-	struct ref_wire none = {false, 0.0f};
+	const unsigned int size = ref_word_size(s->cmd);
+	const struct ref_wire none = ref_silent();
 	uint32_t addr;
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || !due(s, t, r, late, &b))
 		return none;
-	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * 4
-							    : b * a->x_pitch + r * 4);
+	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * size
+							    : b * a->x_pitch + r * size);
 	s->traffic.now[STREAM_X]++;
-	return (struct ref_wire){true, ref_float(ref_read(s->device, addr, IGRAD_ACCESS_X_READ))};
+	return ref_read_operand(s->device, s->cmd, addr, IGRAD_ACCESS_X_READ);
 }
 
 static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
-	struct ref_wire none = {false, 0.0f};
+	const struct ref_wire none = ref_silent();
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || !due(s, t, c, 0, &b))
 		return none;
 	s->traffic.now[STREAM_G]++;
-	return (struct ref_wire){true, ref_float(ref_read(s->device, a->g + b * a->g_pitch + c * 4,
-							  IGRAD_ACCESS_G_READ))};
+	return ref_read_operand(s->device, s->cmd,
+				a->g + b * a->g_pitch + c * ref_word_size(s->cmd),
+				IGRAD_ACCESS_G_READ);
 }
 
 /* Where batch row b's psum of a lane lies. */
@@ -117,16 +119,16 @@ static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigne
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const unsigned int lanes = s->southward ? a->cols : a->rows;
-	struct ref_wire none = {false, 0.0f};
+	const struct ref_wire none = ref_silent();
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || !due(s, t, lane, 0, &b))
 		return none;
 	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
-		return (struct ref_wire){true, 0.0f};
+		return ref_driven(0.0f);
 	s->traffic.now[STREAM_PSUM_IN]++;
-	return (struct ref_wire){true, ref_float(ref_read(s->device, psum_at(s->cmd, b, lane),
-							  IGRAD_ACCESS_PSUM_READ))};
+	return ref_driven(
+		ref_float(ref_read(s->device, psum_at(s->cmd, b, lane), IGRAD_ACCESS_PSUM_READ)));
 }
 
 static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
@@ -182,8 +184,9 @@ static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct 
 	pe->psum = in->psum;
 	if (!in->psum.valid || !operand.valid)
 		return;
-	pe->psum.value = ref_fma(operand.value, ref_get(s->device, &pe->w), in->psum.value);
-	s->device->counts->macs++;
+	pe->psum.value = ref_fma(operand.value, ref_weight(s->cmd, ref_get(s->device, &pe->w)),
+				 in->psum.value);
+	ref_count_mac(s->device, s->cmd);
 }
 
 static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
@@ -196,7 +199,7 @@ static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct i
 		return;
 	ref_set(s->device, &pe->acc,
 		ref_fma(in->x.value, g.value, fresh ? 0.0f : ref_get(s->device, &pe->acc)));
-	s->device->counts->macs++;
+	ref_count_mac(s->device, s->cmd);
 }
 
 static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in)
@@ -304,15 +307,15 @@ static struct ref_wire load_edge(struct ref_device *d, const struct igrad_cmd *c
 						   ? IGRAD_ACCESS_STATIONARY_READ
 						   : IGRAD_ACCESS_ACC_READ;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const unsigned int size = ref_word_size(cmd);
 
 	if (row >= a->rows || c >= a->cols)
-		return (struct ref_wire){false, 0.0f};
+		return ref_silent();
 	traffic->now[STREAM_SHIFT]++;
-	return (struct ref_wire){
-		true,
-		ref_float(ref_read(
-			d, a->p + (transpose ? c * a->p_pitch + row * 4 : row * a->p_pitch + c * 4),
-			operand))};
+	return ref_read_operand(
+		d, cmd,
+		a->p + (transpose ? c * a->p_pitch + row * size : row * a->p_pitch + c * size),
+		operand);
 }
 
 static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
@@ -347,10 +350,9 @@ static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd
 	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
 
 	if (t == 0 && covered)
-		return (struct ref_wire){true,
-					 ref_get(d, target(pe_at(d, d->pe, r, c), cmd->opcode))};
+		return ref_driven(ref_get(d, target(pe_at(d, d->pe, r, c), cmd->opcode)));
 	if (t == 0 || r == 0)
-		return (struct ref_wire){false, 0.0f};
+		return ref_silent();
 	return ref_hop(d, pe_at(d, d->before, r - 1, c)->shift);
 }
 

@@ -47,6 +47,48 @@ void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igr
 	device->counts->sram[0][operand]++;
 }
 
+uint16_t ref_read_half(struct ref_device *device, uint32_t addr, enum igrad_operand operand)
+{
+	uint16_t half;
+
+	memcpy(&half, device->sram + addr, sizeof(half));
+	device->counts->sram[1][operand]++;
+	return half;
+}
+
+void ref_write_half(struct ref_device *device, uint32_t addr, uint16_t half,
+		    enum igrad_operand operand)
+{
+	memcpy(device->sram + addr, &half, sizeof(half));
+	device->counts->sram[1][operand]++;
+}
+
+unsigned int ref_word_size(const struct igrad_cmd *cmd)
+{
+	return cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
+}
+
+struct ref_wire ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd,
+				 uint32_t addr, enum igrad_operand operand)
+{
+	if (cmd->flags & IGRAD_FLAG_BF16)
+		return (struct ref_wire){true, ref_from_bf16(ref_read_half(device, addr, operand)),
+					 true};
+	return (struct ref_wire){true, ref_float(ref_read(device, addr, operand)), false};
+}
+
+float ref_weight(const struct igrad_cmd *cmd, float w)
+{
+	return cmd->flags & IGRAD_FLAG_BF16 ? ref_from_bf16(ref_to_bf16(w)) : w;
+}
+
+void ref_count_mac(struct ref_device *device, const struct igrad_cmd *cmd)
+{
+	device->counts->macs++;
+	if (cmd->flags & IGRAD_FLAG_BF16)
+		device->counts->macs_bf16++;
+}
+
 float ref_get(struct ref_device *device, const float *reg)
 {
 	device->counts->pe_registers[0]++;
@@ -62,7 +104,7 @@ void ref_set(struct ref_device *device, float *reg, float value)
 struct ref_wire ref_hop(struct ref_device *device, struct ref_wire wire)
 {
 	if (wire.valid)
-		device->counts->pe_hops[0]++;
+		device->counts->pe_hops[wire.narrow]++;
 	return wire;
 }
 
@@ -85,34 +127,59 @@ static void pass_byte(struct channel *channel, unsigned int width)
 	channel->room--;
 }
 
-static void dma_byte(struct ref_device *d, const struct igrad_cmd *cmd, uint32_t i, uint32_t byte)
+/* A word of @size bytes on either side of a DMA, as fp32 bits and back. */
+static uint32_t get_word(const uint8_t *at, unsigned int size)
+{
+	uint32_t bits = 0;
+
+	memcpy(&bits, at, size);
+	return size == 2 ? bits << 16 : bits;
+}
+
+static void put_word(uint8_t *at, unsigned int size, uint32_t bits, bool narrowed)
+{
+	const uint16_t half = narrowed ? ref_to_bf16(ref_float(bits)) : (uint16_t)(bits >> 16);
+
+	if (size == 2)
+		memcpy(at, &half, sizeof(half));
+	else
+		memcpy(at, &bits, sizeof(bits));
+}
+
+static void dma_word(struct ref_device *d, const struct igrad_cmd *cmd, struct channel *channel,
+		     uint32_t i, uint32_t j)
 {
 	const struct igrad_cmd_dma *dma = &cmd->u.dma;
-	uint8_t *sram = d->sram + dma->sram + (size_t)i * dma->sram_pitch + byte;
-	uint8_t *memory = d->memory + dma->va + (size_t)i * dma->pitch + byte;
+	const unsigned int here = ref_word_size(cmd);
+	const unsigned int there = cmd->flags & IGRAD_FLAG_MEM_BF16 ? 2 : 4;
+	uint8_t *sram = d->sram + dma->sram + (size_t)i * dma->sram_pitch + j * here;
+	uint8_t *memory = d->memory + dma->va + (size_t)i * dma->pitch + j * there;
+	const bool load = cmd->opcode == IGRAD_OP_DMA_LOAD;
 
-	if (cmd->opcode == IGRAD_OP_DMA_LOAD) {
-		*sram = *memory;
-		d->counts->dram_read_bytes++;
-	} else {
-		*memory = *sram;
-		d->counts->dram_write_bytes++;
+	for (unsigned int byte = 0; byte < there; byte++) {
+		pass_byte(channel, d->config.dram_bytes_per_cycle);
+		(*(load ? &d->counts->dram_read_bytes : &d->counts->dram_write_bytes))++;
 	}
+	if (load)
+		put_word(sram, here, get_word(memory, there), here < there);
+	else
+		put_word(memory, there, get_word(sram, here), there < here);
 }
 
 static uint64_t ref_dma(struct ref_device *d, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	const unsigned int size = ref_word_size(cmd);
 	struct channel channel = {0, 0};
 
 	for (uint32_t i = 0; i < dma->rows + dma->fill_rows; i++) {
-		for (uint32_t byte = 0; byte < (dma->cols + dma->fill_cols) * 4; byte++) {
-			if (i < dma->rows && byte < dma->cols * 4) {
-				pass_byte(&channel, d->config.dram_bytes_per_cycle);
-				dma_byte(d, cmd, i, byte);
-			} else {
-				d->sram[dma->sram + (size_t)i * dma->sram_pitch + byte] = 0;
-			}
+		for (uint32_t j = 0; j < dma->cols + dma->fill_cols; j++) {
+			if (i < dma->rows && j < dma->cols)
+				dma_word(d, cmd, &channel, i, j);
+			else
+				put_word(d->sram + dma->sram + (size_t)i * dma->sram_pitch +
+						 j * size,
+					 size, 0, false);
 		}
 	}
 	return channel.cycles;

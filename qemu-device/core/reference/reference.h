@@ -28,7 +28,18 @@ struct ref_config {
 struct ref_wire {
 	bool valid;
 	float value;
+	bool narrow; /* a 16-bit word */
 };
+
+static inline struct ref_wire ref_silent(void)
+{
+	return (struct ref_wire){.valid = false};
+}
+
+static inline struct ref_wire ref_driven(float value)
+{
+	return (struct ref_wire){.valid = true, .value = value};
+}
 
 /*
  * Control that sweeps the array with every batch row, one PE a cycle eastwards and southwards,
@@ -93,7 +104,21 @@ void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, 
 
 /* One word between SRAM and the machine, counted. */
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
+uint16_t ref_read_half(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
+void ref_write_half(struct ref_device *device, uint32_t addr, uint16_t half,
+		    enum igrad_operand operand);
 void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igrad_operand operand);
+
+/* Of words that are bf16 or not, as the command says: their size in bytes; one on a wire. */
+unsigned int ref_word_size(const struct igrad_cmd *cmd);
+struct ref_wire ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd,
+				 uint32_t addr, enum igrad_operand operand);
+
+/** ref_weight - what enters the multiplier: w, or in a bf16 stream its rounded value */
+float ref_weight(const struct igrad_cmd *cmd, float w);
+
+/** ref_count_mac - one multiply-add in a PE */
+void ref_count_mac(struct ref_device *device, const struct igrad_cmd *cmd);
 
 /* Registers w and acc of a PE, counted. */
 float ref_get(struct ref_device *device, const float *reg);
@@ -110,6 +135,8 @@ uint32_t ref_bits(float value);
 float ref_float(uint32_t bits);
 float ref_canonical(float value);
 float ref_fma(float a, float b, float c);
+float ref_from_bf16(uint16_t half);
+uint16_t ref_to_bf16(float value);
 
 /* The manual's functions, in plain steps. */
 float ref_exp(float x);

@@ -16,13 +16,13 @@ struct word {
 	bool moving;
 	bool drained; /* leaves in the south; else it came from the north to stay */
 	float value;
+	bool narrow; /* a 16-bit word */
 };
 
 struct pe {
 	float w;
 	float acc;
-	float g_held; /* interleaved: g of phase 0, for phase 1 */
-	bool g_valid;
+	struct ref_wire g_held; /* interleaved: g of phase 0, for phase 1 */
 	struct word shadow_w;
 	struct word shadow_acc;
 	struct ref_wire x; /* to the neighbours: eastwards, southwards, and as the mode says */
@@ -148,9 +148,8 @@ static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned in
 			continue;
 		if (caught.valid)
 			impossible("two tiles are captured at once");
-		caught = (struct word){
-			true, false, true,
-			ref_get(m->device, opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc)};
+		caught.valid = caught.drained = true;
+		caught.value = ref_get(m->device, opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc);
 	}
 	if (caught.valid && pe->shadow_acc.valid)
 		impossible("the chain is captured into while it holds a word");
@@ -164,7 +163,7 @@ static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned in
 
 static struct ref_wire read_wire(struct machine *m, uint32_t addr, enum igrad_operand operand)
 {
-	return (struct ref_wire){true, ref_float(ref_read(m->device, addr, operand))};
+	return ref_driven(ref_float(ref_read(m->device, addr, operand)));
 }
 
 static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsigned int r)
@@ -172,13 +171,14 @@ static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsign
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
 	const bool transpose = wave->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const unsigned int size = ref_word_size(wave->cmd);
 
 	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase)
-		return (struct ref_wire){false, 0.0f};
-	return read_wire(m,
-			 a->x + (transpose ? r * a->x_pitch + wave->row * 4
-					   : wave->row * a->x_pitch + r * 4),
-			 IGRAD_ACCESS_X_READ);
+		return ref_silent();
+	return ref_read_operand(m->device, wave->cmd,
+				a->x + (transpose ? r * a->x_pitch + wave->row * size
+						  : wave->row * a->x_pitch + r * size),
+				IGRAD_ACCESS_X_READ);
 }
 
 static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsigned int c)
@@ -186,8 +186,10 @@ static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsign
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
 	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase)
-		return (struct ref_wire){false, 0.0f};
-	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
+		return ref_silent();
+	return ref_read_operand(m->device, wave->cmd,
+				a->g + wave->row * a->g_pitch + c * ref_word_size(wave->cmd),
+				IGRAD_ACCESS_G_READ);
 }
 
 static uint32_t psum_at(const struct wave *wave, unsigned int lane)
@@ -204,24 +206,25 @@ static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, uns
 	const unsigned int lanes = wave->cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
 	if (wave->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || wave->phase)
-		return (struct ref_wire){false, 0.0f};
+		return ref_silent();
 	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
-		return (struct ref_wire){true, 0.0f};
+		return ref_driven(0.0f);
 	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
-static float multiply_add(struct machine *m, float a, float b, float s)
+static float multiply_add(struct machine *m, const struct igrad_cmd *cmd, float a, float b, float s)
 {
-	m->device->counts->macs++;
+	ref_count_mac(m->device, cmd);
 	return ref_fma(a, b, s);
 }
 
-static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
-			struct ref_wire operand)
+static void add_to_psum(struct machine *m, struct pe *pe, const struct wave *wave,
+			struct ref_wire psum, struct ref_wire operand)
 {
 	pe->psum = psum;
 	if (psum.valid && operand.valid)
-		pe->psum.value = multiply_add(m, operand.value, ref_get(m->device, &pe->w),
+		pe->psum.value = multiply_add(m, wave->cmd, operand.value,
+					      ref_weight(wave->cmd, ref_get(m->device, &pe->w)),
 					      psum.value);
 }
 
@@ -231,7 +234,7 @@ static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave
 
 	if (pe->x.valid && g.valid)
 		ref_set(m->device, &pe->acc,
-			multiply_add(m, pe->x.value, g.value,
+			multiply_add(m, wave->cmd, pe->x.value, g.value,
 				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
 }
 
@@ -270,15 +273,14 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 		psum = west ? ref_hop(m->device, west->psum) : psum_edge(m, wave, r);
 	pe->psum_came = south && psum.valid;
 	if (south) {
-		add_to_psum(m, pe, psum, pe->x);
+		add_to_psum(m, pe, wave, psum, pe->x);
 	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
 		add_to_acc(m, pe, wave, pe->g);
 	} else if (wave->phase == 0) {
-		add_to_psum(m, pe, psum, pe->g);
-		pe->g_held = pe->g.value;
-		pe->g_valid = pe->g.valid;
+		add_to_psum(m, pe, wave, psum, pe->g);
+		pe->g_held = pe->g;
 	} else {
-		add_to_acc(m, pe, wave, (struct ref_wire){pe->g_valid, pe->g_held});
+		add_to_acc(m, pe, wave, pe->g_held);
 	}
 }
 
@@ -317,9 +319,10 @@ static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int 
 static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const unsigned int size = ref_word_size(cmd);
 
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * 4
-						 : a->p + r * a->p_pitch + c * 4;
+	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
+						 : a->p + r * a->p_pitch + c * size;
 }
 
 /* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
@@ -343,12 +346,14 @@ static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, un
 static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd *cmd,
 		  unsigned int row, unsigned int c, enum igrad_operand operand)
 {
+	struct ref_wire wire;
+
 	if (!covers(cmd, row, c))
 		return;
 	if (shadow->valid)
 		impossible("two words in a register");
-	*shadow = (struct word){true, true, false,
-				read_wire(m, word_of_tile(cmd, row, c), operand).value};
+	wire = ref_read_operand(m->device, cmd, word_of_tile(cmd, row, c), operand);
+	*shadow = (struct word){true, true, false, wire.value, wire.narrow};
 }
 
 static void push(struct machine *m, struct word *from, struct word *to)
@@ -357,7 +362,7 @@ static void push(struct machine *m, struct word *from, struct word *to)
 		return;
 	if (to->valid)
 		impossible("two words in a register");
-	ref_hop(m->device, (struct ref_wire){true, from->value});
+	ref_hop(m->device, (struct ref_wire){true, from->value, from->narrow});
 	*to = *from;
 	from->valid = false;
 }

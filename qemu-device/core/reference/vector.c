@@ -26,6 +26,13 @@ static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand up
 	}
 }
 
+/* With BF16: everything but sums. */
+static bool narrow(const struct unit *u, uint32_t addr)
+{
+	return u->cmd->flags & IGRAD_FLAG_BF16 &&
+	       (u->cmd->opcode != IGRAD_OP_VEC_COLSUM || addr == u->v->a);
+}
+
 static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
 {
 	return ref_read(u->device, addr + i * pitch + j * 4,
@@ -34,6 +41,9 @@ static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t
 
 static float get(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
 {
+	if (narrow(u, addr))
+		return ref_from_bf16(ref_read_half(u->device, addr + i * pitch + j * 2,
+						   IGRAD_ACCESS_VECTOR_READ));
 	return ref_float(get_bits(u, addr, pitch, i, j));
 }
 
@@ -46,7 +56,11 @@ static void put_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, 
 
 static void put(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j, float value)
 {
-	put_bits(u, addr, pitch, i, j, ref_bits(ref_canonical(value)));
+	if (narrow(u, addr))
+		ref_write_half(u->device, addr + i * pitch + j * 2, ref_to_bf16(value),
+			       IGRAD_ACCESS_VECTOR_WRITE);
+	else
+		put_bits(u, addr, pitch, i, j, ref_bits(ref_canonical(value)));
 }
 
 /* A lane takes an element; the first of a cycle begins that cycle. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bf16.h"
 #include "kernels.h"
-#include "mathfn.h"
 #include "rig.h"
 
 #define WORDS 400000u
@@ -231,6 +231,71 @@ static void test_rows(void **state)
 	}
 }
 
+/* The nearest bf16 by arithmetic on doubles: halfway between its neighbours goes to the even one.
+ */
+static uint16_t plain_narrow(float value)
+{
+	const uint16_t below = (uint16_t)(bits_of(value) >> 16), above = (uint16_t)(below + 1);
+	double low, high;
+
+	if (isnan(value))
+		return 0x7fc0;
+	if (isinf(value))
+		return below;
+	low = fabs((double)igrad_of_bits((uint32_t)below << 16));
+	high = (above & 0x7f80) == 0x7f80 ? 0x1p128
+					  : fabs((double)igrad_of_bits((uint32_t)above << 16));
+	if (fabs((double)value) - low == high - fabs((double)value))
+		return below % 2 ? above : below;
+	return fabs((double)value) - low < high - fabs((double)value) ? below : above;
+}
+
+/* Every bf16, and what lies around every middle between two of them. */
+static void test_bf16(void **state)
+{
+	const struct operands *o = *state;
+	static const uint32_t offsets[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+	uint16_t *half = malloc(WORDS * sizeof(*half)), *got = malloc(WORDS * sizeof(*got));
+	size_t n = 0;
+
+	assert_non_null(half);
+	assert_non_null(got);
+	for (uint32_t high = 0; high < 0x10000; high++) {
+		for (size_t i = 0; i < 6; i++)
+			o->a[n++] = igrad_of_bits(high << 16 | offsets[i]);
+	}
+	assert_true(n <= WORDS);
+	for (size_t i = 0; i < n; i++)
+		half[i] = plain_narrow(o->a[i]);
+	for (unsigned int k = 0; igrad_kernels_get(k); k++) {
+		const struct igrad_kernels *kernels = igrad_kernels_get(k);
+
+		kernels->narrow(got, o->a, n);
+		kernels->round_bf16(o->got, o->a, NULL, n, 0.0f, 0.0f);
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(got[i], half[i]);
+			assert_int_equal(bits_of(o->got[i]), (uint32_t)half[i] << 16);
+		}
+		kernels->widen(o->got, got, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(bits_of(o->got[i]), (uint32_t)got[i] << 16);
+	}
+	/* NaNs keep their bits on the way up, and tails are handled too */
+	for (uint32_t high = 0; high < 0x10000; high++)
+		half[high] = (uint16_t)high;
+	for (unsigned int k = 0; igrad_kernels_get(k); k++) {
+		for (size_t tail = 1; tail < 70; tail++) {
+			o->got[tail] = 1.0f;
+			igrad_kernels_get(k)->widen(o->got, half + 0x10000 - tail, tail);
+			for (size_t i = 0; i < tail; i++)
+				assert_int_equal(bits_of(o->got[i]), (0x10000 - tail + i) << 16);
+			assert_int_equal(bits_of(o->got[tail]), 0x3f800000);
+		}
+	}
+	free(half);
+	free(got);
+}
+
 static void test_selection(void **state)
 {
 	unsigned int count = 0;
@@ -250,9 +315,8 @@ static void test_selection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tile),
-		cmocka_unit_test(test_transpose),
-		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_tile),	  cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_bf16),
 		cmocka_unit_test(test_selection),
 	};
 
