@@ -111,30 +111,54 @@ static int execute(struct simulator *sim, struct result *result)
 	return 0;
 }
 
-int simulator_backward(struct simulator *sim, const struct layer *layer,
-		       const struct manner *manner, enum igrad_schedule schedule,
-		       struct result *result, struct igrad_error *error)
+static struct igrad_linear_backward
+backward_args(const struct simulator *sim, const struct operands *o, const struct layer *layer,
+	      const struct manner *manner, enum igrad_schedule schedule)
 {
 	bool momentum = manner->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	struct operands o;
-	struct igrad_linear_backward args = {
+
+	return (struct igrad_linear_backward){
 		.schedule = schedule,
-		.x = &o.m[X],
-		.w = &o.m[W],
-		.b = layer->bias ? &o.m[B] : NULL,
-		.y = layer->relu ? &o.m[Y] : NULL,
-		.dy = &o.m[DY],
-		.dx = layer->first ? NULL : &o.m[DX],
-		.vw = momentum ? &o.m[VW] : NULL,
-		.vb = momentum && layer->bias ? &o.m[VB] : NULL,
+		.x = &o->m[X],
+		.w = &o->m[W],
+		.b = layer->bias ? &o->m[B] : NULL,
+		.y = layer->relu ? &o->m[Y] : NULL,
+		.dy = &o->m[DY],
+		.dx = layer->first ? NULL : &o->m[DX],
+		.vw = momentum ? &o->m[VW] : NULL,
+		.vb = momentum && layer->bias ? &o->m[VB] : NULL,
 		.optimizer = manner->optimizer,
 		.objective = manner->objective,
 		.energy = sim->table,
 	};
+}
+
+static struct igrad_linear_forward forward_args(const struct simulator *sim,
+						const struct operands *o, const struct layer *layer,
+						const struct manner *manner)
+{
+	return (struct igrad_linear_forward){
+		.x = &o->m[X],
+		.w = &o->m[W],
+		.b = layer->bias ? &o->m[B] : NULL,
+		.y = &o->m[Y],
+		.relu = layer->relu,
+		.objective = manner->objective,
+		.energy = sim->table,
+	};
+}
+
+int simulator_backward(struct simulator *sim, const struct layer *layer,
+		       const struct manner *manner, enum igrad_schedule schedule,
+		       struct result *result, struct igrad_error *error)
+{
+	struct igrad_linear_backward args;
+	struct operands o;
 	int err = operands_init(&o, sim, layer);
 
 	if (err)
 		return explain(err, layer, "operands", error);
+	args = backward_args(sim, &o, layer, manner, schedule);
 	*result = (struct result){.schedule = schedule};
 	err = igrad_cmdbuf_reset(sim->cmdbuf);
 	if (!err)
@@ -148,21 +172,39 @@ int simulator_backward(struct simulator *sim, const struct layer *layer,
 int simulator_forward(struct simulator *sim, const struct layer *layer, const struct manner *manner,
 		      struct result *result, struct igrad_error *error)
 {
+	struct igrad_linear_forward args;
 	struct operands o;
 	int err = operands_init(&o, sim, layer);
 
-	(void)manner;
 	if (err)
 		return explain(err, layer, "operands", error);
+	args = forward_args(sim, &o, layer, manner);
 	*result = (struct result){.forward = true};
 	err = igrad_cmdbuf_reset(sim->cmdbuf);
 	if (!err)
-		err = igrad_linear_forward(sim->cmdbuf, &o.m[X], &o.m[W],
-					   layer->bias ? &o.m[B] : NULL, layer->relu, &o.m[Y]);
+		err = igrad_linear_forward_for(sim->cmdbuf, &args);
 	if (!err)
 		err = execute(sim, result);
 	operands_fini(&o);
 	return err ? explain(err, layer, "forward", error) : 0;
+}
+
+int simulator_explain(struct simulator *sim, const struct settings *s, enum igrad_schedule schedule,
+		      struct igrad_choice **choices, size_t *count, struct igrad_error *error)
+{
+	struct igrad_linear_backward backward;
+	struct igrad_linear_forward forward;
+	struct operands o;
+	int err = operands_init(&o, sim, &s->layer);
+
+	if (err)
+		return explain(err, &s->layer, "operands", error);
+	backward = backward_args(sim, &o, &s->layer, &s->manner, schedule);
+	forward = forward_args(sim, &o, &s->layer, &s->manner);
+	err = s->forward ? igrad_linear_explain_forward(sim->device, &forward, choices, count)
+			 : igrad_linear_explain(sim->device, &backward, choices, count);
+	operands_fini(&o);
+	return err ? explain(err, &s->layer, igrad_schedule_name(schedule), error) : 0;
 }
 
 /* ---------------------------------------------------------------- figures */

@@ -4,6 +4,7 @@
 #define IGRAD_SIM_COST_H
 
 #include "igrad-sim.h"
+#include "igrad/plan.h"
 
 /** struct result - what a pass cost; @schedule means nothing for a forward pass */
 struct result {
@@ -50,6 +51,11 @@ int simulator_backward(struct simulator *sim, const struct layer *layer,
 		       struct result *result, struct igrad_error *error);
 int simulator_forward(struct simulator *sim, const struct layer *layer, const struct manner *manner,
 		      struct result *result, struct igrad_error *error);
+
+/** simulator_explain - every way that was tried of doing a layer's pass; @choices: for free() */
+int simulator_explain(struct simulator *sim, const struct settings *settings,
+		      enum igrad_schedule schedule, struct igrad_choice **choices, size_t *count,
+		      struct igrad_error *error);
 
 /** result_accesses - what schedules are compared by: words, without other vector commands */
 uint64_t result_accesses(const struct result *result);

@@ -80,7 +80,8 @@ struct settings {
 
 /** a command of the program: 0, or a negative errno with @error filled */
 typedef int command_fn(const struct settings *settings, struct igrad_error *error);
-command_fn command_layer, command_network, command_sweep, command_paper, command_energy;
+command_fn command_layer, command_network, command_sweep, command_paper, command_explain,
+	command_energy;
 
 /** fail - put a sentence into @error, and return @err */
 __attribute__((format(printf, 3, 4))) int fail(struct igrad_error *error, int err,

@@ -75,14 +75,16 @@ static int recorder_take(struct recorder *r, const struct record *record,
 	return r->trace ? trace_add(r->trace, name, record, sim) : 0;
 }
 
-static int recorder_close(struct recorder *r, struct igrad_error *error)
+/* @err: that of what was to be recorded; then there is nothing to show. */
+static int recorder_close(struct recorder *r, int err, struct igrad_error *error)
 {
 	const struct layer *l = &r->settings->layer;
-	int err = r->trace ? trace_close(r->trace, error) : 0;
+	int closed = r->trace ? trace_close(r->trace, !err, error) : 0;
 	char title[96];
 
 	snprintf(title, sizeof(title), "%u in, %u out, batch %u on %u x %u", l->in, l->out,
 		 l->batch, r->settings->machine.array.rows, r->settings->machine.array.cols);
+	err = err ? err : closed;
 	if (!err && r->count)
 		err = timelines_draw(r->timelines, r->count, r->settings->svg, title, error);
 	free(r->timelines);
@@ -147,17 +149,14 @@ int command_layer(const struct settings *s, struct igrad_error *error)
 	struct recorder recorder;
 	struct simulator sim;
 	unsigned int count;
-	int err = simulator_open(&sim, &s->machine, s->energy, error), close;
+	int err = simulator_open(&sim, &s->machine, s->energy, error);
 
 	if (err)
 		return err;
 	err = recorder_open(&recorder, s, error);
 	if (!err) {
 		err = run_schedules(&recorder, &sim, results, &count, error);
-		if (err)
-			recorder.count = 0;
-		close = recorder_close(&recorder, error);
-		err = err ? err : close;
+		err = recorder_close(&recorder, err, error);
 	}
 	if (!err && s->json)
 		err = show_json(s, &sim, results, count);

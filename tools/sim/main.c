@@ -20,6 +20,9 @@ static const struct command commands[] = {
 		 OPT_BIT(OPT_BATCHES) | OPT_BIT(OPT_PLOT) | OPT_BIT(OPT_SVG) | OPT_BIT(OPT_CSV) |
 		 OPT_BIT(OPT_JSON)},
 	{"paper", command_paper, NULL, false, OPT_BIT(OPT_JSON)},
+	{"explain", command_explain, NULL, false,
+	 OPTS_SHAPE | OPT_BIT(OPT_BATCH) | OPTS_EXTRAS | OPT_BIT(OPT_FORWARD) | OPTS_ARRAY |
+		 OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_JSON)},
 	{"energy", command_energy, "table", true, OPT_BIT(OPT_SRAM) | OPT_BIT(OPT_JSON)},
 };
 

@@ -20,12 +20,30 @@ static void spread(double bins[TIMELINE_BINS], double width, double start, doubl
 	}
 }
 
-static double macs_of(const struct igrad_cmd *cmd)
+/* PEs of a tile that lie on diagonal @d: all work on the same row of the batch at a time. */
+static uint32_t diagonal(uint32_t rows, uint32_t cols, uint32_t d)
 {
-	const struct igrad_cmd_array *array = &cmd->u.array;
-	double macs = (double)le16toh(array->rows) * le16toh(array->cols) * le32toh(array->batch);
+	uint32_t least = rows < cols ? rows : cols, last = rows + cols - 2;
 
-	return cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 * macs : macs;
+	if (d + 1 < least)
+		return d + 1;
+	return last - d + 1 < least ? last - d + 1 : least;
+}
+
+/* A stream runs through a tile diagonal by diagonal, a cycle apart; @scale: of one multiply-add */
+static void add_stream(struct timeline *t, const struct event *event, double scale)
+{
+	const struct igrad_cmd_array *array = &event->cmd.u.array;
+	uint32_t rows = le16toh(array->rows), cols = le16toh(array->cols);
+	double length = le32toh(array->batch);
+
+	if (event->cmd.opcode < IGRAD_OP_FPROP || event->cmd.opcode > IGRAD_OP_INTERLEAVED)
+		return;
+	if (event->cmd.opcode == IGRAD_OP_INTERLEAVED)
+		length *= 2;
+	for (uint32_t d = 0; d < rows + cols - 1; d++)
+		spread(t->macs, t->width, event->start + d, event->start + d + length,
+		       length * diagonal(rows, cols, d) * scale);
 }
 
 void timeline_make(struct timeline *t, const char *name, const struct record *record,
@@ -42,8 +60,7 @@ void timeline_make(struct timeline *t, const char *name, const struct record *re
 		uint64_t *until = &busy_until[event->engine], start = event->start;
 
 		if (event->engine == IGRAD_ENGINE_ARRAY)
-			spread(t->macs, t->width, event->start, event->end,
-			       macs_of(&event->cmd) / ((double)info->rows * info->cols));
+			add_stream(t, event, 1.0 / ((double)info->rows * info->cols));
 		/* What overlaps an earlier command of its engine counts once. */
 		if (start < *until)
 			start = *until;

@@ -216,7 +216,7 @@ int trace_add(struct trace *trace, const char *name, const struct record *record
 	return 0;
 }
 
-int trace_close(struct trace *trace, struct igrad_error *error)
+int trace_close(struct trace *trace, bool whole, struct igrad_error *error)
 {
 	int err = 0;
 
@@ -225,10 +225,10 @@ int trace_close(struct trace *trace, struct igrad_error *error)
 		err = -EIO;
 	if (fclose(trace->file))
 		err = -EIO;
-	if (err) {
+	if (err)
 		fail(error, err, "%.160s: cannot be written: %s", trace->path, strerror(errno));
+	if (err || !whole)
 		unlink(trace->path);
-	}
 	free(trace->path);
 	free(trace);
 	return err;

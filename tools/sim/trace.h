@@ -14,7 +14,7 @@ struct trace *trace_open(const char *path, struct igrad_error *error);
 int trace_add(struct trace *trace, const char *name, const struct record *record,
 	      const struct simulator *sim);
 
-/** trace_close - end it; a file that could not be written whole is removed */
-int trace_close(struct trace *trace, struct igrad_error *error);
+/** trace_close - end it; a file that is not @whole or could not be written is removed */
+int trace_close(struct trace *trace, bool whole, struct igrad_error *error);
 
 #endif /* IGRAD_SIM_TRACE_H */
