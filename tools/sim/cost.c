@@ -98,6 +98,13 @@ static int explain(int err, const struct layer *l, const char *how, struct igrad
 				     : igrad_strerror(err));
 }
 
+static int no_room(int err, const struct layer *l, struct igrad_error *error)
+{
+	return fail(error, err,
+		    "layer %u-%u, batch %u: its operands do not fit the device's address space",
+		    l->in, l->out, l->batch);
+}
+
 static int execute(struct simulator *sim, struct result *result)
 {
 	const struct igrad_device_info *info = simulator_info(sim);
@@ -157,7 +164,7 @@ int simulator_backward(struct simulator *sim, const struct layer *layer,
 	int err = operands_init(&o, sim, layer);
 
 	if (err)
-		return explain(err, layer, "operands", error);
+		return no_room(err, layer, error);
 	args = backward_args(sim, &o, layer, manner, schedule);
 	*result = (struct result){.schedule = schedule};
 	err = igrad_cmdbuf_reset(sim->cmdbuf);
@@ -177,7 +184,7 @@ int simulator_forward(struct simulator *sim, const struct layer *layer, const st
 	int err = operands_init(&o, sim, layer);
 
 	if (err)
-		return explain(err, layer, "operands", error);
+		return no_room(err, layer, error);
 	args = forward_args(sim, &o, layer, manner);
 	*result = (struct result){.forward = true};
 	err = igrad_cmdbuf_reset(sim->cmdbuf);
@@ -198,7 +205,7 @@ int simulator_explain(struct simulator *sim, const struct settings *s, enum igra
 	int err = operands_init(&o, sim, &s->layer);
 
 	if (err)
-		return explain(err, &s->layer, "operands", error);
+		return no_room(err, &s->layer, error);
 	backward = backward_args(sim, &o, &s->layer, &s->manner, schedule);
 	forward = forward_args(sim, &o, &s->layer, &s->manner);
 	err = s->forward ? igrad_linear_explain_forward(sim->device, &forward, choices, count)

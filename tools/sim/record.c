@@ -24,6 +24,7 @@ static void on_event(void *opaque, const struct igrad_trace_event *event)
 		.job = event->job,
 		.start = event->start,
 		.end = event->end,
+		.completed = event->completed,
 		.engine = event->engine,
 		.cmd = *event->cmd,
 	};

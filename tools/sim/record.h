@@ -5,11 +5,16 @@
 
 #include "cost.h"
 
-/** struct event - a command that was executed; @start, @end: it held its engine, @end excluded */
+/**
+ * struct event - a command that was executed
+ * @start, @end: it held its engine, @end excluded
+ * @completed: what it did can be seen, as DMA has latency
+ */
 struct event {
 	uint64_t job;
 	uint64_t start;
 	uint64_t end;
+	uint64_t completed;
 	enum igrad_engine engine;
 	struct igrad_cmd cmd;
 };

@@ -174,8 +174,10 @@ static void write_event(struct trace *trace, const struct event *event, size_t i
 	fprintf(file, "\",\"cat\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%.6f,\"dur\":%.6f,\"args\":{",
 		engines[event->engine], trace->processes, event->engine * MAX_LANES + lane + 1,
 		event->start / mhz, (event->end - event->start) / mhz);
-	fprintf(file, "\"command\":%zu,\"cycle\":%" PRIu64 ",\"cycles\":%" PRIu64 ",", index,
-		event->start, event->end - event->start);
+	fprintf(file,
+		"\"command\":%zu,\"cycle\":%" PRIu64 ",\"cycles\":%" PRIu64
+		",\"completed\":%" PRIu64 ",",
+		index, event->start, event->end - event->start, event->completed);
 	write_size(file, &event->cmd, event->engine);
 	for (unsigned int i = 0; i < tile->num; i++) {
 		const struct tile_operand *operand = &tile->operands[i];
