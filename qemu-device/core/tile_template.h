@@ -103,6 +103,12 @@ INLINE void block(const struct igrad_tile *t, const unsigned int mr, const unsig
 	}
 }
 
+/* The last rows, if they are better done four by four than as a large block and single ones. */
+static bool fours(size_t rows)
+{
+	return rows < 2 * MR && rows % 4 == 0 && rows % MR % 4;
+}
+
 INLINE void skip_rows(struct igrad_tile *t, size_t rows)
 {
 	t->a += rows * t->a_row;
@@ -113,7 +119,7 @@ INLINE void skip_rows(struct igrad_tile *t, size_t rows)
 /* All rows of one column of blocks, nv vectors wide. */
 INLINE void block_column(struct igrad_tile t, const unsigned int nv, const bool masked, MASK mask)
 {
-	for (; t.m >= MR && !crowded(&t); skip_rows(&t, MR))
+	for (; t.m >= MR && !crowded(&t) && !fours(t.m); skip_rows(&t, MR))
 		block(&t, MR, nv, masked, mask);
 	for (; t.m >= 4; skip_rows(&t, 4))
 		block(&t, 4, nv, masked, mask);
