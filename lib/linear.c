@@ -37,40 +37,52 @@ static int set_dims(struct igrad_problem *problem, const struct igrad_matrix *co
 	return 0;
 }
 
-static int set_problem(struct igrad_problem *problem, const struct igrad_device_info *info,
-		       const struct igrad_matrix *const operands[], uint32_t scratch,
-		       uint32_t spill)
+int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_matrix *const operands[IGRAD_NUM_ROLES])
 {
-	uint64_t panel = 8ull * info->dram_latency * info->dram_bytes_per_cycle;
-	int err = set_dims(problem, operands);
+	int err;
 
-	if (err)
-		return err;
-	problem->array.rows = info->rows;
-	problem->array.cols = info->cols;
-	problem->sram_bytes = info->sram_bytes;
-	problem->panel_bytes = panel < info->sram_bytes ? panel : info->sram_bytes;
-	problem->scratch = scratch;
-	problem->spill = spill;
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+	memset(problem, 0, sizeof(*problem));
+	problem->device = device;
+	err = set_dims(problem, operands);
+	for (int role = 0; !err && role < IGRAD_NUM_ROLES; role++) {
 		if (!operands[role])
 			continue;
 		err = check_matrix(operands[role], igrad_role_size(problem, role));
-		if (err)
-			return err;
 		problem->home |= 1u << role;
 	}
-	return 0;
+	return err;
+}
+
+/*
+ * What is moved at once: the part of a block that belongs to one tile, or to several where that is
+ * so little that rounding to whole cycles would cost DMA time. Batch rows are streamed, and not
+ * cut.
+ */
+static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
+				    uint32_t least_bytes)
+{
+	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
+	struct igrad_plan cut = linear->plan;
+
+	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
+	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
+	piece = igrad_role_block(&cut, role);
+	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.cols < block.cols)
+		piece.cols = igrad_min(2 * piece.cols, block.cols);
+	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.rows < block.rows)
+		piece.rows = igrad_min(2 * piece.rows, block.rows);
+	return piece;
 }
 
 static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
-			uint32_t sram_bytes)
+			const struct igrad_device_info *info)
 {
 	uint32_t bytes = igrad_plan_bytes(&linear->plan);
 	struct igrad_sram sram;
 
 	sram.next = igrad_sram_reserve(linear->e.cmdbuf, bytes);
-	sram.end = sram_bytes;
+	sram.end = info->sram_bytes;
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		int err;
 
@@ -79,7 +91,9 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 		err = igrad_window_init(&linear->windows[role], &sram, operands[role],
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
-					linear->plan.slots[role]);
+					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),
+					linear->plan.slots[role],
+					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)
 			return err;
 	}
@@ -87,21 +101,15 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 }
 
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
-		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill, igrad_planner *planner)
+		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES],
+		      const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
-	int err;
-
 	memset(linear, 0, sizeof(*linear));
 	linear->e.cmdbuf = cmdbuf;
-	err = set_problem(&linear->problem, info, operands, scratch, spill);
-	if (!err)
-		err = planner(&linear->problem, &linear->plan);
-	if (!err)
-		err = map_operands(linear, operands, info->sram_bytes);
-	linear->e.err = err;
-	return err;
+	linear->problem = *problem;
+	linear->plan = *plan;
+	linear->e.err = map_operands(linear, operands, problem->device);
+	return linear->e.err;
 }
 
 int igrad_linear_close(struct igrad_linear *linear)
@@ -113,10 +121,15 @@ int igrad_linear_close(struct igrad_linear *linear)
 	return linear->e.err;
 }
 
-struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
-				   uint32_t col, enum igrad_window_use use)
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role,
+				   struct igrad_part part, enum igrad_window_use use)
 {
-	return igrad_window_get(&linear->windows[role], &linear->e, row, col, use);
+	return igrad_window_get(&linear->windows[role], &linear->e, part, use);
+}
+
+void igrad_linear_done(struct igrad_linear *linear, enum igrad_role role, struct igrad_part part)
+{
+	igrad_window_done(&linear->windows[role], &linear->e, part);
 }
 
 static void set_extent(const struct igrad_linear *linear, struct igrad_block *block, int dim)

@@ -154,6 +154,14 @@ void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 	emit(e, &cmd, NULL);
 }
 
+void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float factor)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_SCALE_ACC, 0, tile, 0);
+
+	cmd.u.array.keep = bits_of(factor);
+	emit(e, &cmd, NULL);
+}
+
 static struct igrad_cmd vec_cmd(enum igrad_opcode op, uint16_t flags, struct igrad_size size,
 				struct igrad_place a, struct igrad_place d)
 {
@@ -207,14 +215,12 @@ void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_siz
 	emit(e, &cmd, NULL);
 }
 
-void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
-		     struct igrad_place a, struct igrad_place b, struct igrad_place d)
+void igrad_emit_scale(struct igrad_emitter *e, struct igrad_size size, float factor,
+		      struct igrad_place a)
 {
-	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_AXPY, 0, size, a, d);
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_SCALE, 0, size, a, a);
 
-	cmd.u.vec.b = htole32(b.addr);
-	cmd.u.vec.b_pitch = htole32(b.pitch);
-	cmd.u.vec.imm = bits_of(alpha);
+	cmd.u.vec.imm = bits_of(factor);
 	emit(e, &cmd, NULL);
 }
 

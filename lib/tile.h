@@ -63,6 +63,7 @@ void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igra
 			    struct igrad_place p);
 void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 		       const struct igrad_step *step);
+void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float factor);
 
 /* The vector unit */
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
@@ -72,8 +73,8 @@ void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struc
 			  struct igrad_place dy);
 void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
 		       struct igrad_place a, struct igrad_place sums);
-void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
-		     struct igrad_place a, struct igrad_place b, struct igrad_place d);
+void igrad_emit_scale(struct igrad_emitter *e, struct igrad_size size, float factor,
+		      struct igrad_place a);
 void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struct igrad_step *step,
 		    struct igrad_place w, struct igrad_place dw);
 void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,

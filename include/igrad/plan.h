@@ -49,7 +49,7 @@ struct igrad_tiling {
  * @utilisation: multiply-adds per PE and cycle
  * @accesses: igrad_report_sram_accesses()
  * @dram_bytes: read and written
- * @energy_pj: by the table of the arguments
+ * @energy: by the table of the arguments, in its unit
  * @best: of its schedule
  * @chosen: this is how the layer is done
  * @why: what decided for it or against it, in a sentence
@@ -61,7 +61,7 @@ struct igrad_choice {
 	double utilisation;
 	uint64_t accesses;
 	uint64_t dram_bytes;
-	double energy_pj;
+	double energy;
 	bool best;
 	bool chosen;
 	char why[160];

@@ -73,10 +73,15 @@ static void backward(struct ref_net *net, uint32_t batch, const float *x, float 
 			ref_relu_grad(s.B * s.O, y[l], dy[l]);
 		if (l)
 			ref_dgrad(s, dy[l], net->w[l], dy[l - 1]);
-		ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
-		ref_bgrad(s, dy[l], db);
-		ref_update(s.I * s.O, opt, dw, net->vw[l], net->w[l]);
-		ref_update(s.O, opt, db, net->vb[l], net->b[l]);
+		if (opt->use_momentum) {
+			ref_velocity(s, opt, l ? y[l - 1] : x, dy[l], net->vw[l]);
+			ref_bias_velocity(s, opt, dy[l], net->vb[l]);
+		} else {
+			ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
+			ref_bgrad(s, dy[l], db);
+		}
+		ref_update(s.I * s.O, opt, opt->use_momentum ? net->vw[l] : dw, net->w[l]);
+		ref_update(s.O, opt, opt->use_momentum ? net->vb[l] : db, net->b[l]);
 		free(dw);
 		free(db);
 	}
