@@ -8,9 +8,9 @@
 
 #include "planner.h"
 
-#define TIMEOUT_MS   600000 /* a busy machine is no reason to give up */
-#define MANY_COMMANDS 40000 /* what all trials of a schedule may come to, roughly */
-#define FEW_TRIALS   4	    /* but at least so many */
+#define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define MANY_COMMANDS 40000  /* what all trials of a schedule may come to, roughly */
+#define FEW_TRIALS    4	     /* but at least so many */
 
 /* ---------------------------------------------------------------- the device */
 
