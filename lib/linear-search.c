@@ -98,7 +98,7 @@ static void consider(struct search *search, const struct igrad_plan *plan)
 	if (!igrad_candidate_rate(search->problem, &candidate))
 		return;
 	search->fits = true;
-	if (candidate.commands > IGRAD_MAX_COMMANDS)
+	if (!candidate.cycles)
 		return;
 	search->short_enough = true;
 	if (bytes_moved(&candidate) < search->least)

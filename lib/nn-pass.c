@@ -79,18 +79,25 @@ static int layer_failed(const struct igrad_net *net, uint32_t layer, const char 
 }
 
 static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
-			 struct igrad_error *error)
+			 const struct igrad_train_options *options, struct igrad_error *error)
 {
 	uint32_t last = pass->net->num_layers - 1;
 	int err;
 
 	for (uint32_t l = 0; l <= last; l++) {
 		const struct igrad_layer *layer = &pass->net->layers[l];
+		struct igrad_linear_forward args = {
+			.x = layer_input(pass, scratch, l),
+			.w = &layer->w,
+			.b = &layer->b,
+			.y = l < last ? &scratch->y[l] : &pass->logits,
+			.relu = l < last,
+			.objective = options ? options->objective : IGRAD_OBJECTIVE_CYCLES,
+			.energy = options ? options->energy : NULL,
+		};
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
-		err = igrad_linear_forward(pass->cmdbuf, layer_input(pass, scratch, l), &layer->w,
-					   &layer->b, l < last,
-					   l < last ? &scratch->y[l] : &pass->logits);
+		err = igrad_linear_forward_for(pass->cmdbuf, &args);
 		if (err)
 			return layer_failed(pass->net, l, "forward", err, error);
 	}
@@ -119,6 +126,8 @@ static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *s
 			.vw = momentum ? &layer->vw : NULL,
 			.vb = momentum ? &layer->vb : NULL,
 			.optimizer = options->optimizer,
+			.objective = options->objective,
+			.energy = options->energy,
 		};
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
@@ -146,7 +155,7 @@ int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
 	if (err)
 		return igrad_fail(error, err, "memory for a batch of %u: %s", batch,
 				  igrad_strerror(err));
-	err = build_forward(pass, scratch, error);
+	err = build_forward(pass, scratch, options, error);
 	if (!err && options)
 		err = build_backward(pass, scratch, options, error);
 	return err;

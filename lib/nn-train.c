@@ -28,6 +28,9 @@ static int check_options(const struct igrad_train_options *options, struct igrad
 	if (options->optimizer.update != IGRAD_UPDATE_SGD &&
 	    options->optimizer.update != IGRAD_UPDATE_MOMENTUM)
 		return igrad_fail(error, -EINVAL, "training needs an optimiser");
+	if ((unsigned int)options->objective >= IGRAD_NUM_OBJECTIVES)
+		return igrad_fail(error, -EINVAL, "there is no objective number %d",
+				  (int)options->objective);
 	return 0;
 }
 

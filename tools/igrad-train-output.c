@@ -101,6 +101,7 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 		add_string(out->json, "device", device);
 		add_string(out->json, "schedule", schedule);
 		add_string(out->json, "dtype", dtype);
+		add_string(out->json, "objective", igrad_objective_name(options->objective));
 		add_count(out->json, "parameters", params);
 		add_count(out->json, "batch", options->batch);
 		add_count(out->json, "seed", out->settings->seed);

@@ -251,7 +251,7 @@ enum igrad_schedule {
 	IGRAD_SCHEDULE_WS,	    /* the same array, each product with its better stationary operand */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
-	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer; -ENOTSUP yet */
+	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer */
 	IGRAD_NUM_SCHEDULES,
 };
 

@@ -127,10 +127,20 @@ int igrad_net_check_data(const struct igrad_net *net, const struct igrad_dataset
 
 /* ---------------------------------------------------------------- training */
 
+/**
+ * struct igrad_train_options - how to train
+ * @batch: rows a step
+ * @schedule: of backward passes; with IGRAD_SCHEDULE_AUTO each layer has its own
+ * @optimizer: SGD or momentum
+ * @objective: what layers are cut for, and what IGRAD_SCHEDULE_AUTO goes by
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
+ */
 struct igrad_train_options {
 	uint32_t batch;
 	enum igrad_schedule schedule;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 /** struct igrad_train_stats - sums over the steps that have ended, from the jobs' reports */

@@ -228,7 +228,11 @@ static void train_and_compare(const struct recipe *recipe, const struct igrad_da
 			      uint32_t steps)
 {
 	bool momentum = recipe->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	struct igrad_train_options options = {recipe->batch, recipe->schedule, recipe->optimizer};
+	struct igrad_train_options options = {
+		.batch = recipe->batch,
+		.schedule = recipe->schedule,
+		.optimizer = recipe->optimizer,
+	};
 	struct ref_optimizer opt = {recipe->optimizer.lr, recipe->optimizer.momentum,
 				    recipe->optimizer.decay, momentum};
 	struct igrad_device *device = open_device(recipe->uri);
