@@ -30,6 +30,7 @@ struct igrad_sums {
 /**
  * struct igrad_backward - a backward pass being turned into commands
  * @schedule: how, never auto
+ * @next: the block to be visited after this one, or NULL
  * @updates: weights, and biases if there are any, are updated
  */
 struct igrad_backward {
@@ -37,6 +38,7 @@ struct igrad_backward {
 	const struct igrad_linear_backward *args;
 	enum igrad_schedule schedule;
 	struct igrad_step step;
+	const struct igrad_block *next;
 	bool updates;
 	struct igrad_sums weights;
 	struct igrad_sums biases;
@@ -77,6 +79,14 @@ static inline bool igrad_batch_ends(const struct igrad_backward *bw,
 	return block->at[IGRAD_DIM_B] + block->n[IGRAD_DIM_B] ==
 	       bw->linear.problem.dim[IGRAD_DIM_B];
 }
+
+/**
+ * igrad_backward_ahead - have the vector unit see to the next block's dY
+ *
+ * It works in order, and the updates that follow in this block wait for the array: behind them dY
+ * would come late.
+ */
+void igrad_backward_ahead(struct igrad_backward *bw, const struct igrad_block *block);
 
 /** igrad_backward_visit_ws - a block on a weight-stationary array: ws-paper, ws */
 void igrad_backward_visit_ws(struct igrad_backward *bw, const struct igrad_block *block);

@@ -204,5 +204,6 @@ void igrad_backward_visit_os(struct igrad_backward *bw, const struct igrad_block
 	}
 	if (bw->args->dx)
 		each_tile(bw, block, dgrad_tile);
+	igrad_backward_ahead(bw, block);
 	each_tile(bw, block, wgrad_tile_sums);
 }

@@ -8,6 +8,20 @@ static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
 	return igrad_linear_at(&bw->linear, role, part, use);
 }
 
+static struct igrad_part dy_of(const struct igrad_block *block)
+{
+	return (struct igrad_part){block->at[IGRAD_DIM_B],
+				   block->at[IGRAD_DIM_O],
+				   {block->n[IGRAD_DIM_B], block->n[IGRAD_DIM_O]}};
+}
+
+void igrad_backward_ahead(struct igrad_backward *bw, const struct igrad_block *block)
+{
+	if (bw->args->y && bw->next)
+		igrad_window_ahead(&bw->linear.windows[IGRAD_ROLE_DY], &bw->linear.e,
+				   dy_of(bw->next), dy_of(block));
+}
+
 static void update(struct igrad_backward *bw, enum igrad_role param, enum igrad_role sum,
 		   struct igrad_part part)
 {

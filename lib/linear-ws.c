@@ -208,6 +208,7 @@ void igrad_backward_visit_ws(struct igrad_backward *bw, const struct igrad_block
 		igrad_backward_bias(bw, block, whole(block));
 	if (bw->args->dx)
 		(bw->linear.plan.dx_turned ? dgrad_dy_block : dgrad_w_block)(bw, block);
+	igrad_backward_ahead(bw, block);
 	for (unsigned int i = 0; i < bw->weights.num; i++)
 		wgrad_block(bw, block, &bw->weights.sum[i]);
 }
