@@ -80,14 +80,6 @@ static inline bool igrad_batch_ends(const struct igrad_backward *bw,
 	       bw->linear.problem.dim[IGRAD_DIM_B];
 }
 
-/**
- * igrad_backward_ahead - have the vector unit see to the next block's dY
- *
- * It works in order, and the updates that follow in this block wait for the array: behind them dY
- * would come late.
- */
-void igrad_backward_ahead(struct igrad_backward *bw, const struct igrad_block *block);
-
 /** igrad_backward_visit_ws - a block on a weight-stationary array: ws-paper, ws */
 void igrad_backward_visit_ws(struct igrad_backward *bw, const struct igrad_block *block);
 /** igrad_backward_visit_os - a block whose weight gradient is summed up in the array */
@@ -98,6 +90,7 @@ void igrad_backward_bias(struct igrad_backward *bw, const struct igrad_block *bl
 			 struct igrad_tile tile);
 
 /** igrad_backward_update - the weights of @tile, on the vector unit, by the first of their sums */
-void igrad_backward_update(struct igrad_backward *bw, struct igrad_tile tile);
+void igrad_backward_update(struct igrad_backward *bw, const struct igrad_block *block,
+			   struct igrad_tile tile);
 
 #endif /* IGRAD_BACKWARD_H */

@@ -190,7 +190,7 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 				    : igrad_backward_problem(&problem, info, dummy.task.backward,
 							     schedule);
 	if (!err)
-		n = igrad_plan_search(&problem, candidates, IGRAD_MAX_CANDIDATES);
+		n = igrad_plan_search(&problem, igrad_task_objective(task), candidates);
 	if (n < 0)
 		err = n;
 	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.

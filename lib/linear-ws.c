@@ -183,7 +183,7 @@ static void sum_strip(struct igrad_backward *bw, const struct igrad_block *block
 		return;
 	igrad_linear_done(&bw->linear, sum->role, igrad_part_w(strip));
 	if (bw->updates && sum == bw->weights.sum)
-		igrad_backward_update(bw, strip);
+		igrad_backward_update(bw, block, strip);
 }
 
 /* The vector unit works in order, so that the next strip is prepared before it waits for this one.
@@ -208,7 +208,6 @@ void igrad_backward_visit_ws(struct igrad_backward *bw, const struct igrad_block
 		igrad_backward_bias(bw, block, whole(block));
 	if (bw->args->dx)
 		(bw->linear.plan.dx_turned ? dgrad_dy_block : dgrad_w_block)(bw, block);
-	igrad_backward_ahead(bw, block);
 	for (unsigned int i = 0; i < bw->weights.num; i++)
 		wgrad_block(bw, block, &bw->weights.sum[i]);
 }
