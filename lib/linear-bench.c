@@ -9,8 +9,7 @@
 #include "planner.h"
 
 #define TIMEOUT_MS   600000 /* a busy machine is no reason to give up */
-#define MANY_COMMANDS 40000 /* what all trials of a schedule may come to, roughly */
-#define FEW_TRIALS   4	    /* but at least so many */
+#define MANY_COMMANDS 40000 /* what all trials of a schedule but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
 
@@ -175,23 +174,13 @@ static void insert(struct igrad_trial trials[], int num, const struct igrad_tria
 	trials[num] = *trial;
 }
 
-/* The more commands, the fewer trials: choosing is not to take longer than what it is for. */
-static int worth_trying(const struct igrad_candidate candidates[], int num)
-{
-	uint64_t commands = 0;
-	int n = 0;
-
-	while (n < num && (n < FEW_TRIALS || commands < MANY_COMMANDS))
-		commands += candidates[n++].commands;
-	return n;
-}
-
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		    enum igrad_schedule schedule, struct igrad_trial trials[])
 {
 	const struct igrad_device_info *info = igrad_device_info(bench->device);
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
 	struct igrad_problem problem;
+	uint64_t commands = 0;
 	struct dummy dummy;
 	int n = 0, num = 0;
 	int err = dummy_init(&dummy, bench, task);
@@ -204,16 +193,18 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		n = igrad_plan_search(&problem, candidates, IGRAD_MAX_CANDIDATES);
 	if (n < 0)
 		err = n;
-	n = worth_trying(candidates, n);
-	for (int i = 0; !err && i < n; i++) {
+	/* The more commands, the fewer trials: choosing is not to take longer than what it is for. */
+	for (int i = 0; !err && i < n && (!num || commands < MANY_COMMANDS); i++) {
 		struct igrad_trial trial = {.estimate = candidates[i]};
 
+		commands += candidates[i].commands;
 		err = execute(bench, &dummy.task, &candidates[i].plan, &trial.report);
-		trial.energy = energy_of(bench, task, &trial.report);
-		if (!err)
-			insert(trials, num++, &trial, igrad_task_objective(task));
-		else if (err == -E2BIG)
+		if (err == -E2BIG) {
 			err = 0;
+			continue;
+		}
+		trial.energy = energy_of(bench, task, &trial.report);
+		insert(trials, num++, &trial, igrad_task_objective(task));
 	}
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);

@@ -158,9 +158,7 @@ struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 
 	if (row != ONE_ROW)
 		visits.by_columns = depth(plan, col) < depth(plan, row);
-	if (role == IGRAD_ROLE_Y && problem->backward)
-		visits.sweep = UINT32_MAX; /* what dY's window asks for, no more */
-	if (visits.sweep != 1 || how >= TOUCH_ONCE_IN || num_blocks(problem, plan, again) == 1)
+	if (how >= TOUCH_ONCE_IN || num_blocks(problem, plan, again) == 1)
 		return visits;
 	if (depth(plan, col) > depth(plan, again))
 		sweep *= num_blocks(problem, plan, col);
@@ -209,6 +207,10 @@ static uint64_t words_missed(const struct igrad_problem *problem, const struct i
 	uint32_t slots = plan->slots[role];
 	uint64_t times, pinned;
 
+	/* y is asked for whenever a block of dY is brought in: what either keeps is loaded once. */
+	if (role == IGRAD_ROLE_Y && problem->backward && slots < plan->slots[IGRAD_ROLE_DY])
+		slots = plan->slots[IGRAD_ROLE_DY];
+
 	if (sweep <= slots)
 		return words;
 	times = num_blocks(problem, plan, repeated(role));
@@ -227,10 +229,7 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 	if (!plan->slots[role])
 		return true;
 	if (how < TOUCH_ONCE_IN)
-		/* y is asked for whenever dY is brought in. */
-		missed = words_missed(problem, plan,
-				      role == IGRAD_ROLE_Y && problem->backward ? IGRAD_ROLE_DY
-										: role);
+		missed = words_missed(problem, plan, role);
 	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_CHANGE || how == TOUCH_ONCE_IN ||
 	    how == TOUCH_ONCE_INOUT)
 		in = missed;

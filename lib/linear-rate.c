@@ -249,6 +249,29 @@ static double last_bytes(const struct igrad_problem *problem, const struct igrad
 	return bytes + 4.0 * rows * cols;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* About a tile is moved at once, or what hides a transfer's latency. */
+static uint64_t transfers(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			  const struct igrad_traffic *traffic)
+{
+	uint64_t rows = igrad_min(plan->tile.rows, plan->block[IGRAD_DIM_I]);
+	uint64_t cols = igrad_min(plan->tile.cols, plan->block[IGRAD_DIM_O]);
+	uint64_t least = 32 * problem->device->dram_bytes_per_cycle;
+	uint64_t weights = max_u64(4 * rows * cols, least);
+	uint64_t others = max_u64(4 * plan->block[IGRAD_DIM_B] * igrad_min(rows, cols), least);
+	uint64_t bytes = traffic->read + traffic->written;
+	struct igrad_size size = igrad_role_size(problem, IGRAD_ROLE_W);
+	uint64_t of_weights = 4ull * size.rows * size.cols * (1 + problem->backward);
+
+	if (of_weights > bytes)
+		of_weights = bytes;
+	return of_weights / weights + (bytes - of_weights) / others;
+}
+
 bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
 {
 	const struct igrad_device_info *info = problem->device;
@@ -264,6 +287,9 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		array += product_cycles(problem, &products[i]);
 		candidate->commands += products[i].streams + products[i].loads + products[i].drains;
 	}
+	if (candidate->commands > IGRAD_MAX_COMMANDS)
+		return true;
+	candidate->commands += transfers(problem, &candidate->plan, &candidate->traffic);
 	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array);
 	cycles = max_double(cycles, vector_cycles(problem));
 	cycles = max_double(cycles, candidate->traffic.written / width);

@@ -12,6 +12,8 @@
 #define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
 #define MAX_SIZES    48 /* block sizes of a dimension */
 #define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	/* plans that are refined */
+#define MAX_STEPS    8	/* rounds of refinement */
 #define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
@@ -96,7 +98,7 @@ static void consider(struct search *search, const struct igrad_plan *plan)
 	if (!igrad_candidate_rate(search->problem, &candidate))
 		return;
 	search->fits = true;
-	if (candidate.commands > IGRAD_MAX_COMMANDS)
+	if (!candidate.cycles)
 		return;
 	search->short_enough = true;
 	if (bytes_moved(&candidate) < search->least)
@@ -315,6 +317,64 @@ static void search_all(struct search *search, bool fine)
 	}
 }
 
+/* ---------------------------------------------------------------- between the sizes */
+
+static int by_bytes(const void *a, const void *b)
+{
+	uint64_t moved_a = bytes_moved(a), moved_b = bytes_moved(b);
+
+	return moved_a < moved_b ? -1 : moved_a > moved_b;
+}
+
+/* Tries a few more and a few less blocks of one dimension; true if that was worth it. */
+static bool vary(struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+{
+	uint32_t size = plan->block[dim], whole = search->problem->dim[dim], best = size;
+	int blocks = (whole - 1) / size + 1;
+
+	for (int more = -2; more <= 2; more++) {
+		uint64_t least = search->least;
+
+		if (blocks + more < 1)
+			continue;
+		plan->block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+		slots(search, plan);
+		if (search->least < least)
+			best = plan->block[dim];
+	}
+	plan->block[dim] = best;
+	return best != size;
+}
+
+/* Downhill from the best plan of each order of loops. */
+static void refine(struct search *search)
+{
+	struct igrad_plan plans[MAX_SLOPES];
+	int n = 0;
+
+	qsort(search->found, search->num, sizeof(*search->found), by_bytes);
+	for (size_t i = 0; i < search->num && n < MAX_SLOPES; i++) {
+		const struct igrad_plan *plan = &search->found[i].plan;
+		int same = 0;
+
+		while (same < n && memcmp(plans[same].order, plan->order, sizeof(plan->order)))
+			same++;
+		if (same == n)
+			plans[n++] = *plan;
+	}
+	for (int i = 0; i < n; i++) {
+		bool better = true;
+
+		for (int step = 0; better && step < MAX_STEPS && !search->err; step++) {
+			better = false;
+			for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
+				better |= vary(search, &plans[i], dim);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- the best */
+
 static int by_cycles(const void *a, const void *b)
 {
 	const struct igrad_candidate *ca = a, *cb = b;
@@ -345,8 +405,10 @@ int igrad_plan_search(const struct igrad_problem *problem, struct igrad_candidat
 	int n;
 
 	search_all(&search, false);
-	if (search.least > igrad_problem_compulsory(problem))
+	if (search.least > igrad_problem_compulsory(problem)) {
 		search_all(&search, true);
+		refine(&search);
+	}
 	n = search.err ? search.err : pick(&search, candidates, most);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;

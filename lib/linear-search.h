@@ -5,13 +5,13 @@
 
 #include "linear.h"
 
-#define IGRAD_MAX_CANDIDATES 16
+#define IGRAD_MAX_CANDIDATES 8
 
 /**
  * struct igrad_candidate - a plan, and what it looks like on paper
  * @traffic: exact
- * @cycles: an estimate
- * @commands: roughly, at most
+ * @cycles: an estimate; 0 if it takes more commands than a job has
+ * @commands: roughly
  */
 struct igrad_candidate {
 	struct igrad_plan plan;

@@ -198,7 +198,8 @@ static struct igrad_slot *oldest_slot(struct igrad_window *window)
 {
 	uint32_t pinned = igrad_window_pinned(window->num_slots);
 
-	window->victim = window->victim + 1 < window->num_slots ? window->victim + 1 : pinned;
+	if (++window->victim < pinned || window->victim == window->num_slots)
+		window->victim = pinned;
 	return &window->slots[window->victim];
 }
 

@@ -100,6 +100,10 @@ static bool supersedes(const struct igrad_access *access, const struct igrad_acc
 {
 	if (!access->write && (old->write || old->engine != access->engine))
 		return false;
+	/* Most tiles of a matrix lie apart: that is seen at once. */
+	if (access->region.rows > 1 && (old->region.start < access->region.start ||
+					old->region.start >= igrad_region_end(&access->region)))
+		return false;
 	return igrad_region_covers(&access->region, &old->region, start, end);
 }
 
@@ -118,8 +122,11 @@ static int granule_access(struct igrad_tracker *tracker, uint64_t index,
 		    old->number > need[old->engine] &&
 		    igrad_region_overlap(&old->region, &access->region))
 			need[old->engine] = old->number;
-		if (!supersedes(access, old, start, end))
-			granule->accesses[kept++] = *old;
+		if (supersedes(access, old, start, end))
+			continue;
+		if (kept < i)
+			granule->accesses[kept] = *old;
+		kept++;
 	}
 	granule->num = kept;
 	return append(granule, access);

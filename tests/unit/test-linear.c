@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "hostref.h"
+#include "linear.h"
 #include "matrices.h"
 
 /* Random cases of each kind; ten times as many for `make check-long`. */
@@ -257,13 +258,16 @@ static void backward_check(const struct backward_case *c, const struct igrad_mat
 	}
 }
 
+/* Appends the commands to @cmdbuf. */
+typedef void build_fn(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+		      void *opaque);
+
 static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct backward_case *c,
-			 enum igrad_schedule schedule, struct igrad_report *report)
+			 build_fn *build, void *opaque, struct igrad_report *report)
 {
 	bool momentum = c->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 	struct igrad_matrix m[NUM];
 	struct igrad_linear_backward args = {
-		.schedule = schedule,
 		.x = &m[X],
 		.w = &m[W],
 		.b = c->bias ? &m[B] : NULL,
@@ -282,7 +286,7 @@ static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct ba
 	for (int i = 0; i < NUM; i++)
 		m[i] = matrix_of(lab, rng, rows[i], cols[i], c->in[i]);
 	assert_int_equal(igrad_cmdbuf_reset(lab->cmdbuf), 0);
-	assert_int_equal(igrad_linear_backward(lab->cmdbuf, &args), 0);
+	build(lab->cmdbuf, &args, opaque);
 	lab_run(lab, report);
 	backward_check(c, m);
 	assert_int_equal(igrad_cmdbuf_reset(lab->cmdbuf), 0);
@@ -296,6 +300,15 @@ static void backward_free(struct backward_case *c)
 		free(c->in[i]);
 		free(c->out[i]);
 	}
+}
+
+static void build_scheduled(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			    void *schedule)
+{
+	struct igrad_linear_backward scheduled = *args;
+
+	scheduled.schedule = *(int *)schedule;
+	assert_int_equal(igrad_linear_backward(cmdbuf, &scheduled), 0);
 }
 
 static void test_backward(void **state)
@@ -314,7 +327,141 @@ static void test_backward(void **state)
 		backward_reference(&c);
 		lab_open(&lab, uri);
 		for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++)
-			backward_run(&lab, &rng, &c, schedule, NULL);
+			backward_run(&lab, &rng, &c, build_scheduled, &schedule, NULL);
+		lab_close(&lab);
+		backward_free(&c);
+	}
+}
+
+/* ---------------------------------------------------------------- any plan */
+
+struct planned {
+	struct igrad_rng *rng;
+	struct igrad_plan plan;
+	struct igrad_traffic traffic;
+	bool possible;
+};
+
+static uint32_t sweep_of(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			 enum igrad_role role)
+{
+	uint64_t blocks = igrad_window_blocks(igrad_role_size(problem, role),
+					      igrad_role_block(plan, role));
+	uint32_t sweep = igrad_plan_visits(problem, plan, role).sweep;
+
+	return sweep < blocks ? sweep : blocks;
+}
+
+/* Blocks that have nothing to do with the array's size, in any order; any number of slots will do
+ * for what lives in DRAM. */
+static void draw_plan(struct planned *planned, const struct igrad_problem *problem, bool cut)
+{
+	static const uint8_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+					    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	struct igrad_plan *plan = &planned->plan;
+	struct igrad_rng *rng = planned->rng;
+	uint32_t order = igrad_rng_below(rng, 6);
+
+	*plan = (struct igrad_plan){
+		.schedule = problem->schedule,
+		.tile = {random_between(rng, 3, problem->device->rows),
+			 random_between(rng, 3, problem->device->cols)},
+		.dx_turned = igrad_rng_below(rng, 2),
+		.dw_turned = igrad_rng_below(rng, 2),
+	};
+	for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
+		plan->order[d] = orders[order][d];
+		plan->block[d] = cut ? random_between(rng, 1, problem->dim[d]) : problem->dim[d];
+	}
+	if (!igrad_rng_below(rng, 4)) {
+		plan->block[IGRAD_DIM_I] = igrad_min(plan->block[IGRAD_DIM_I], plan->tile.rows);
+		plan->block[IGRAD_DIM_O] = igrad_min(plan->block[IGRAD_DIM_O], plan->tile.cols);
+	}
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+		uint32_t sweep = sweep_of(problem, plan, role);
+
+		if (role == IGRAD_ROLE_Y && problem->home & 1u << role)
+			plan->slots[role] = 1; /* more may be hit by chance */
+		else if (problem->home & 1u << role)
+			plan->slots[role] = random_between(rng, 1, sweep + 2);
+		else if ((problem->scratch | problem->spill) & 1u << role)
+			plan->slots[role] = sweep;
+	}
+}
+
+/* In blocks that are cut into tiles of their own. */
+static uint64_t num_tiles(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	const uint32_t size[] = {plan->tile.rows, plan->tile.rows, plan->tile.cols};
+	uint64_t tiles = 1;
+
+	for (int d = 0; d < IGRAD_NUM_DIMS; d++)
+		tiles *= problem->dim[d] / plan->block[d] * (plan->block[d] / size[d] + 1) +
+			 problem->dim[d] % plan->block[d] / size[d] + 1;
+	return tiles;
+}
+
+static void announce_plan(const struct igrad_plan *plan)
+{
+	if (!getenv("IGRAD_TEST_VERBOSE"))
+		return;
+	print_message("# %s: blocks %ux%ux%u, order %u%u%u, tile %ux%u, turned %d %d, slots",
+		      igrad_schedule_name(plan->schedule), plan->block[0], plan->block[1],
+		      plan->block[2], plan->order[0], plan->order[1], plan->order[2],
+		      plan->tile.rows, plan->tile.cols, plan->dx_turned, plan->dw_turned);
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		print_message(" %u", plan->slots[role]);
+	print_message("\n");
+}
+
+static void build_planned(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			  void *opaque)
+{
+	struct planned *planned = opaque;
+	struct igrad_problem problem;
+
+	assert_int_equal(igrad_backward_problem(&problem, igrad_sram_device(cmdbuf), args,
+						igrad_rng_below(planned->rng, IGRAD_SCHEDULE_AUTO)),
+			 0);
+	for (int attempt = 0;; attempt++) {
+		draw_plan(planned, &problem, attempt < 20);
+		if (igrad_plan_bytes(&planned->plan) <= problem.device->sram_bytes &&
+		    num_tiles(&problem, &planned->plan) < 150000)
+			break;
+		assert_true(attempt <= 20);
+	}
+	announce_plan(&planned->plan);
+	assert_true(igrad_plan_traffic(&problem, &planned->plan, &planned->traffic));
+	assert_int_equal(igrad_backward_build(cmdbuf, args, &planned->plan), 0);
+}
+
+/* Plans are carried out whatever they say, and move what they should. */
+static void test_any_plan(void **state)
+{
+	(void)state;
+	for (unsigned int number = 0; number < 2 * num_cases(); number++) {
+		struct backward_case c = {0};
+		struct igrad_report report;
+		struct planned planned;
+		struct igrad_rng rng;
+		struct lab lab;
+		char uri[128];
+
+		igrad_rng_seed(&rng, 5000 + number);
+		snprintf(uri, sizeof(uri), "sim:rows=%u,cols=%u,sram-kib=16384",
+			 random_between(&rng, 3, 9), random_between(&rng, 3, 9));
+		backward_setup(&c, &rng);
+		if (c.s.B * c.s.I * c.s.O > 2000000) {
+			backward_free(&c);
+			continue;
+		}
+		announce("any plan", number, uri, c.s);
+		backward_reference(&c);
+		lab_open(&lab, uri);
+		planned.rng = &rng;
+		backward_run(&lab, &rng, &c, build_planned, &planned, &report);
+		assert_int_equal(report.dram_read_bytes, planned.traffic.read);
+		assert_int_equal(report.dram_write_bytes, planned.traffic.written);
 		lab_close(&lab);
 		backward_free(&c);
 	}
@@ -429,9 +576,8 @@ static void test_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forward),
-		cmocka_unit_test(test_backward),
-		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_forward),	 cmocka_unit_test(test_backward),
+		cmocka_unit_test(test_any_plan), cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_too_long),
 	};
 
