@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "hazard.h"
 #include "igrad_core.h"
 #include "kernels.h"
 #include "pool.h"
@@ -131,6 +132,7 @@ struct igrad_core {
 	uint32_t page_first;
 	uint32_t page_count;
 	struct igrad_timing timing;
+	struct igrad_hazards hazards;
 	struct igrad_report counters;
 	uint8_t bounce[IGRAD_DMA_CHUNK]; /* what DMA converts, as it is in memory */
 

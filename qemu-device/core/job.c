@@ -19,6 +19,7 @@ static int init(struct igrad_core *core, const struct igrad_config *config)
 	igrad_timing_init(&core->timing);
 	core->pool = igrad_pool_new(config->threads);
 	if (!core->pool || igrad_sram_init(&core->sram, config->sram_bytes) ||
+	    !igrad_hazards_init(&core->hazards, config->sram_bytes) ||
 	    igrad_array_init(&core->array, config))
 		return -ENOMEM;
 	return 0;
@@ -54,6 +55,7 @@ void igrad_core_free(struct igrad_core *core)
 	igrad_array_destroy(&core->array);
 	igrad_sram_destroy(&core->sram);
 	igrad_timing_destroy(&core->timing);
+	igrad_hazards_destroy(&core->hazards);
 	pthread_cond_destroy(&core->wake);
 	pthread_mutex_destroy(&core->lock);
 	free(core);
@@ -142,6 +144,7 @@ void igrad_core_begin(struct igrad_core *core, const struct igrad_desc *desc,
 	core->page_count = 0;
 	memset(&core->counters, 0, sizeof(core->counters));
 	igrad_timing_reset(&core->timing);
+	igrad_hazards_reset(&core->hazards);
 	igrad_sram_scrub(&core->sram);
 	igrad_array_scrub(&core->array, &core->config);
 
@@ -244,6 +247,22 @@ static void mark_results(struct igrad_core *core, const struct igrad_areas *area
 	}
 }
 
+static enum igrad_reason check(struct igrad_core *core, const struct igrad_cmd *cmd,
+			       enum igrad_engine *engine, struct igrad_areas *areas)
+{
+	uint32_t conflict = 0;
+	enum igrad_reason reason = igrad_check_command(&core->config, core->sram.bytes, cmd, engine,
+						       areas);
+
+	if (!reason)
+		reason = igrad_timing_check(&core->timing, cmd, *engine);
+	if (!reason)
+		reason = igrad_hazards_check(&core->hazards, cmd, *engine, core->next, areas,
+					     core->timing.known, &conflict);
+	core->counters.conflict = conflict;
+	return reason;
+}
+
 static bool step(struct igrad_core *core)
 {
 	struct igrad_fault fault = {IGRAD_REASON_NONE, 0};
@@ -255,10 +274,8 @@ static bool step(struct igrad_core *core)
 	core->result.engine = engine;
 	if (!cmd)
 		return faulted(core, &fault);
-	reason = igrad_check_command(&core->config, core->sram.bytes, cmd, &engine, &areas);
+	reason = check(core, cmd, &engine, &areas);
 	core->result.engine = engine;
-	if (!reason)
-		reason = igrad_timing_check(&core->timing, cmd, engine);
 	if (reason)
 		return malformed(core, reason);
 	mark_results(core, &areas);

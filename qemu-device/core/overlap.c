@@ -9,6 +9,11 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 void igrad_overlap_reset(struct igrad_overlap *overlap)
 {
 	struct igrad_words *words = overlap->words;
@@ -174,36 +179,101 @@ static int64_t last_cycle(const struct igrad_words *words)
 	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
+/* What rows of two commands have in common: bytes @begin … @end - 1. */
+struct shared {
+	uint32_t earlier; /* row */
+	uint32_t later;
+	uint64_t begin;
+	uint64_t end;
+};
+
 /*
  * The earliest start of @later that meets every common word after @earlier did: in a later cycle,
  * or in the same one when a read comes before a write. Within a pair of rows the two clocks run
  * apart or together steadily, so the ends of what they share tell.
  */
-static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+static int64_t start_after_rows(const struct igrad_words *earlier, const struct igrad_words *later,
+				const struct shared *shared)
 {
-	const int64_t gap = earlier->written;
+	const uint64_t last = shared->end - 2;
+	const int64_t low = cycle_of(earlier, shared->earlier, shared->begin) -
+			    cycle_of(later, shared->later, shared->begin);
+	const int64_t high = cycle_of(earlier, shared->earlier, last) -
+			     cycle_of(later, shared->later, last);
+
+	return (low > high ? low : high) + earlier->written;
+}
+
+static struct shared common(const struct igrad_words *earlier, uint32_t i,
+			    const struct igrad_words *later, uint32_t j)
+{
+	const uint64_t end_i = row_end(earlier, i), end_j = row_end(later, j);
+
+	return (struct shared){
+		.earlier = i,
+		.later = j,
+		.begin = max_u64(row_begin(earlier, i), row_begin(later, j)),
+		.end = end_i < end_j ? end_i : end_j,
+	};
+}
+
+/* Any two regions, row by row. */
+static int64_t start_after_walk(const struct igrad_words *earlier, const struct igrad_words *later)
+{
 	int64_t start = 0;
 	uint32_t i = 0, j = 0;
 
 	while (i < earlier->rows && j < later->rows) {
-		const uint64_t begin = max_u64(row_begin(earlier, i), row_begin(later, j));
-		const uint64_t end_i = row_end(earlier, i), end_j = row_end(later, j);
-		const uint64_t end = end_i < end_j ? end_i : end_j;
+		const struct shared shared = common(earlier, i, later, j);
 
-		if (begin < end) {
-			const int64_t low = cycle_of(earlier, i, begin) - cycle_of(later, j, begin);
-			const int64_t high = cycle_of(earlier, i, end - 2) -
-					     cycle_of(later, j, end - 2);
-
-			start = low + gap > start ? low + gap : start;
-			start = high + gap > start ? high + gap : start;
-		}
-		if (end_i <= end_j)
+		if (shared.begin < shared.end)
+			start = max_i64(start, start_after_rows(earlier, later, &shared));
+		if (row_end(earlier, i) <= row_end(later, j))
 			i++;
 		else
 			j++;
 	}
 	return start;
+}
+
+/*
+ * Rows the same distance apart: row j of the later region meets rows j + @ahead and perhaps
+ * j + @ahead + 1 of the earlier, each in the same columns for every j. The clocks of such pairs run
+ * steadily too, so the first and the last pair tell.
+ */
+static int64_t start_after_parallel(const struct igrad_words *earlier,
+				    const struct igrad_words *later, int64_t ahead)
+{
+	const int64_t first = ahead < 0 ? -ahead : 0;
+	const int64_t left = (int64_t)earlier->rows - ahead;
+	const int64_t last = (left < later->rows ? left : later->rows) - 1;
+	struct shared shared;
+	int64_t start;
+
+	if (first > last)
+		return 0;
+	shared = common(earlier, (uint32_t)(first + ahead), later, (uint32_t)first);
+	if (shared.begin >= shared.end)
+		return 0;
+	start = start_after_rows(earlier, later, &shared);
+	shared = common(earlier, (uint32_t)(last + ahead), later, (uint32_t)last);
+	return max_i64(start, start_after_rows(earlier, later, &shared));
+}
+
+static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+{
+	const int64_t pitch = earlier->rows > 1 ? earlier->pitch : later->pitch;
+	const int64_t apart = (int64_t)later->addr - earlier->addr;
+	int64_t ahead, start;
+
+	if (!pitch || (later->rows > 1 && later->pitch != pitch) ||
+	    (int64_t)earlier->words * earlier->bytes > pitch ||
+	    (int64_t)later->words * later->bytes > pitch)
+		return start_after_walk(earlier, later);
+	ahead = apart / pitch - (apart % pitch < 0);
+	start = max_i64(start_after_parallel(earlier, later, ahead),
+			start_after_parallel(earlier, later, ahead + 1));
+	return start > 0 ? start : 0;
 }
 
 static bool apart(const struct igrad_words *a, const struct igrad_words *b)

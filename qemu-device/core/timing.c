@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEPT_SIGNALS 256 /* of a semaphore, from job to job */
+
 void igrad_timing_init(struct igrad_timing *timing)
 {
 	memset(timing, 0, sizeof(*timing));
@@ -14,19 +16,31 @@ void igrad_timing_init(struct igrad_timing *timing)
 void igrad_timing_destroy(struct igrad_timing *timing)
 {
 	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++)
-		free(timing->semaphore[i].times);
+		free(timing->semaphore[i].signals);
 	igrad_overlap_destroy(&timing->overlap);
+}
+
+/* A long history is not kept for jobs that may all be short. */
+static void reset_semaphore(struct igrad_semaphore *semaphore)
+{
+	if (semaphore->room > KEPT_SIGNALS) {
+		free(semaphore->signals);
+		semaphore->signals = NULL;
+		semaphore->room = 0;
+	}
+	semaphore->value = 0;
+	semaphore->owner = -1;
 }
 
 void igrad_timing_reset(struct igrad_timing *timing)
 {
 	memset(timing->engine, 0, sizeof(timing->engine));
+	memset(timing->known, 0, sizeof(timing->known));
 	timing->cycles = 0;
+	timing->count = 0;
 	igrad_overlap_reset(&timing->overlap);
-	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++) {
-		timing->semaphore[i].value = 0;
-		timing->semaphore[i].owner = -1;
-	}
+	for (unsigned int i = 0; i < IGRAD_NUM_SEMAPHORES; i++)
+		reset_semaphore(&timing->semaphore[i]);
 }
 
 /* A semaphore is signalled at most once a command, so its history is bounded by the job's length.
@@ -34,16 +48,34 @@ void igrad_timing_reset(struct igrad_timing *timing)
 static bool reserve(struct igrad_semaphore *semaphore)
 {
 	uint32_t room = semaphore->room ? semaphore->room * 2 : 64;
-	uint64_t *times;
+	struct igrad_signal *signals;
 
 	if (semaphore->value < semaphore->room)
 		return true;
-	times = realloc(semaphore->times, room * sizeof(*times));
-	if (!times)
+	signals = realloc(semaphore->signals, room * sizeof(*signals));
+	if (!signals)
 		return false;
-	semaphore->times = times;
+	semaphore->signals = signals;
 	semaphore->room = room;
 	return true;
+}
+
+static const struct igrad_signal *awaited_signal(const struct igrad_timing *timing,
+						 const struct igrad_cmd *cmd, unsigned int wait)
+{
+	const struct igrad_semaphore *semaphore = &timing->semaphore[cmd->wait_sem[wait]];
+
+	return cmd->wait_sem[wait] ? &semaphore->signals[cmd->wait_value[wait] - 1] : NULL;
+}
+
+static void learn(uint32_t known[], const struct igrad_timing *timing, const struct igrad_cmd *cmd)
+{
+	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
+		const struct igrad_signal *signal = awaited_signal(timing, cmd, i);
+
+		for (unsigned int e = 0; signal && e < IGRAD_NUM_ENGINES; e++)
+			known[e] = known[e] < signal->after[e] ? signal->after[e] : known[e];
+	}
 }
 
 enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct igrad_cmd *cmd,
@@ -59,6 +91,7 @@ enum igrad_reason igrad_timing_check(struct igrad_timing *timing, const struct i
 	}
 	if ((cmd->signal && !reserve(signalled)) || !igrad_overlap_reserve(&timing->overlap))
 		return IGRAD_REASON_INTERNAL;
+	learn(timing->known[engine], timing, cmd);
 	return IGRAD_REASON_NONE;
 }
 
@@ -67,10 +100,10 @@ static uint64_t awaited(const struct igrad_timing *timing, const struct igrad_cm
 	uint64_t latest = 0;
 
 	for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
-		const struct igrad_semaphore *semaphore = &timing->semaphore[cmd->wait_sem[i]];
+		const struct igrad_signal *signal = awaited_signal(timing, cmd, i);
 
-		if (cmd->wait_sem[i] && semaphore->times[cmd->wait_value[i] - 1] > latest)
-			latest = semaphore->times[cmd->wait_value[i] - 1];
+		if (signal && signal->time > latest)
+			latest = signal->time;
 	}
 	return latest;
 }
@@ -86,11 +119,15 @@ static void complete(struct igrad_timing *timing, const struct igrad_cmd *cmd,
 		clock->completed = completed;
 	if (timing->cycles < clock->completed)
 		timing->cycles = clock->completed;
+	timing->count++;
 	if (cmd->signal) {
 		struct igrad_semaphore *semaphore = &timing->semaphore[cmd->signal];
+		struct igrad_signal *signal = &semaphore->signals[semaphore->value++];
 
 		semaphore->owner = engine;
-		semaphore->times[semaphore->value++] = clock->completed;
+		signal->time = clock->completed;
+		memcpy(signal->after, timing->known[engine], sizeof(signal->after));
+		signal->after[engine] = timing->count;
 	}
 }
 

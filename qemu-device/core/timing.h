@@ -9,9 +9,19 @@
 #include "igrad/hw.h"
 #include "overlap.h"
 
-/* When a semaphore reached 1, 2, 3, …, and who signals it. */
+/*
+ * A semaphore reached its next value: when, and what had completed then. By engine, that is all
+ * commands below this index: an engine's commands start and complete in order, so what one of them
+ * waited for is what all later ones follow, too.
+ */
+struct igrad_signal {
+	uint64_t time;
+	uint32_t after[IGRAD_NUM_ENGINES];
+};
+
+/* How a semaphore reached 1, 2, 3, …, and who signals it. */
 struct igrad_semaphore {
-	uint64_t *times;
+	struct igrad_signal *signals;
 	uint32_t value;
 	uint32_t room;
 	int owner; /* engine, or -1 */
@@ -28,6 +38,9 @@ struct igrad_timing {
 	struct igrad_engine_clock engine[IGRAD_NUM_ENGINES];
 	struct igrad_semaphore semaphore[IGRAD_NUM_SEMAPHORES];
 	struct igrad_overlap overlap; /* of the array's commands, with overlap=on */
+	/* by engine, what its last command is ordered after, as in struct igrad_signal */
+	uint32_t known[IGRAD_NUM_ENGINES][IGRAD_NUM_ENGINES];
+	uint32_t count; /* commands so far */
 	uint64_t cycles;
 };
 
@@ -44,6 +57,8 @@ void igrad_timing_reset(struct igrad_timing *timing);
 
 /**
  * igrad_timing_check - may @cmd wait and signal as it says, after the commands seen so far?
+ *
+ * If so, known[@engine] is what the command is ordered after.
  *
  * Returns IGRAD_REASON_NONE, _SEMAPHORE, _WAIT, or _INTERNAL without memory for one more signal.
  */

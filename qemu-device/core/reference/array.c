@@ -54,10 +54,13 @@ static void end_shift(struct ref_device *device, const struct traffic *traffic)
 		end_command(device, traffic);
 }
 
-static struct ref_pe *pe_at(struct ref_device *device, struct ref_pe *pes, unsigned int r,
-			    unsigned int c)
+/*
+ * PEs are moved from the south-east corner on, so that each finds its neighbours in the west and
+ * the north as they stood at the end of the last cycle.
+ */
+static struct ref_pe *pe_at(struct ref_device *device, unsigned int r, unsigned int c)
 {
-	return &pes[r * device->config.cols + c];
+	return &device->pe[r * device->config.cols + c];
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -163,8 +166,8 @@ static struct inputs inputs_of(struct stream_state *s, unsigned int t, unsigned 
 			       unsigned int c)
 {
 	struct ref_device *d = s->device;
-	const struct ref_pe *west = c ? pe_at(d, d->before, r, c - 1) : NULL;
-	const struct ref_pe *north = r ? pe_at(d, d->before, r - 1, c) : NULL;
+	const struct ref_pe *west = c ? pe_at(d, r, c - 1) : NULL;
+	const struct ref_pe *north = r ? pe_at(d, r - 1, c) : NULL;
 	struct inputs in;
 
 	in.x = west ? ref_hop(d, west->x) : x_edge(s, t, r);
@@ -227,7 +230,7 @@ static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs 
 
 static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, unsigned int c)
 {
-	struct ref_pe *pe = pe_at(s->device, s->device->pe, r, c);
+	struct ref_pe *pe = pe_at(s->device, r, c);
 	const struct inputs in = inputs_of(s, t, r, c);
 
 	pe->x = in.x;
@@ -242,11 +245,6 @@ static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, uns
 		psum_leaves(s, c, pe->psum.value);
 	if (pe->psum.valid && !s->southward && c + 1 == s->device->config.cols)
 		psum_leaves(s, r, pe->psum.value);
-}
-
-static void start_cycle(struct ref_device *d)
-{
-	memcpy(d->before, d->pe, sizeof(*d->pe) * d->config.rows * d->config.cols);
 }
 
 static bool in_flight(struct ref_device *d)
@@ -275,9 +273,8 @@ static uint64_t stream(struct ref_device *d, const struct igrad_cmd *cmd)
 	if (!s.left)
 		impossible("out of memory");
 	for (;; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < d->config.rows; r++) {
-			for (unsigned int c = 0; c < d->config.cols; c++)
+		for (unsigned int r = d->config.rows; r-- > 0;) {
+			for (unsigned int c = d->config.cols; c-- > 0;)
 				pe_cycle(&s, t, r, c);
 		}
 		end_cycle(&s.traffic);
@@ -325,12 +322,11 @@ static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
 	unsigned int t;
 
 	for (t = 0; t < rows; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < rows; r++) {
-			for (unsigned int c = 0; c < cols; c++)
-				pe_at(d, d->pe, r, c)->shift =
-					r ? ref_hop(d, pe_at(d, d->before, r - 1, c)->shift)
-					  : load_edge(d, cmd, rows - 1 - t, c, &traffic);
+		for (unsigned int r = rows; r-- > 0;) {
+			for (unsigned int c = cols; c-- > 0;)
+				pe_at(d, r, c)->shift = r ? ref_hop(d, pe_at(d, r - 1, c)->shift)
+							  : load_edge(d, cmd, rows - 1 - t, c,
+								      &traffic);
 		}
 		end_cycle(&traffic);
 	}
@@ -350,10 +346,10 @@ static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd
 	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
 
 	if (t == 0 && covered)
-		return ref_driven(ref_get(d, target(pe_at(d, d->pe, r, c), cmd->opcode)));
+		return ref_driven(ref_get(d, target(pe_at(d, r, c), cmd->opcode)));
 	if (t == 0 || r == 0)
 		return ref_silent();
-	return ref_hop(d, pe_at(d, d->before, r - 1, c)->shift);
+	return ref_hop(d, pe_at(d, r - 1, c)->shift);
 }
 
 static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
@@ -367,13 +363,12 @@ static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
 	unsigned int t;
 
 	for (t = 0; missing; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < rows; r++) {
-			for (unsigned int c = 0; c < cols; c++)
-				pe_at(d, d->pe, r, c)->shift = drained(d, cmd, t, r, c);
+		for (unsigned int r = rows; r-- > 0;) {
+			for (unsigned int c = cols; c-- > 0;)
+				pe_at(d, r, c)->shift = drained(d, cmd, t, r, c);
 		}
 		for (unsigned int c = 0; c < cols; c++) {
-			const struct ref_wire out = pe_at(d, d->pe, rows - 1, c)->shift;
+			const struct ref_wire out = pe_at(d, rows - 1, c)->shift;
 
 			if (!out.valid)
 				continue;
@@ -414,7 +409,7 @@ static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 	for (unsigned int use = decay ? 0 : 1; use < 2; use++, cycles++) {
 		for (unsigned int r = 0; r < a->rows; r++) {
 			for (unsigned int c = 0; c < a->cols; c++) {
-				struct ref_pe *pe = pe_at(d, d->pe, r, c);
+				struct ref_pe *pe = pe_at(d, r, c);
 
 				if (use == 0)
 					ref_scale(d, &pe->w, a->keep);
@@ -432,7 +427,7 @@ static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
 
 	for (unsigned int r = 0; r < a->rows; r++) {
 		for (unsigned int c = 0; c < a->cols; c++)
-			ref_scale(d, &pe_at(d, d->pe, r, c)->acc, a->keep);
+			ref_scale(d, &pe_at(d, r, c)->acc, a->keep);
 	}
 	return 1;
 }

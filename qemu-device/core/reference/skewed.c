@@ -34,6 +34,7 @@ struct pe {
 
 /* What happens to the PEs on a wave. */
 struct wave {
+	bool events;		     /* swaps and captures */
 	const struct igrad_cmd *cmd; /* NULL: nothing */
 	uint32_t row;
 	unsigned int phase;
@@ -45,14 +46,15 @@ struct write {
 	enum igrad_operand operand;
 };
 
-struct machine {
+struct ref_skewed {
 	struct ref_device *device;
 	const struct ref_placed *placed;
 	unsigned int num_placed;
+	const struct ref_placed **near; /* in time, to this cycle */
+	unsigned int num_near;
 	struct wave *waves;
 	int64_t num_waves;
 	struct pe *pe;
-	struct pe *before;
 	struct write *writes; /* of this cycle: seen by nobody before the next */
 	unsigned int num_writes;
 };
@@ -72,12 +74,13 @@ static void *zeroed(size_t n, size_t size)
 	return p;
 }
 
-static struct pe *at(const struct machine *m, struct pe *pes, unsigned int r, unsigned int c)
+static struct pe *at(const struct ref_skewed *m, unsigned int r, unsigned int c)
 {
-	return &pes[r * m->device->config.cols + c];
+	return &m->pe[r * m->device->config.cols + c];
 }
 
-static void write_later(struct machine *m, uint32_t addr, float value, enum igrad_operand operand)
+static void write_later(struct ref_skewed *m, uint32_t addr, float value,
+			enum igrad_operand operand)
 {
 	m->writes[m->num_writes++] = (struct write){addr, ref_bits(value), operand};
 }
@@ -100,17 +103,23 @@ static uint32_t waves_of(const struct igrad_cmd *cmd)
 	}
 }
 
-static void plan(struct machine *m, const struct ref_placed *p)
+static void plan(struct ref_skewed *m, const struct ref_placed *p)
 {
 	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
 	const uint32_t count = waves_of(p->cmd);
 
+	if (p->swap >= 0)
+		m->waves[p->swap].events = true;
+	if (p->cmd->opcode == IGRAD_OP_DRAIN_ACC || p->cmd->opcode == IGRAD_OP_DRAIN_W)
+		m->waves[p->start].events = true;
 	for (uint32_t i = 0; i < count; i++) {
 		struct wave *wave = &m->waves[p->start + i];
 
 		if (wave->cmd)
 			impossible("two waves in one");
-		*wave = (struct wave){p->cmd, both ? i / 2 : i, both ? i % 2 : 0};
+		wave->cmd = p->cmd;
+		wave->row = both ? i / 2 : i;
+		wave->phase = both ? i % 2 : 0;
 	}
 }
 
@@ -119,8 +128,8 @@ static bool covers(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 	return r < cmd->u.array.rows && c < cmd->u.array.cols;
 }
 
-static void swap_in(struct machine *m, const struct igrad_cmd *cmd, float *reg, struct word *shadow,
-		    unsigned int r, unsigned int c)
+static void swap_in(struct ref_skewed *m, const struct igrad_cmd *cmd, float *reg,
+		    struct word *shadow, unsigned int r, unsigned int c)
 {
 	if (!covers(cmd, r, c))
 		return;
@@ -131,12 +140,12 @@ static void swap_in(struct machine *m, const struct igrad_cmd *cmd, float *reg, 
 }
 
 /* Swaps and captures that pass PE(r,c), in program order, before the wave's own work. */
-static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned int c)
+static void events(struct ref_skewed *m, struct pe *pe, unsigned int r, unsigned int c)
 {
 	struct word caught = {.valid = false};
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 		const uint8_t opcode = p->cmd->opcode;
 
 		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
@@ -161,12 +170,12 @@ static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned in
 /* A PE's cycle */
 /* --------------------------------------------------------------------------------------------- */
 
-static struct ref_wire read_wire(struct machine *m, uint32_t addr, enum igrad_operand operand)
+static struct ref_wire read_wire(struct ref_skewed *m, uint32_t addr, enum igrad_operand operand)
 {
 	return ref_driven(ref_float(ref_read(m->device, addr, operand)));
 }
 
-static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsigned int r)
+static struct ref_wire x_edge(struct ref_skewed *m, const struct wave *wave, unsigned int r)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
@@ -181,7 +190,7 @@ static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsign
 				IGRAD_ACCESS_X_READ);
 }
 
-static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsigned int c)
+static struct ref_wire g_edge(struct ref_skewed *m, const struct wave *wave, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
@@ -200,7 +209,7 @@ static uint32_t psum_at(const struct wave *wave, unsigned int lane)
 	return a->p + (turn ? lane : wave->row) * a->p_pitch + (turn ? wave->row : lane) * 4;
 }
 
-static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, unsigned int lane)
+static struct ref_wire psum_edge(struct ref_skewed *m, const struct wave *wave, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int lanes = wave->cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
@@ -212,13 +221,14 @@ static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, uns
 	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
-static float multiply_add(struct machine *m, const struct igrad_cmd *cmd, float a, float b, float s)
+static float multiply_add(struct ref_skewed *m, const struct igrad_cmd *cmd, float a, float b,
+			  float s)
 {
 	ref_count_mac(m->device, cmd);
 	return ref_fma(a, b, s);
 }
 
-static void add_to_psum(struct machine *m, struct pe *pe, const struct wave *wave,
+static void add_to_psum(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
 			struct ref_wire psum, struct ref_wire operand)
 {
 	pe->psum = psum;
@@ -228,7 +238,8 @@ static void add_to_psum(struct machine *m, struct pe *pe, const struct wave *wav
 					      psum.value);
 }
 
-static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave, struct ref_wire g)
+static void add_to_acc(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
+		       struct ref_wire g)
 {
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
@@ -238,7 +249,7 @@ static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave
 				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
 }
 
-static void update(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
+static void update(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
 		   unsigned int c)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
@@ -253,11 +264,11 @@ static void update(struct machine *m, struct pe *pe, const struct wave *wave, un
 		ref_update(m->device, &pe->w, &pe->acc, a->lr);
 }
 
-static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
+static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
 		 unsigned int c)
 {
-	const struct pe *west = c ? at(m, m->before, r, c - 1) : NULL;
-	const struct pe *north = r ? at(m, m->before, r - 1, c) : NULL;
+	const struct pe *west = c ? at(m, r, c - 1) : NULL;
+	const struct pe *north = r ? at(m, r - 1, c) : NULL;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	struct ref_wire psum;
 
@@ -284,7 +295,7 @@ static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsi
 	}
 }
 
-static void psum_leaves(struct machine *m, const struct pe *pe, const struct wave *wave,
+static void psum_leaves(struct ref_skewed *m, const struct pe *pe, const struct wave *wave,
 			unsigned int r, unsigned int c)
 {
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
@@ -295,17 +306,18 @@ static void psum_leaves(struct machine *m, const struct pe *pe, const struct wav
 			    IGRAD_ACCESS_PSUM_WRITE);
 }
 
-static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int c)
+static void pe_cycle(struct ref_skewed *m, int64_t t, unsigned int r, unsigned int c)
 {
-	struct pe *pe = at(m, m->pe, r, c);
+	struct pe *pe = at(m, r, c);
 	const struct wave *wave;
 
-	pe->wave = c ? at(m, m->before, r, c - 1)->wave : r ? at(m, m->before, r - 1, c)->wave : t;
+	pe->wave = c ? at(m, r, c - 1)->wave : r ? at(m, r - 1, c)->wave : t;
 	pe->x.valid = pe->g.valid = pe->psum.valid = pe->psum_came = false;
 	if (pe->wave < 0)
 		return;
-	events(m, pe, r, c);
 	wave = &m->waves[pe->wave];
+	if (wave->events)
+		events(m, pe, r, c);
 	if (!wave->cmd)
 		return;
 	work(m, pe, wave, r, c);
@@ -326,13 +338,13 @@ static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsign
 }
 
 /* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
-static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, unsigned int late,
+static const struct igrad_cmd *mover(const struct ref_skewed *m, uint8_t opcode, unsigned int late,
 				     int64_t t, unsigned int c, unsigned int *row)
 {
 	const unsigned int rows = m->device->config.rows;
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 		const int64_t step = t - p->start - late - c;
 
 		if (p->cmd->opcode != opcode || step < 0 || step >= rows)
@@ -343,7 +355,7 @@ static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, un
 	return NULL;
 }
 
-static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd *cmd,
+static void enter(struct ref_skewed *m, struct word *shadow, const struct igrad_cmd *cmd,
 		  unsigned int row, unsigned int c, enum igrad_operand operand)
 {
 	struct ref_wire wire;
@@ -356,7 +368,7 @@ static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd
 	*shadow = (struct word){true, true, false, wire.value, wire.narrow};
 }
 
-static void push(struct machine *m, struct word *from, struct word *to)
+static void push(struct ref_skewed *m, struct word *from, struct word *to)
 {
 	if (!from->valid || !from->moving)
 		return;
@@ -373,7 +385,7 @@ static void stop(struct word *word)
 		word->moving = false;
 }
 
-static void load_column(struct machine *m, int64_t t, unsigned int c)
+static void load_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
@@ -382,13 +394,13 @@ static void load_column(struct machine *m, int64_t t, unsigned int c)
 	if (!cmd)
 		return;
 	for (unsigned int r = rows - 1; r > 0; r--)
-		push(m, &at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
-	enter(m, &at(m, m->pe, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
+		push(m, &at(m, r - 1, c)->shadow_w, &at(m, r, c)->shadow_w);
+	enter(m, &at(m, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_w);
+		stop(&at(m, r, c)->shadow_w);
 }
 
-static void leave(struct machine *m, struct pe *last, int64_t t, unsigned int c)
+static void leave(struct ref_skewed *m, struct pe *last, int64_t t, unsigned int c)
 {
 	const unsigned int late = m->device->config.rows - 1;
 	unsigned int row = 0;
@@ -407,58 +419,57 @@ static void leave(struct machine *m, struct pe *last, int64_t t, unsigned int c)
 	last->shadow_acc.valid = false;
 }
 
-static void begin_to_shift(struct machine *m, int64_t t, unsigned int c)
+static void begin_to_shift(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 
 		if ((p->cmd->opcode != IGRAD_OP_DRAIN_ACC && p->cmd->opcode != IGRAD_OP_DRAIN_W) ||
 		    p->start + rows - 1 + c != t)
 			continue;
 		for (unsigned int r = 0; r < rows; r++)
-			at(m, m->pe, r, c)->shadow_acc.moving =
-				at(m, m->pe, r, c)->shadow_acc.drained;
+			at(m, r, c)->shadow_acc.moving = at(m, r, c)->shadow_acc.drained;
 	}
 }
 
-static void chain_column(struct machine *m, int64_t t, unsigned int c)
+static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
 	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
 
 	begin_to_shift(m, t, c);
-	leave(m, at(m, m->pe, rows - 1, c), t, c);
+	leave(m, at(m, rows - 1, c), t, c);
 	for (unsigned int r = rows - 1; r > 0; r--) {
-		struct word *from = &at(m, m->pe, r - 1, c)->shadow_acc;
+		struct word *from = &at(m, r - 1, c)->shadow_acc;
 
-		if (from->valid && from->moving && at(m, m->pe, r, c)->psum_came)
+		if (from->valid && from->moving && at(m, r, c)->psum_came)
 			impossible("a psum and a word on one wire");
-		push(m, from, &at(m, m->pe, r, c)->shadow_acc);
+		push(m, from, &at(m, r, c)->shadow_acc);
 	}
 	if (!cmd)
 		return;
-	if (at(m, m->pe, 0, c)->psum_came && covers(cmd, row, c))
+	if (at(m, 0, c)->psum_came && covers(cmd, row, c))
 		impossible("a psum and a word on one wire");
-	enter(m, &at(m, m->pe, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
+	enter(m, &at(m, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_acc);
+		stop(&at(m, r, c)->shadow_acc);
 }
 
 /* --------------------------------------------------------------------------------------------- */
 /* The machine */
 /* --------------------------------------------------------------------------------------------- */
 
-static void cycle(struct machine *m, int64_t t)
+/* From the south-east corner on, so that a PE finds its neighbours as they stood a cycle before. */
+static void cycle(struct ref_skewed *m, int64_t t)
 {
 	const unsigned int rows = m->device->config.rows, cols = m->device->config.cols;
 
-	memcpy(m->before, m->pe, sizeof(*m->pe) * rows * cols);
 	m->num_writes = 0;
-	for (unsigned int r = 0; r < rows; r++) {
-		for (unsigned int c = 0; c < cols; c++)
+	for (unsigned int r = rows; r-- > 0;) {
+		for (unsigned int c = cols; c-- > 0;)
 			pe_cycle(m, t, r, c);
 	}
 	for (unsigned int c = 0; c < cols; c++) {
@@ -469,38 +480,64 @@ static void cycle(struct machine *m, int64_t t)
 		ref_write(m->device, m->writes[i].addr, m->writes[i].bits, m->writes[i].operand);
 }
 
-/* Until every command has ended and every swap has passed the far corner. */
-static int64_t last_wave(const struct ref_placed *placed, unsigned int n)
+/* Until a command has ended and what it swaps in has passed the far corner. */
+static int64_t last_cycle(const struct ref_skewed *m, const struct ref_placed *p)
 {
-	int64_t last = 0;
+	const int64_t last = p->end > p->swap ? p->end : p->swap;
 
-	for (unsigned int i = 0; i < n; i++) {
-		last = placed[i].end > last ? placed[i].end : last;
-		last = placed[i].swap > last ? placed[i].swap : last;
-	}
-	return last;
+	return last + m->device->config.rows + m->device->config.cols;
 }
 
-void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, unsigned int n,
-		    struct igrad_report *counts)
+struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_placed *placed,
+				  unsigned int n)
 {
 	const unsigned int rows = device->config.rows, cols = device->config.cols;
-	struct machine m = {.device = device, .placed = placed, .num_placed = n};
+	struct ref_skewed *m = zeroed(1, sizeof(*m));
 
-	device->counts = counts;
-	m.num_waves = last_wave(placed, n) + rows + cols;
-	m.waves = zeroed((size_t)m.num_waves, sizeof(*m.waves));
-	m.pe = zeroed((size_t)rows * cols, sizeof(*m.pe));
-	m.before = zeroed((size_t)rows * cols, sizeof(*m.before));
-	m.writes = zeroed((size_t)2 * (rows + cols), sizeof(*m.writes));
+	m->device = device;
+	m->placed = placed;
+	m->num_placed = n;
+	for (unsigned int i = 0; i < n; i++) {
+		const int64_t last = last_cycle(m, &placed[i]);
+
+		m->num_waves = last > m->num_waves ? last : m->num_waves;
+	}
+	m->waves = zeroed((size_t)m->num_waves, sizeof(*m->waves));
+	m->near = zeroed(n, sizeof(*m->near));
+	m->pe = zeroed((size_t)rows * cols, sizeof(*m->pe));
+	m->writes = zeroed((size_t)2 * (rows + cols), sizeof(*m->writes));
 	for (unsigned int i = 0; i < rows * cols; i++)
-		m.pe[i].wave = -1;
+		m->pe[i].wave = -1;
 	for (unsigned int i = 0; i < n; i++)
-		plan(&m, &placed[i]);
-	for (int64_t t = 0; t < m.num_waves; t++)
-		cycle(&m, t);
-	free(m.waves);
-	free(m.pe);
-	free(m.before);
-	free(m.writes);
+		plan(m, &placed[i]);
+	return m;
+}
+
+bool ref_skewed_runs(const struct ref_skewed *m, uint64_t cycle)
+{
+	return (int64_t)cycle < m->num_waves;
+}
+
+/*
+ * Commands that may have anything to do in this cycle. When there are none, none of the waves that
+ * PEs would see does anything, and they need not see them.
+ */
+void ref_skewed_cycle(struct ref_skewed *m, int64_t t)
+{
+	m->num_near = 0;
+	for (unsigned int i = 0; i < m->num_placed; i++) {
+		if (t >= m->placed[i].start && t <= last_cycle(m, &m->placed[i]))
+			m->near[m->num_near++] = &m->placed[i];
+	}
+	if (m->num_near && t < m->num_waves)
+		cycle(m, t);
+}
+
+void ref_skewed_free(struct ref_skewed *m)
+{
+	free(m->waves);
+	free(m->near);
+	free(m->pe);
+	free(m->writes);
+	free(m);
 }

@@ -128,6 +128,7 @@ static uint32_t build(struct igrad_cmd *cmds, enum layout layout, uint32_t n)
 
 	cmds[count++] = (struct igrad_cmd){
 		.opcode = IGRAD_OP_DMA_LOAD,
+		.signal = 1,
 		.u.dma = {.va = DATA_VA, .rows = 1, .cols = DX / 4},
 	};
 	for (uint32_t i = 0; i < IN; i += n) {
@@ -141,6 +142,8 @@ static uint32_t build(struct igrad_cmd *cmds, enum layout layout, uint32_t n)
 			cmds[count++] = shift_w(layout, IGRAD_OP_DRAIN_W, n, i, o);
 		}
 	}
+	cmds[1].wait_sem[0] = 1;
+	cmds[1].wait_value[0] = 1;
 	return count;
 }
 

@@ -599,6 +599,7 @@ static void test_data(void **state)
 	uint32_t *labels = (uint32_t *)(void *)(rig.memory + RIG_DATA);
 
 	(void)state;
+	rig_chain(cmds, 3);
 	labels[3 * 8] = 7;
 	rig_run(&rig, cmds, 3);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);

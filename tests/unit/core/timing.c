@@ -151,8 +151,8 @@ static void test_engines_run_concurrently(void **state)
 	const struct igrad_cmd cmds[] = {
 		stream(IGRAD_OP_WGRAD, R, C, 50),
 		vec(IGRAD_OP_VEC_COPY, 20, C),
-		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16),
-		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 16),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 49152, 1, 16),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 57344, 1, 16),
 	};
 
 	(void)state;
@@ -170,9 +170,12 @@ static void test_semaphores(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++) {
-		cmds[2 * i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80); /* 20 cycles */
+		const uint32_t x = i % 2 * 4096;
+
+		cmds[2 * i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, x, 1, 80); /* 20 cycles */
 		cmds[2 * i].signal = 1;
 		cmds[2 * i + 1] = stream(IGRAD_OP_WGRAD, R, C, 30); /* 40 cycles */
+		cmds[2 * i + 1].u.array.x = x;
 		cmds[2 * i + 1].signal = 2;
 		cmd_wait(&cmds[2 * i + 1], 0, 1, i + 1);
 	}
@@ -208,8 +211,8 @@ static void test_three_waits(void **state)
 {
 	struct igrad_cmd cmds[] = {
 		vec(IGRAD_OP_VEC_COPY, 10, C),
-		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80),
-		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 64),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 8192, 1, 80),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 0, 1, 64),
 		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
 	};
 
@@ -425,13 +428,14 @@ static void test_trace(void **state)
 	struct igrad_cmd cmds[] = {
 		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16), cmd_nop(IGRAD_ENGINE_LOAD),
 		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),		vec(IGRAD_OP_VEC_COPY, 10, C),
-		cmd_dma(IGRAD_OP_DMA_STORE, 8, 0, 1, 16), /* faults: it does not retire */
+		cmd_dma(IGRAD_OP_DMA_STORE, 8, 8192, 1, 16), /* faults: it does not retire */
 	};
 	struct traced traced = {0};
 
 	(void)state;
 	cmds[1].signal = 3;
 	cmd_wait(&cmds[2], 0, 3, 1);
+	cmds[3].u.vec.a = 4096;
 	cmds[3].tag = 77;
 	igrad_core_set_trace(rig.core, note, &traced);
 	rig_run(&rig, cmds, 5);
