@@ -230,8 +230,8 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 
 	if (!plan->slots[role] || plan->slots[role] >= blocks)
 		return 0;
-	return (array + (1 + both) * (bytes / info->dram_bytes_per_cycle +
-				      blocks * info->dram_latency)) /
+	return (array +
+		(1 + both) * (bytes / info->dram_bytes_per_cycle + blocks * info->dram_latency)) /
 	       plan->slots[role];
 }
 

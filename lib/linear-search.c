@@ -9,11 +9,11 @@
 
 #include "linear-search.h"
 
-#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
-#define MAX_SIZES    48 /* block sizes of a dimension */
-#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
-#define MAX_SLOPES   4	/* plans that are refined */
-#define MAX_STEPS    8	/* rounds of refinement */
+#define MAX_REPEATED 5	  /* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48	  /* block sizes of a dimension */
+#define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	  /* plans that are refined */
+#define MAX_STEPS    8	  /* rounds of refinement */
 #define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
@@ -149,7 +149,7 @@ static void set_least(const struct igrad_problem *problem, struct igrad_plan *pl
 		plan->slots[role] = 0;
 		if (!in_sram(problem, plan, role))
 			continue;
-		if (!(problem->home & 1u << role))
+		if (!(problem->home & 1u << role) || igrad_problem_whole(problem) & 1u << role)
 			need = igrad_plan_visits(problem, plan, role).sweep;
 		plan->slots[role] = igrad_min(need > most ? need : most,
 					      blocks_of(problem, plan, role));
@@ -160,8 +160,7 @@ static void set_least(const struct igrad_problem *problem, struct igrad_plan *pl
 static uint32_t slots_for(const struct igrad_plan *plan, enum igrad_role role, uint64_t bytes,
 			  uint32_t most)
 {
-	struct igrad_size block = igrad_role_block(plan, role);
-	uint64_t more = bytes / (4ull * block.rows * block.cols);
+	uint64_t more = bytes / igrad_slot_bytes(plan, role);
 
 	return plan->slots[role] + more < most ? plan->slots[role] + more : most;
 }
@@ -308,11 +307,14 @@ static void search_all(struct search *search, bool fine)
 	struct igrad_plan plan = {
 		.schedule = problem->schedule,
 		.tile = {problem->device->rows, problem->device->cols},
+		.narrow = problem->narrow,
 	};
 
 	for (int way = 0; way < ways; way++) {
 		plan.dx_turned = way & 1;
 		plan.dw_turned = way & 2;
+		if (plan.dx_turned && problem->narrow)
+			continue; /* what is streamed must be bf16, and W is to be updated */
 		search_sizes(search, &plan, fine);
 	}
 }
