@@ -116,6 +116,9 @@ static void consider(struct search *search, struct igrad_plan *plan)
 	for (int way = 0; way < ways; way++) {
 		plan->dx_turned = way & 1;
 		plan->dw_turned = way & 2;
+		/* What is streamed must be bf16 then, and W is to be updated. */
+		if (plan->dx_turned && problem->narrow)
+			continue;
 		if (!plan->dx_turned || problem->home & 1u << IGRAD_ROLE_DX)
 			consider_way(search, plan);
 	}
@@ -163,7 +166,7 @@ static void set_least(const struct igrad_problem *problem, struct igrad_plan *pl
 		plan->slots[role] = 0;
 		if (!in_sram(problem, plan, role))
 			continue;
-		if (!(problem->home & 1u << role))
+		if (!(problem->home & 1u << role) || igrad_problem_whole(problem) & 1u << role)
 			need = igrad_plan_visits(problem, plan, role).sweep;
 		plan->slots[role] = igrad_min(need > most ? need : most,
 					      blocks_of(problem, plan, role));
@@ -174,8 +177,7 @@ static void set_least(const struct igrad_problem *problem, struct igrad_plan *pl
 static uint32_t slots_for(const struct igrad_plan *plan, enum igrad_role role, uint64_t bytes,
 			  uint32_t most)
 {
-	struct igrad_size block = igrad_role_block(plan, role);
-	uint64_t more = bytes / (4ull * block.rows * block.cols);
+	uint64_t more = bytes / igrad_slot_bytes(plan, role);
 
 	return plan->slots[role] + more < most ? plan->slots[role] + more : most;
 }
@@ -297,6 +299,7 @@ static void search_sizes(struct search *search, bool fine)
 	struct igrad_plan plan = {
 		.schedule = search->problem->schedule,
 		.tile = {info->rows, info->cols},
+		.narrow = search->problem->narrow,
 	};
 	struct sizes sizes[IGRAD_NUM_DIMS];
 

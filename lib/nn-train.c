@@ -115,7 +115,7 @@ int igrad_trainer_begin(struct igrad_trainer *trainer, float **x, uint32_t **lab
 
 	if (err)
 		return err;
-	*x = igrad_matrix_data(&pass->x);
+	*x = igrad_pass_x(pass);
 	*labels = igrad_matrix_data(&pass->labels);
 	return 0;
 }
