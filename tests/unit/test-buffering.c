@@ -16,7 +16,7 @@
 
 static unsigned int num_cases(void)
 {
-	return getenv("IGRAD_TEST_LONG") ? 600 : 60;
+	return getenv("IGRAD_TEST_LONG") ? 600 : 45;
 }
 
 /* ---------------------------------------------------------------- layers */
