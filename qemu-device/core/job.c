@@ -278,7 +278,8 @@ static bool step(struct igrad_core *core)
 	core->result.engine = engine;
 	if (reason)
 		return malformed(core, reason);
-	mark_results(core, &areas);
+	if (!core->config.timing_only)
+		mark_results(core, &areas);
 	if (execute(core, cmd, engine, &fault))
 		return faulted(core, &fault);
 	if (igrad_core_cancelled(core))
