@@ -153,15 +153,24 @@ static uint32_t known_entries(const struct igrad_tracker_log *log, uint32_t numb
 	return low;
 }
 
-/* Looks at a whole chunk, so that a compiler makes a few vector operations of it. */
+typedef int32_t four __attribute__((vector_size(16)));
+
+/* Looks at a whole chunk, also beyond the log's end: what is found is looked at again. */
 static bool any_near(const struct igrad_tracker_log *log, uint32_t from, int32_t first,
 		     int32_t last)
 {
-	int near = 0;
+	uint64_t near[2];
+	four any = {0};
 
-	for (uint32_t i = from; i < from + CHUNK; i++)
-		near |= (log->first[i] <= last) & (log->last[i] >= first);
-	return near;
+	for (unsigned int i = 0; i < CHUNK; i += 4) {
+		four firsts, lasts;
+
+		memcpy(&firsts, log->first + from + i, sizeof(firsts));
+		memcpy(&lasts, log->last + from + i, sizeof(lasts));
+		any |= (firsts <= last) & (lasts >= first);
+	}
+	memcpy(near, &any, sizeof(near));
+	return near[0] | near[1];
 }
 
 /* The last command after @known that met the region, or @known. */

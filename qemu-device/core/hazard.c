@@ -64,7 +64,7 @@ static void make_stale(struct igrad_log *log, uint32_t i)
 	log->live--;
 }
 
-static uint32_t *bucket_of(struct igrad_log *log, const struct igrad_strided *region)
+static uint16_t *bucket_of(struct igrad_log *log, const struct igrad_strided *region)
 {
 	uint64_t hash = region->addr * 0x9e3779b97f4a7c15u;
 
@@ -80,9 +80,9 @@ static bool is_at(const struct igrad_log *log, uint32_t i, const struct igrad_st
 }
 
 /* The region's slot, or else the one that says least of interest any more. */
-static uint32_t *slot_of(struct igrad_log *log, const struct igrad_strided *region)
+static uint16_t *slot_of(struct igrad_log *log, const struct igrad_strided *region)
 {
-	uint32_t *bucket = bucket_of(log, region), *oldest = bucket;
+	uint16_t *bucket = bucket_of(log, region), *oldest = bucket;
 
 	for (unsigned int i = 0; i < IGRAD_HAZARD_SLOTS; i++) {
 		if (is_at(log, bucket[i], region))
@@ -97,7 +97,7 @@ static uint32_t *slot_of(struct igrad_log *log, const struct igrad_strided *regi
 static void append(struct igrad_log *log, int32_t first, int32_t last, uint32_t index,
 		   const struct igrad_strided *region)
 {
-	uint32_t *slot = slot_of(log, region);
+	uint16_t *slot = slot_of(log, region);
 
 	if (is_at(log, *slot, region))
 		make_stale(log, *slot);
@@ -106,7 +106,7 @@ static void append(struct igrad_log *log, int32_t first, int32_t last, uint32_t 
 	log->index[log->tail] = index;
 	log->region[log->tail] = *region;
 	log->live++;
-	*slot = log->tail++;
+	*slot = (uint16_t)log->tail++;
 }
 
 /* Forget what is stale, and what nobody can run beside any more: all below index @dead. */
@@ -183,14 +183,23 @@ static struct sought seek(struct igrad_strided region, unsigned int shift, bool 
 	};
 }
 
-/* Looks at a whole chunk, so that a compiler makes a few vector operations of it. */
+typedef int32_t four __attribute__((vector_size(16)));
+
+/* Looks at a whole chunk, also beyond the log's end: what is found is looked at again. */
 static bool any_near(const struct igrad_log *log, uint32_t from, const struct sought *sought)
 {
-	int near = 0;
+	uint64_t near[2];
+	four any = {0};
 
-	for (uint32_t i = from; i < from + CHUNK; i++)
-		near |= (log->first[i] <= sought->last) & (log->last[i] >= sought->first);
-	return near;
+	for (unsigned int i = 0; i < CHUNK; i += 4) {
+		four firsts, lasts;
+
+		memcpy(&firsts, log->first + from + i, sizeof(firsts));
+		memcpy(&lasts, log->last + from + i, sizeof(lasts));
+		any |= (firsts <= sought->last) & (lasts >= sought->first);
+	}
+	memcpy(near, &any, sizeof(near));
+	return near[0] | near[1];
 }
 
 /* The last entry that meets the region, as index + 1; or 0. */
@@ -423,13 +432,16 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 				      const struct igrad_areas *areas,
 				      const uint32_t known[][IGRAD_NUM_ENGINES], uint32_t *conflict)
 {
-	struct command c = {.engine = engine, .index = index, .known = known};
+	struct command c;
 	struct sought dram;
 	uint32_t last;
 	bool dma;
 
 	if (!areas->count)
 		return IGRAD_REASON_NONE;
+	c.engine = engine;
+	c.index = index;
+	c.known = known;
 	find_regions(&c, areas);
 	dma = engine <= IGRAD_ENGINE_STORE && seek_dram(cmd, &dram);
 	last = sram_conflict(hazards, &c);

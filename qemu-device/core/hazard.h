@@ -22,7 +22,7 @@
 #include "strided.h"
 
 /* A region is looked for in the slots of its bucket. */
-#define IGRAD_HAZARD_BUCKETS 1024
+#define IGRAD_HAZARD_BUCKETS 512
 #define IGRAD_HAZARD_SLOTS   4
 
 struct igrad_areas;
@@ -40,7 +40,7 @@ struct igrad_log {
 	uint32_t room;
 	uint32_t live;	  /* entries that are not stale */
 	uint32_t evicted; /* index + 1 of the last that moved to the shadow */
-	uint32_t slot[IGRAD_HAZARD_BUCKETS][IGRAD_HAZARD_SLOTS]; /* positions, or anything */
+	uint16_t slot[IGRAD_HAZARD_BUCKETS][IGRAD_HAZARD_SLOTS]; /* positions, or anything */
 };
 
 enum { IGRAD_LOG_READS, IGRAD_LOG_WRITES };
