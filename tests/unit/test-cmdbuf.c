@@ -584,6 +584,75 @@ static struct igrad_cmd dma(enum igrad_opcode opcode, uint32_t sram, uint32_t ro
 	};
 }
 
+static struct igrad_cmd fill_word(uint32_t sram)
+{
+	return (struct igrad_cmd){
+		.opcode = IGRAD_OP_VEC_FILL,
+		.u.vec = {.rows = 1, .cols = 1, .d = sram, .d_pitch = 4},
+	};
+}
+
+/* The last command waits for what @engine did as its command @number, or a little later. */
+static void assert_waits(const struct igrad_cmdbuf *cmdbuf, int engine, uint32_t number,
+			 uint32_t most)
+{
+	const struct igrad_cmd *cmd = &cmdbuf->cmds[cmdbuf->num_cmds - 1];
+
+	assert_int_equal(cmd->wait_sem[0], engine + 1);
+	assert_in_range(cmd->wait_value[0], number, most);
+}
+
+#define MANY 9000
+
+/* What is merged is still waited for: by engines that wait for the first time. */
+static void nothing_old_is_forgotten(void **context)
+{
+	static const uint32_t which[] = {0, 1, 100, 3000, 5000, MANY - 1};
+	struct fixture fixture;
+
+	(void)context;
+	assert_int_equal(open_fixture(&fixture, "sim:rows=16,cols=16,sram-kib=256,timing-only=on"),
+			 0);
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
+		struct igrad_cmd cmd = fill_word(which[i] * 16);
+		struct igrad_cmd store = dma(IGRAD_OP_DMA_STORE, 200 << 10, 1, 1, 4);
+
+		assert_int_equal(igrad_cmdbuf_reset(fixture.cmdbuf), 0);
+		for (uint32_t k = 0; k < MANY; k++) {
+			struct igrad_cmd load = dma(IGRAD_OP_DMA_LOAD, k * 16, 1, 1, 4);
+
+			load.u.dma.va = k % (DRAM_BYTES / 4) * 4;
+			igrad_cmdbuf_emit(fixture.cmdbuf, &load, fixture.buffers[k / 6000]);
+		}
+		assert_int_equal(igrad_cmdbuf_emit(fixture.cmdbuf, &cmd, NULL), 0);
+		assert_waits(fixture.cmdbuf, IGRAD_ENGINE_LOAD, which[i] + 1, MANY);
+		store.u.dma.va = which[i] % (DRAM_BYTES / 4) * 4;
+		igrad_cmdbuf_emit(fixture.cmdbuf, &store, fixture.buffers[which[i] / 6000]);
+		assert_waits(fixture.cmdbuf, IGRAD_ENGINE_LOAD, which[i] + 1, MANY);
+	}
+	close_fixture(&fixture);
+}
+
+/* Many regions that begin at one place are not taken for each other. */
+static void regions_are_told_apart(void **context)
+{
+	struct fixture *fixture = *context;
+
+	for (uint32_t which = 1; which < 2000; which += 37) {
+		struct igrad_cmd cmd = fill_word(which * 4);
+
+		assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+		for (uint32_t k = 1; k < 2000; k++) {
+			struct igrad_cmd store = dma(IGRAD_OP_DMA_STORE, 0, 2, 1, k * 4);
+
+			store.u.dma.pitch = 4;
+			igrad_cmdbuf_emit(fixture->cmdbuf, &store, fixture->buffers[0]);
+		}
+		assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &cmd, NULL), 0);
+		assert_waits(fixture->cmdbuf, IGRAD_ENGINE_STORE, which, which);
+	}
+}
+
 /* Two halves of a matrix, side by side: a store of one does not wait for a load of the other. */
 static void interleaved_columns_do_not_wait(void **context)
 {
@@ -704,6 +773,8 @@ int main(void)
 		cmocka_unit_test(no_wait_without_a_conflict),
 		cmocka_unit_test(the_device_touches_the_same),
 		cmocka_unit_test(the_device_finds_no_hazard),
+		cmocka_unit_test(nothing_old_is_forgotten),
+		cmocka_unit_test(regions_are_told_apart),
 		cmocka_unit_test(interleaved_columns_do_not_wait),
 		cmocka_unit_test(bad_commands_are_refused),
 		cmocka_unit_test(commands_have_a_limit),
