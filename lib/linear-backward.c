@@ -103,6 +103,7 @@ int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_dev
 	set_operands(args, operands);
 	set_sums(&bw);
 	err = igrad_problem_init(problem, device, operands);
+	problem->narrow = problem->half & ~(1u << IGRAD_ROLE_DX);
 	problem->backward = true;
 	problem->schedule = schedule;
 	problem->update = args->optimizer.update;
@@ -127,6 +128,8 @@ static int backward_open(struct igrad_backward *bw, struct igrad_cmdbuf *cmdbuf,
 		return err;
 	set_operands(args, operands);
 	set_sums(bw);
+	if (plan->dx_turned && plan->schedule == IGRAD_SCHEDULE_WS && problem.narrow)
+		return -EINVAL; /* what is streamed must be bf16, and W is to be updated */
 	err = igrad_linear_open(&bw->linear, cmdbuf, operands, &problem, plan);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
@@ -155,15 +158,19 @@ static void prefetch(struct igrad_backward *bw)
 
 static void visit_blocks(struct igrad_backward *bw)
 {
-	struct igrad_block block;
+	struct igrad_block block, next;
+	bool more;
 
-	igrad_linear_first(&bw->linear, &block);
+	igrad_linear_first(&bw->linear, &next);
 	do {
+		block = next;
+		more = igrad_linear_next(&bw->linear, &next);
+		bw->next = more ? &next : NULL;
 		if (bw->schedule <= IGRAD_SCHEDULE_WS)
 			igrad_backward_visit_ws(bw, &block);
 		else
 			igrad_backward_visit_os(bw, &block);
-	} while (!bw->linear.e.err && igrad_linear_next(&bw->linear, &block));
+	} while (!bw->linear.e.err && more);
 }
 
 int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,

@@ -100,8 +100,7 @@ static void remember(struct igrad_planner *planner, const struct key *key,
 	choice->key = *key;
 	choice->energy = NULL;
 	if (key->energy)
-		choice->energy =
-			igrad_energy_table_ref((struct igrad_energy_table *)key->energy);
+		choice->energy = igrad_energy_table_ref((struct igrad_energy_table *)key->energy);
 	choice->trial = *trial;
 }
 
@@ -125,7 +124,8 @@ static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *
 	return 0;
 }
 
-/* The best schedule is the one whose best plan is best; one that cannot do the layer does not count.
+/* The best schedule is the one whose best plan is best; one that cannot do the layer does not
+ * count.
  */
 static int choose(struct igrad_planner *planner, const struct igrad_task *task, struct key *key,
 		  struct igrad_trial *best)

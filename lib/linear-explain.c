@@ -11,7 +11,7 @@
 
 /* ---------------------------------------------------------------- words */
 
-static const char *const role_names[IGRAD_NUM_ROLES] = {"x",  "w",  "b",  "y",  "dy",
+static const char *const role_names[IGRAD_NUM_ROLES] = {"x",  "w",  "b",  "y",	"dy",
 							"dx", "dw", "db", "vw", "vb"};
 
 __attribute__((format(printf, 3, 4))) static void append(char *words, size_t size,

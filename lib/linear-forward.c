@@ -81,11 +81,15 @@ int igrad_forward_problem(struct igrad_problem *problem, const struct igrad_devi
 			  const struct igrad_linear_forward *args)
 {
 	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	int err;
 
 	if (!args->y || (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES)
 		return -EINVAL;
 	set_operands(args, operands);
-	return igrad_problem_init(problem, device, operands);
+	err = igrad_problem_init(problem, device, operands);
+	if (problem->half)
+		problem->narrow = 1u << IGRAD_ROLE_X | 1u << IGRAD_ROLE_W;
+	return err;
 }
 
 int igrad_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args,

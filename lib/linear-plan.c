@@ -38,15 +38,21 @@ struct igrad_size igrad_role_block(const struct igrad_plan *plan, enum igrad_rol
 	return shape(plan->block, role);
 }
 
+uint64_t igrad_slot_bytes(const struct igrad_plan *plan, enum igrad_role role)
+{
+	struct igrad_size block = igrad_role_block(plan, role);
+	uint64_t bytes = (uint64_t)block.rows * block.cols;
+
+	bytes *= plan->narrow & 1u << role ? 2 : 4;
+	return (bytes + 3) / 4 * 4;
+}
+
 uint64_t igrad_plan_bytes(const struct igrad_plan *plan)
 {
 	uint64_t bytes = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
-		struct igrad_size block = igrad_role_block(plan, role);
-
-		bytes += (uint64_t)plan->slots[role] * block.rows * block.cols * 4;
-	}
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		bytes += plan->slots[role] * igrad_slot_bytes(plan, role);
 	return bytes;
 }
 
@@ -224,6 +230,7 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 {
 	struct igrad_size size = igrad_role_size(problem, role);
 	uint64_t words = (uint64_t)size.rows * size.cols, missed = words, in = 0, out = 0;
+	uint32_t bytes = problem->half & 1u << role ? 2 : 4;
 	enum touch how = touch(problem, plan, role);
 
 	if (!plan->slots[role])
@@ -241,8 +248,10 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 		out = words;
 	if (!(problem->home & 1u << role))
 		return !in;
-	traffic->read += 4 * in;
-	traffic->written += 4 * out;
+	if (in && igrad_problem_whole(problem) & 1u << role)
+		return false;
+	traffic->read += bytes * in;
+	traffic->written += bytes * out;
 	return true;
 }
 

@@ -8,11 +8,17 @@
 
 #define MAX_DIM (1u << 24)
 
+/* What may be bf16: all of it or nothing. */
+#define ACTIVATIONS \
+	(1u << IGRAD_ROLE_X | 1u << IGRAD_ROLE_Y | 1u << IGRAD_ROLE_DY | 1u << IGRAD_ROLE_DX)
+
 static int check_matrix(const struct igrad_matrix *m, struct igrad_size size)
 {
+	uint32_t bytes = igrad_element_bytes(m->dtype);
+
 	if (!m->buffer || m->rows != size.rows || m->cols != size.cols)
 		return -EINVAL;
-	if (m->offset % 4 || m->pitch % 4 || (m->pitch && m->pitch < m->cols * 4))
+	if (m->offset % bytes || m->pitch % bytes || (m->pitch && m->pitch < m->cols * bytes))
 		return -EINVAL;
 	return 0;
 }
@@ -50,7 +56,15 @@ int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_
 			continue;
 		err = check_matrix(operands[role], igrad_role_size(problem, role));
 		problem->home |= 1u << role;
+		if (operands[role]->dtype == IGRAD_BF16)
+			problem->half |= 1u << role;
+		else if (operands[role]->dtype != IGRAD_FP32)
+			err = -EINVAL;
 	}
+	if (!err && problem->half && problem->half != (problem->home & ACTIVATIONS))
+		err = -EINVAL;
+	if (!err && problem->half && !(device->features & IGRAD_FEATURE_BF16))
+		err = -ENOTSUP;
 	return err;
 }
 
@@ -62,15 +76,16 @@ int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_
 static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
 				    uint32_t least_bytes)
 {
+	uint64_t bytes = linear->problem.half & 1u << role ? 2 : 4;
 	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
 	struct igrad_plan cut = linear->plan;
 
 	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
 	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
 	piece = igrad_role_block(&cut, role);
-	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.cols < block.cols)
+	while (bytes * piece.rows * piece.cols < least_bytes && piece.cols < block.cols)
 		piece.cols = igrad_min(2 * piece.cols, block.cols);
-	while ((uint64_t)piece.rows * piece.cols * 4 < least_bytes && piece.rows < block.rows)
+	while (bytes * piece.rows * piece.cols < least_bytes && piece.rows < block.rows)
 		piece.rows = igrad_min(2 * piece.rows, block.rows);
 	return piece;
 }
@@ -89,6 +104,7 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 		if (!linear->plan.slots[role])
 			continue;
 		err = igrad_window_init(&linear->windows[role], &sram, operands[role],
+					linear->plan.narrow & 1u << role ? IGRAD_BF16 : IGRAD_FP32,
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
 					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),

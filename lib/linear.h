@@ -45,6 +45,8 @@ enum igrad_role {
  * @home: bit per role: operands that live in DRAM
  * @scratch: bit per role: intermediate results that are needed only while a block is worked on
  * @spill: bit per role: the same, needed only where a batch that is split makes acc move
+ * @half: bit per role: operands that are bf16 in DRAM
+ * @narrow: bit per role: operands that are bf16 in SRAM; sums are not
  */
 struct igrad_problem {
 	uint32_t dim[IGRAD_NUM_DIMS];
@@ -56,6 +58,8 @@ struct igrad_problem {
 	uint32_t home;
 	uint32_t scratch;
 	uint32_t spill;
+	uint32_t half;
+	uint32_t narrow;
 };
 
 /**
@@ -65,6 +69,7 @@ struct igrad_problem {
  * @tile: the part of the array that is used: all of it unless SRAM cannot hold such a tile
  * @order: the loops over blocks, outermost first; tiles of a block are walked inside
  * @slots: per role, blocks kept in SRAM; all of them: the operand is resident
+ * @narrow: the problem's
  * @dx_turned: ws: dX with dY stationary, in-features of W streamed; else with W stationary
  * @dw_turned: ws: dW with X stationary, out-features of dY streamed; else with dY stationary
  */
@@ -74,11 +79,20 @@ struct igrad_plan {
 	struct igrad_size tile;
 	enum igrad_dim order[IGRAD_NUM_DIMS];
 	uint32_t slots[IGRAD_NUM_ROLES];
+	uint32_t narrow;
 	bool dx_turned;
 	bool dw_turned;
 };
 
-/** igrad_plan_bytes - SRAM that @plan takes */
+/** igrad_problem_whole - bit per role: sums that must not leave SRAM before they are final */
+static inline uint32_t igrad_problem_whole(const struct igrad_problem *problem)
+{
+	return problem->half & ~problem->narrow;
+}
+
+/** igrad_slot_bytes, igrad_plan_bytes - SRAM that a slot of an operand takes, and that @plan takes
+ */
+uint64_t igrad_slot_bytes(const struct igrad_plan *plan, enum igrad_role role);
 uint64_t igrad_plan_bytes(const struct igrad_plan *plan);
 
 /** igrad_plan_keeps_acc - does a tile's acc stay in the array from one chunk of the batch to the
@@ -156,7 +170,8 @@ void igrad_linear_first(const struct igrad_linear *linear, struct igrad_block *b
 bool igrad_linear_next(const struct igrad_linear *linear, struct igrad_block *block);
 
 /**
- * igrad_forward_problem, igrad_backward_problem - check the arguments, and say what is to be planned
+ * igrad_forward_problem, igrad_backward_problem - check the arguments, and say what is to be
+ * planned
  * @schedule: instead of that of @args
  */
 int igrad_forward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,

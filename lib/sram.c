@@ -22,12 +22,12 @@ uint32_t igrad_sram_reserve(struct igrad_cmdbuf *cmdbuf, uint32_t bytes)
 	return start;
 }
 
-int igrad_sram_alloc(struct igrad_sram *sram, uint64_t words, uint32_t *addr)
+int igrad_sram_alloc(struct igrad_sram *sram, uint64_t bytes, uint32_t *addr)
 {
-	if (words > (sram->end - sram->next) / 4)
+	if (bytes > sram->end - sram->next)
 		return -ENOSPC;
 	*addr = sram->next;
-	sram->next += words * 4;
+	sram->next += (bytes + 3) / 4 * 4;
 	return 0;
 }
 
@@ -49,10 +49,13 @@ static uint64_t block_pieces(const struct igrad_window *window)
 
 static int init_slots(struct igrad_window *window, struct igrad_sram *sram)
 {
+	uint64_t bytes = (uint64_t)window->block.rows * window->block.cols *
+			 igrad_element_bytes(window->dtype);
+
 	for (uint32_t i = 0; i < window->num_slots; i++) {
 		struct igrad_slot *slot = &window->slots[i];
-		int err = igrad_sram_alloc(sram, (uint64_t)window->block.rows * window->block.cols,
-					   &slot->addr);
+		int err = igrad_sram_alloc(sram, bytes, &slot->addr);
+
 		if (err)
 			return err;
 		slot->pieces = window->pieces + i * block_pieces(window);
@@ -61,12 +64,14 @@ static int init_slots(struct igrad_window *window, struct igrad_sram *sram)
 }
 
 int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
-		      const struct igrad_matrix *home, struct igrad_size size,
-		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots,
-		      struct igrad_visits visits)
+		      const struct igrad_matrix *home, enum igrad_element dtype,
+		      struct igrad_size size, struct igrad_size block, struct igrad_size piece,
+		      uint32_t num_slots, struct igrad_visits visits)
 {
 	*window = (struct igrad_window){
 		.home = home,
+		.dtype = dtype,
+		.whole = home && dtype == IGRAD_FP32 && home->dtype == IGRAD_BF16,
 		.size = size,
 		.block = block,
 		.piece = piece,
@@ -96,7 +101,8 @@ void igrad_window_fini(struct igrad_window *window)
 static struct igrad_place slot_place(const struct igrad_window *window,
 				     const struct igrad_slot *slot)
 {
-	return (struct igrad_place){slot->addr, window->block.cols * 4};
+	return (struct igrad_place){
+		slot->addr, window->block.cols * igrad_element_bytes(window->dtype), window->dtype};
 }
 
 /* How many of @want rows or columns from @at on a matrix of @size and a block beginning at @start
@@ -194,20 +200,27 @@ static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, u
 	return NULL;
 }
 
+/* Of the slots that take turns, the one whose turn it is. */
+static uint32_t next_victim(const struct igrad_window *window)
+{
+	return window->victim + 1 < window->num_slots ? window->victim + 1
+						      : igrad_window_pinned(window->num_slots);
+}
+
 static struct igrad_slot *oldest_slot(struct igrad_window *window)
 {
-	uint32_t pinned = igrad_window_pinned(window->num_slots);
-
-	if (++window->victim < pinned || window->victim == window->num_slots)
-		window->victim = pinned;
+	window->victim = next_victim(window);
 	return &window->slots[window->victim];
 }
 
 static void write_back_all(struct igrad_window *window, struct igrad_emitter *e,
 			   struct igrad_slot *slot)
 {
-	for (uint32_t i = 0; slot->valid && i < block_pieces(window); i++)
+	for (uint32_t i = 0; slot->valid && i < block_pieces(window); i++) {
+		if (window->whole && slot->pieces[i] == IGRAD_PIECE_DIRTY && !e->err)
+			e->err = -EINVAL; /* it would be rounded too early: the plan is wrong */
 		write_back(window, e, slot, i);
+	}
 }
 
 /* The slot that holds the block beginning at (@row, @col), or from now on does. */
@@ -264,6 +277,21 @@ struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_em
 		}
 	}
 	return igrad_place_at(slot_place(window, slot), row, col);
+}
+
+void igrad_window_ahead(struct igrad_window *window, struct igrad_emitter *e,
+			struct igrad_part part, struct igrad_part now)
+{
+	uint32_t row = part.row - part.row % window->block.rows;
+	uint32_t col = part.col - part.col % window->block.cols;
+	struct igrad_slot *slot = find_slot(window, row, col);
+
+	if (!slot)
+		slot = &window->slots[next_victim(window)];
+	if (slot->valid && slot->row == now.row - now.row % window->block.rows &&
+	    slot->col == now.col - now.col % window->block.cols)
+		return;
+	igrad_window_get(window, e, part, IGRAD_USE_IN);
 }
 
 /* Is the last element of piece @index in @part? */

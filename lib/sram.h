@@ -31,8 +31,8 @@ struct igrad_sram {
 	uint32_t end;
 };
 
-/** igrad_sram_alloc - -ENOSPC when @words do not fit */
-int igrad_sram_alloc(struct igrad_sram *sram, uint64_t words, uint32_t *addr);
+/** igrad_sram_alloc - whole words; -ENOSPC when @bytes do not fit */
+int igrad_sram_alloc(struct igrad_sram *sram, uint64_t bytes, uint32_t *addr);
 
 /* What a piece of a slot holds. */
 enum igrad_piece_state {
@@ -66,6 +66,8 @@ struct igrad_visits {
 /**
  * struct igrad_window - a matrix seen through SRAM
  * @home: where it lives in DRAM, or NULL: scratch, whose blocks are lost when their slot is reused
+ * @dtype: of its elements in SRAM
+ * @whole: must not leave SRAM before it is final: what is in DRAM has fewer bits
  * @size: of the whole matrix
  * @block: of a block, in rows and columns; blocks at the edges are smaller
  * @piece: of what is moved at once; pieces at a block's edges are smaller
@@ -76,6 +78,8 @@ struct igrad_visits {
  */
 struct igrad_window {
 	const struct igrad_matrix *home;
+	enum igrad_element dtype;
+	bool whole;
 	struct igrad_size size;
 	struct igrad_size block;
 	struct igrad_size piece;
@@ -99,9 +103,9 @@ static inline uint32_t igrad_window_pinned(uint32_t num_slots)
 
 /** igrad_window_init - allocate @num_slots slots; -ENOSPC, -ENOMEM */
 int igrad_window_init(struct igrad_window *window, struct igrad_sram *sram,
-		      const struct igrad_matrix *home, struct igrad_size size,
-		      struct igrad_size block, struct igrad_size piece, uint32_t num_slots,
-		      struct igrad_visits visits);
+		      const struct igrad_matrix *home, enum igrad_element dtype,
+		      struct igrad_size size, struct igrad_size block, struct igrad_size piece,
+		      uint32_t num_slots, struct igrad_visits visits);
 void igrad_window_fini(struct igrad_window *window);
 
 enum igrad_window_use {
@@ -120,6 +124,13 @@ struct igrad_part {
 /** igrad_window_get - where @part is; valid until the next call for this window */
 struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_emitter *e,
 				    struct igrad_part part, enum igrad_window_use use);
+
+/**
+ * igrad_window_ahead - bring in @part now, which will be needed later
+ * @now: what is needed before that: if there is no room for both nothing happens
+ */
+void igrad_window_ahead(struct igrad_window *window, struct igrad_emitter *e,
+			struct igrad_part part, struct igrad_part now);
 
 /**
  * igrad_window_done - @part will not change again: write back the pieces that it completes

@@ -25,9 +25,10 @@ struct igrad_emitter {
 struct igrad_place {
 	uint32_t addr;
 	uint32_t pitch;
+	enum igrad_element dtype;
 };
 
-/** struct igrad_size - rows and columns, in words */
+/** struct igrad_size - rows and columns, in elements */
 struct igrad_size {
 	uint32_t rows;
 	uint32_t cols;
@@ -40,7 +41,7 @@ struct igrad_step {
 	bool decay; /* whether @keep is applied */
 };
 
-/** igrad_place_at - the element (@row, @col) words away */
+/** igrad_place_at - the element @row rows down and @col columns to the right */
 struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col);
 
 /* DMA between SRAM and the part of @m that begins at (@row, @col) */

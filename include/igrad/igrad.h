@@ -223,10 +223,19 @@ uint64_t igrad_report_sram_accesses(const struct igrad_report *report);
 
 /* ---------------------------------------------------------------- operations on matrices */
 
+enum igrad_element {
+	IGRAD_FP32,
+	IGRAD_BF16, /* the upper half of an fp32 word */
+};
+
+/** igrad_element_bytes - 4 or 2 */
+uint32_t igrad_element_bytes(enum igrad_element dtype);
+
 /**
- * struct igrad_matrix - a row-major fp32 matrix inside a buffer
- * @offset: bytes, multiple of 4
- * @pitch: bytes from one row to the next, multiple of 4; 0 says cols × 4
+ * struct igrad_matrix - a row-major matrix inside a buffer
+ * @offset: bytes, a multiple of an element's
+ * @pitch: bytes from one row to the next, likewise; 0 says that rows follow each other
+ * @dtype: of its elements
  */
 struct igrad_matrix {
 	struct igrad_buffer *buffer;
@@ -234,6 +243,7 @@ struct igrad_matrix {
 	uint32_t rows;
 	uint32_t cols;
 	uint32_t pitch;
+	enum igrad_element dtype;
 };
 
 enum igrad_schedule {
@@ -241,7 +251,7 @@ enum igrad_schedule {
 	IGRAD_SCHEDULE_WS,	    /* the same array, each product with its better stationary operand */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
-	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer; -ENOTSUP yet */
+	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer */
 	IGRAD_NUM_SCHEDULES,
 };
 
@@ -253,11 +263,15 @@ int igrad_schedule_parse(const char *name, enum igrad_schedule *schedule);
 enum igrad_update {
 	IGRAD_UPDATE_NONE,     /* gradients are stored, weights stay */
 	IGRAD_UPDATE_SGD,      /* w = fma(-lr, dw, t) */
-	IGRAD_UPDATE_MOMENTUM, /* v = fma(momentum, v, dw); w = fma(-lr, v, t) */
+	IGRAD_UPDATE_MOMENTUM, /* v = momentum·v + dw; w = fma(-lr, v, t) */
 };
 
 /**
  * struct igrad_optimizer - what becomes of a gradient
+ *
+ * With momentum the sum over the batch goes on from the velocity: v is round(momentum·v), to which each
+ * batch row is then added in order, by one fused multiply-add (biases: one addition).
+ *
  * @lr: η
  * @momentum: μ, IGRAD_UPDATE_MOMENTUM only
  * @decay: λ; t = round((1 − ηλ)·w), with 1 − ηλ rounded to fp32 on the host; 0: t = w
@@ -286,6 +300,11 @@ struct igrad_energy_table; /* energy.h */
 
 /**
  * struct igrad_linear_forward - a linear layer's forward pass: y[B×O] = x[B×I]·w[I×O] + b
+ *
+ * x and y are both fp32 or both bf16, parameters are fp32. With bf16, products are those of x and w
+ * rounded to bf16, sums, bias and ReLU are fp32, and y is rounded once, when it is stored. -ENOTSUP
+ * when the device has no bf16.
+ *
  * @x: B×I
  * @w: I×O
  * @b: 1×O, or NULL
@@ -313,6 +332,11 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
 
 /**
  * struct igrad_linear_backward - a linear layer's backward pass
+ *
+ * x, y, dy and dx are all fp32 or all bf16, everything else is fp32. With bf16, products are those of
+ * x, dy and w rounded to bf16, all sums are fp32, and dx is rounded once, when it is stored; what is
+ * updated is w as it is.
+ *
  * @schedule: how; the results are the same bit for bit
  * @x: B×I, the layer's input
  * @w: I×O, updated in place as @optimizer says
@@ -320,7 +344,8 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @y: B×O or NULL: the layer's output after ReLU; its gradient is then applied to @dy first
  * @dy: B×O
  * @dx: B×I, or NULL when the input needs no gradient (then only wgrad runs, in every schedule)
- * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional: with it the update is not fused
+ * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional. With momentum it is a sum of its
+ *      own, which takes another product
  * @db: 1×O, or NULL
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise
@@ -349,9 +374,9 @@ int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear
 
 /**
  * igrad_softmax_xent - softmax cross-entropy and its gradient
- * @logits: B×O
+ * @logits: B×O, fp32 or bf16; all is computed in fp32
  * @labels: B×1, 32-bit class numbers in place of fp32
- * @dlogits: B×O: (softmax − one-hot) · scale
+ * @dlogits: B×O: (softmax − one-hot) · scale, fp32 or bf16
  * @losses: B×1, one a row, not scaled
  * @scale: 1/B for a mean over the batch
  */

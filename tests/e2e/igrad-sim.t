@@ -92,6 +92,16 @@ for more, what, check in [
     check_result(result, 16, 8, what)
     if not ok(check(result), f"{what}: does what it should"):
         note(result)
+half = parsed("layer", *size, "--schedule", "interleaved", "--dtype", "bf16")
+check_result(half, 16, 8, "bf16")
+entries, operands = half["energy_table"]["entries"], half["sram_by_operand"]
+ok(entries["mac_fp32"]["energy"] == 0 and near(entries["mac_bf16"]["energy"], half["macs"] * 2.0), "bf16: multiply-adds")
+same([(operands[k], operands[k + "_16"]) for k in ("x_read", "g_read")], [(0, plain["sram_by_operand"][k]) for k in ("x_read", "g_read")],
+     "bf16: streams are of half words")
+# x, dy and dx are half as large, w is not
+same((plain["dram_read_bytes"] - half["dram_read_bytes"], plain["dram_write_bytes"] - half["dram_write_bytes"]),
+     (2 * 24 * (100 + 60), 2 * 24 * 100), "bf16: bytes of DRAM")
+
 for objective, key in ("energy", lambda r: r["energy_pj"]), ("dram", lambda r: r["dram_read_bytes"] + r["dram_write_bytes"]):
     results = {r["schedule"]: r for r in parsed("layer", *size, "--objective", objective)}
     ok(key(results["auto"]) == min(key(results[s]) for s in FIXED), f"auto has the least {objective}")
@@ -103,6 +113,8 @@ same({c["schedule"]: c["cycles"] for c in choices if c["best"]}, {s: by_name[s][
      "explain: the best of each schedule is what layer costs")
 ok(all(c["why"] and c["tiling"]["words"] and sorted(c["tiling"]["order"]) == list("BIO") and
        c["dram_bytes"] >= c["dram_bound"] >= c["dram_compulsory"] for c in choices), "explain: tilings, reasons, bounds")
+momentum = parsed("explain", *size, "--optimizer", "momentum", "--dtype", "bf16")
+ok(momentum[0]["dram_compulsory"] == 2 * 24 * (100 + 60 + 100) + 4 * 4 * 6000, "explain: what is compulsory")
 ok("* " in output("explain", *size) and "Hong and Kung" in output("explain", *size, "--forward"), "explain: text")
 
 # ------------------------------------------------------------------ trace and timeline

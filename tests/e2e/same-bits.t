@@ -27,6 +27,9 @@ done
 recipe=(--steps 100 --batch 50 --lr 0.02 --momentum 0.9 --decay 0.001 --seed 8)
 network=784-64-10
 "$build/bin/tests/hosttrain" "${recipe[@]}" --save "$tmp/host" $network 2>&1 | note
+for objective in cycles energy dram; do
+	run "auto for $objective, momentum and decay" --schedule auto --objective $objective --device sim:sram-kib=256
+done
 for schedule in ws-paper ws ws+os interleaved; do
 	run "$schedule, momentum and decay" --schedule $schedule --device sim:
 done

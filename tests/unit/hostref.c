@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Training with plain loops of fmaf(). */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hostref.h"
@@ -40,6 +41,31 @@ static void canonical_all(float *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		values[i] = canonical(values[i]);
+}
+
+void ref_round(size_t n, float *values)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits = to_bits(values[i]), rest = bits & 0xffff;
+
+		bits -= rest;
+		if (isnan(values[i]))
+			bits = 0x7fc00000;
+		else if (rest > 0x8000 || (rest == 0x8000 && bits & 0x10000))
+			bits += 0x10000;
+		values[i] = from_bits(bits);
+	}
+}
+
+float *ref_rounded(size_t n, const float *values)
+{
+	float *copy = malloc(n * sizeof(*copy));
+
+	if (!copy)
+		abort();
+	memcpy(copy, values, n * sizeof(*copy));
+	ref_round(n, copy);
+	return copy;
 }
 
 /* ---------------------------------------------------------------- exp and log of the manual */

@@ -22,6 +22,11 @@ struct ref_optimizer {
 	bool use_momentum;
 };
 
+/* to bf16 and back: nearest, to even; NaN is canonical */
+void ref_round(size_t n, float *values);
+/* a rounded copy, for free() */
+float *ref_rounded(size_t n, const float *values);
+
 float ref_exp(float x);
 float ref_log(float x);
 

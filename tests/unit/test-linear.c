@@ -90,13 +90,25 @@ static float *random_matrix(struct igrad_rng *rng, size_t n, bool wild)
 }
 
 static struct igrad_matrix matrix_of(struct lab *lab, struct igrad_rng *rng, size_t rows,
-				     size_t cols, const float *values)
+				     size_t cols, enum igrad_element dtype, const float *values)
 {
-	struct igrad_matrix m = matrix_new(lab->device, rng, rows, cols);
+	struct igrad_matrix m = matrix_new_of(lab->device, rng, rows, cols, dtype);
 
 	if (values)
 		matrix_put(&m, values);
 	return m;
+}
+
+/* What products are made of. */
+static float *operands_of(enum igrad_element dtype, size_t n, const float *values)
+{
+	float *copy;
+
+	if (dtype == IGRAD_BF16)
+		return ref_rounded(n, values);
+	copy = malloc(n * sizeof(*copy));
+	assert_non_null(copy);
+	return memcpy(copy, values, n * sizeof(*copy));
 }
 
 /* For finding the case that failed. */
@@ -113,8 +125,9 @@ static void forward_case(unsigned int number)
 	struct igrad_matrix mx, mw, mb, my;
 	struct ref_shape s;
 	struct igrad_rng rng;
+	enum igrad_element dtype;
 	bool relu, bias, wild;
-	float *x, *w, *b, *y;
+	float *x, *w, *b, *y, *operand;
 	struct lab lab;
 	char uri[128];
 
@@ -125,21 +138,27 @@ static void forward_case(unsigned int number)
 	relu = igrad_rng_below(&rng, 2);
 	bias = igrad_rng_below(&rng, 4);
 	wild = !igrad_rng_below(&rng, 4);
+	dtype = igrad_rng_below(&rng, 3) ? IGRAD_FP32 : IGRAD_BF16;
 	lab_open(&lab, uri);
 
 	x = random_matrix(&rng, s.B * s.I, wild);
 	w = random_matrix(&rng, s.I * s.O, wild);
 	b = random_matrix(&rng, s.O, wild);
 	y = calloc(s.B * s.O, sizeof(*y));
-	mx = matrix_of(&lab, &rng, s.B, s.I, x);
-	mw = matrix_of(&lab, &rng, s.I, s.O, w);
-	mb = matrix_of(&lab, &rng, 1, s.O, b);
-	my = matrix_of(&lab, &rng, s.B, s.O, NULL);
+	if (dtype == IGRAD_BF16)
+		ref_round(s.B * s.I, x);
+	mx = matrix_of(&lab, &rng, s.B, s.I, dtype, x);
+	mw = matrix_of(&lab, &rng, s.I, s.O, IGRAD_FP32, w);
+	mb = matrix_of(&lab, &rng, 1, s.O, IGRAD_FP32, b);
+	my = matrix_of(&lab, &rng, s.B, s.O, dtype, NULL);
 
 	assert_int_equal(igrad_linear_forward(lab.cmdbuf, &mx, &mw, bias ? &mb : NULL, relu, &my),
 			 0);
 	lab_run(&lab, NULL);
-	ref_forward(s, x, w, bias ? b : NULL, relu, y);
+	operand = operands_of(dtype, s.I * s.O, w);
+	ref_forward(s, x, operand, bias ? b : NULL, relu, y);
+	if (dtype == IGRAD_BF16)
+		ref_round(s.B * s.O, y);
 	assert_matrix_is("y", &my, y);
 	assert_margins("y", &my);
 	assert_matrix_is("w", &mw, w);
@@ -152,6 +171,7 @@ static void forward_case(unsigned int number)
 	free(w);
 	free(b);
 	free(y);
+	free(operand);
 	lab_close(&lab);
 }
 
@@ -169,11 +189,19 @@ static const char *const names[NUM] = {"x", "w", "b", "y", "dy", "dx", "dw", "db
 
 struct backward_case {
 	struct ref_shape s;
+	enum igrad_element dtype;
 	bool first, bias, masked, want_dw, want_db;
 	struct igrad_optimizer optimizer;
 	float *in[NUM];
 	float *out[NUM];
 };
+
+static enum igrad_element dtype_of(const struct backward_case *c, int operand)
+{
+	bool activation = operand == X || operand == Y || operand == DY || operand == DX;
+
+	return activation ? c->dtype : IGRAD_FP32;
+}
 
 static void sizes_of(struct ref_shape s, size_t rows[NUM], size_t cols[NUM])
 {
@@ -199,11 +227,14 @@ static void backward_setup(struct backward_case *c, struct igrad_rng *rng)
 	c->optimizer.decay = igrad_rng_below(rng, 2) ? igrad_rng_float(rng) : 0.0f;
 	c->want_dw = c->optimizer.update == IGRAD_UPDATE_NONE || !igrad_rng_below(rng, 3);
 	c->want_db = igrad_rng_below(rng, 2);
+	c->dtype = igrad_rng_below(rng, 3) ? IGRAD_FP32 : IGRAD_BF16;
 	sizes_of(c->s, rows, cols);
 	for (int i = 0; i < NUM; i++) {
 		size_t n = rows[i] * cols[i];
 
 		c->in[i] = random_matrix(rng, n, wild);
+		if (dtype_of(c, i) == IGRAD_BF16)
+			ref_round(n, c->in[i]);
 		c->out[i] = calloc(n, sizeof(float));
 		assert_non_null(c->out[i]);
 		memcpy(c->out[i], c->in[i], n * sizeof(float));
@@ -219,13 +250,16 @@ static void backward_reference(struct backward_case *c)
 		.use_momentum = c->optimizer.update == IGRAD_UPDATE_MOMENTUM,
 	};
 	size_t n = c->s.B * c->s.O;
+	float *w = operands_of(c->dtype, c->s.I * c->s.O, c->in[W]);
 	float *dy = calloc(n, sizeof(*dy));
 
 	assert_non_null(dy);
 	memcpy(dy, c->in[DY], n * sizeof(*dy));
 	if (c->masked)
 		ref_relu_grad(n, c->in[Y], dy);
-	ref_dgrad(c->s, dy, c->in[W], c->out[DX]);
+	ref_dgrad(c->s, dy, w, c->out[DX]);
+	if (c->dtype == IGRAD_BF16)
+		ref_round(c->s.B * c->s.I, c->out[DX]);
 	ref_wgrad(c->s, c->in[X], dy, c->out[DW]);
 	ref_bgrad(c->s, dy, c->out[DB]);
 	if (opt.use_momentum) {
@@ -233,6 +267,7 @@ static void backward_reference(struct backward_case *c)
 		ref_bias_velocity(c->s, &opt, dy, c->out[VB]);
 	}
 	free(dy);
+	free(w);
 	if (c->optimizer.update == IGRAD_UPDATE_NONE)
 		return;
 	ref_update(c->s.I * c->s.O, &opt, c->out[opt.use_momentum ? VW : DW], c->out[W]);
@@ -284,7 +319,7 @@ static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct ba
 
 	sizes_of(c->s, rows, cols);
 	for (int i = 0; i < NUM; i++)
-		m[i] = matrix_of(lab, rng, rows[i], cols[i], c->in[i]);
+		m[i] = matrix_of(lab, rng, rows[i], cols[i], dtype_of(c, i), c->in[i]);
 	assert_int_equal(igrad_cmdbuf_reset(lab->cmdbuf), 0);
 	build(lab->cmdbuf, &args, opaque);
 	lab_run(lab, report);
@@ -326,7 +361,7 @@ static void test_backward(void **state)
 		announce("backward", number, uri, c.s);
 		backward_reference(&c);
 		lab_open(&lab, uri);
-		for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++)
+		for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
 			backward_run(&lab, &rng, &c, build_scheduled, &schedule, NULL);
 		lab_close(&lab);
 		backward_free(&c);
@@ -366,7 +401,8 @@ static void draw_plan(struct planned *planned, const struct igrad_problem *probl
 		.schedule = problem->schedule,
 		.tile = {random_between(rng, 3, problem->device->rows),
 			 random_between(rng, 3, problem->device->cols)},
-		.dx_turned = igrad_rng_below(rng, 2),
+		.narrow = problem->narrow,
+		.dx_turned = !problem->narrow && igrad_rng_below(rng, 2),
 		.dw_turned = igrad_rng_below(rng, 2),
 	};
 	for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
@@ -382,9 +418,9 @@ static void draw_plan(struct planned *planned, const struct igrad_problem *probl
 
 		if (role == IGRAD_ROLE_Y && problem->home & 1u << role)
 			plan->slots[role] = 1; /* more may be hit by chance */
-		else if (problem->home & 1u << role)
+		else if (problem->home & ~igrad_problem_whole(problem) & 1u << role)
 			plan->slots[role] = random_between(rng, 1, sweep + 2);
-		else if ((problem->scratch | problem->spill) & 1u << role)
+		else if ((problem->home | problem->scratch | problem->spill) & 1u << role)
 			plan->slots[role] = sweep;
 	}
 }

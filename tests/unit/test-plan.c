@@ -53,7 +53,7 @@ static void test_window_loads_once(void **state)
 
 	(void)state;
 	desk_open(&desk, 10, 10);
-	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m,
+	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m, IGRAD_FP32,
 					   (struct igrad_size){10, 10}, (struct igrad_size){4, 10},
 					   (struct igrad_size){4, 10}, 3, again),
 			 0);
@@ -78,7 +78,7 @@ static void test_window_writes_back_once(void **state)
 
 	(void)state;
 	desk_open(&desk, 10, 10);
-	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m,
+	assert_int_equal(igrad_window_init(&window, &desk.sram, &desk.m, IGRAD_FP32,
 					   (struct igrad_size){10, 10}, (struct igrad_size){4, 10},
 					   (struct igrad_size){4, 10}, 2, again),
 			 0);
@@ -102,9 +102,9 @@ static void test_lost_scratch_is_an_error(void **state)
 
 	(void)state;
 	desk_open(&desk, 8, 8);
-	assert_int_equal(igrad_window_init(&window, &desk.sram, NULL, (struct igrad_size){8, 8},
-					   (struct igrad_size){4, 8}, (struct igrad_size){4, 8}, 1,
-					   again),
+	assert_int_equal(igrad_window_init(&window, &desk.sram, NULL, IGRAD_FP32,
+					   (struct igrad_size){8, 8}, (struct igrad_size){4, 8},
+					   (struct igrad_size){4, 8}, 1, again),
 			 0);
 	igrad_window_get(&window, &desk.e, element(0, 0), IGRAD_USE_OUT);
 	igrad_window_get(&window, &desk.e, element(4, 0), IGRAD_USE_OUT);
@@ -121,11 +121,11 @@ static void test_sram_is_limited(void **state)
 	uint32_t addr;
 
 	(void)state;
-	assert_int_equal(igrad_sram_alloc(&sram, 4000, &addr), 0);
+	assert_int_equal(igrad_sram_alloc(&sram, 16000, &addr), 0);
 	assert_int_equal(addr, 0);
-	assert_int_equal(igrad_sram_alloc(&sram, 97, &addr), -ENOSPC);
+	assert_int_equal(igrad_sram_alloc(&sram, 388, &addr), -ENOSPC);
 	assert_int_equal(igrad_sram_alloc(&sram, UINT64_MAX, &addr), -ENOSPC);
-	assert_int_equal(igrad_sram_alloc(&sram, 96, &addr), 0);
+	assert_int_equal(igrad_sram_alloc(&sram, 384, &addr), 0);
 	assert_int_equal(addr, 16000);
 }
 

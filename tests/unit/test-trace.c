@@ -60,10 +60,10 @@ static void lab_close(struct lab *lab)
 /* A layer with several tiles, blocks and all engines at work. */
 static void build(struct lab *lab)
 {
-	struct igrad_matrix x = {lab->buffer, 0, 24, 40, 0};
-	struct igrad_matrix w = {lab->buffer, 65536, 40, 30, 0};
-	struct igrad_matrix dy = {lab->buffer, 131072, 24, 30, 0};
-	struct igrad_matrix dx = {lab->buffer, 196608, 24, 40, 0};
+	struct igrad_matrix x = {lab->buffer, 0, 24, 40, 0, IGRAD_FP32};
+	struct igrad_matrix w = {lab->buffer, 65536, 40, 30, 0, IGRAD_FP32};
+	struct igrad_matrix dy = {lab->buffer, 131072, 24, 30, 0, IGRAD_FP32};
+	struct igrad_matrix dx = {lab->buffer, 196608, 24, 40, 0, IGRAD_FP32};
 	const struct igrad_linear_backward args = {
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
 		.x = &x,

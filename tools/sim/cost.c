@@ -61,12 +61,15 @@ static void operands_fini(struct operands *operands)
 		igrad_buffer_unref(operands->m[i].buffer);
 }
 
-static int operands_init(struct operands *o, struct simulator *sim, const struct layer *l)
+/* Activations and their gradients may be bf16; parameters and velocities never are. */
+static int operands_init(struct operands *o, struct simulator *sim, const struct layer *l,
+			 const struct manner *manner)
 {
+	const uint32_t a = manner->bf16 ? 2 : 4;
 	const struct placement shapes[NUM_OPERANDS] = {
-		[X] = {"x", 0, l->batch, l->in, 4},    [W] = {"w", 0, l->in, l->out, 4},
-		[B] = {"b", 0, 1, l->out, 4},	       [Y] = {"y", 0, l->batch, l->out, 4},
-		[DY] = {"dy", 0, l->batch, l->out, 4}, [DX] = {"dx", 0, l->batch, l->in, 4},
+		[X] = {"x", 0, l->batch, l->in, a},    [W] = {"w", 0, l->in, l->out, 4},
+		[B] = {"b", 0, 1, l->out, 4},	       [Y] = {"y", 0, l->batch, l->out, a},
+		[DY] = {"dy", 0, l->batch, l->out, a}, [DX] = {"dx", 0, l->batch, l->in, a},
 		[VW] = {"vw", 0, l->in, l->out, 4},    [VB] = {"vb", 0, 1, l->out, 4},
 	};
 	int err = 0;
@@ -77,7 +80,11 @@ static int operands_init(struct operands *o, struct simulator *sim, const struct
 		struct igrad_matrix *m = &o->m[i];
 
 		*p = shapes[i];
-		*m = (struct igrad_matrix){.rows = p->rows, .cols = p->cols};
+		*m = (struct igrad_matrix){
+			.rows = p->rows,
+			.cols = p->cols,
+			.dtype = p->width == 2 ? IGRAD_BF16 : IGRAD_FP32,
+		};
 		err = igrad_buffer_new(sim->device, (uint64_t)p->rows * p->cols * p->width,
 				       &m->buffer);
 		if (!err)
@@ -161,7 +168,7 @@ int simulator_backward(struct simulator *sim, const struct layer *layer,
 {
 	struct igrad_linear_backward args;
 	struct operands o;
-	int err = operands_init(&o, sim, layer);
+	int err = operands_init(&o, sim, layer, manner);
 
 	if (err)
 		return no_room(err, layer, error);
@@ -181,7 +188,7 @@ int simulator_forward(struct simulator *sim, const struct layer *layer, const st
 {
 	struct igrad_linear_forward args;
 	struct operands o;
-	int err = operands_init(&o, sim, layer);
+	int err = operands_init(&o, sim, layer, manner);
 
 	if (err)
 		return no_room(err, layer, error);
@@ -202,7 +209,7 @@ int simulator_explain(struct simulator *sim, const struct settings *s, enum igra
 	struct igrad_linear_backward backward;
 	struct igrad_linear_forward forward;
 	struct operands o;
-	int err = operands_init(&o, sim, &s->layer);
+	int err = operands_init(&o, sim, &s->layer, &s->manner);
 
 	if (err)
 		return no_room(err, &s->layer, error);

@@ -38,6 +38,10 @@ static struct least least_bytes(const struct settings *s, const struct simulator
 	if (s->forward)
 		return (struct least){width * (b * i + b * o) + 4 * i * o, product + width * b * o};
 	least.compulsory = width * (b * i + b * o) + 2 * 4 * i * o;
+	if (s->manner.optimizer.update == IGRAD_UPDATE_MOMENTUM)
+		least.compulsory += 2 * 4 * i * o;
+	if (s->layer.relu)
+		least.compulsory += width * b * o;
 	least.bound = product + width * b * i + 4 * i * o;
 	if (s->layer.first) /* dW alone, whose results are updated weights */
 		least.bound = product + 4 * i * o;
