@@ -30,6 +30,7 @@ struct igrad_sums {
 /**
  * struct igrad_backward - a backward pass being turned into commands
  * @schedule: how, never auto
+ * @next: the block to be visited after this one, or NULL
  * @updates: weights, and biases if there are any, are updated
  */
 struct igrad_backward {
@@ -37,6 +38,7 @@ struct igrad_backward {
 	const struct igrad_linear_backward *args;
 	enum igrad_schedule schedule;
 	struct igrad_step step;
+	const struct igrad_block *next;
 	bool updates;
 	struct igrad_sums weights;
 	struct igrad_sums biases;
@@ -88,6 +90,7 @@ void igrad_backward_bias(struct igrad_backward *bw, const struct igrad_block *bl
 			 struct igrad_tile tile);
 
 /** igrad_backward_update - the weights of @tile, on the vector unit, by the first of their sums */
-void igrad_backward_update(struct igrad_backward *bw, struct igrad_tile tile);
+void igrad_backward_update(struct igrad_backward *bw, const struct igrad_block *block,
+			   struct igrad_tile tile);
 
 #endif /* IGRAD_BACKWARD_H */

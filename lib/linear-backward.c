@@ -158,15 +158,19 @@ static void prefetch(struct igrad_backward *bw)
 
 static void visit_blocks(struct igrad_backward *bw)
 {
-	struct igrad_block block;
+	struct igrad_block block, next;
+	bool more;
 
-	igrad_linear_first(&bw->linear, &block);
+	igrad_linear_first(&bw->linear, &next);
 	do {
+		block = next;
+		more = igrad_linear_next(&bw->linear, &next);
+		bw->next = more ? &next : NULL;
 		if (bw->schedule <= IGRAD_SCHEDULE_WS)
 			igrad_backward_visit_ws(bw, &block);
 		else
 			igrad_backward_visit_os(bw, &block);
-	} while (!bw->linear.e.err && igrad_linear_next(&bw->linear, &block));
+	} while (!bw->linear.e.err && more);
 }
 
 int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,

@@ -8,8 +8,8 @@
 
 #include "planner.h"
 
-#define TIMEOUT_MS   600000 /* a busy machine is no reason to give up */
-#define MANY_COMMANDS 40000 /* what all trials of a schedule but the first may come to, roughly */
+#define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define MANY_COMMANDS 40000  /* what all trials of a schedule but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
 
@@ -190,10 +190,11 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 				    : igrad_backward_problem(&problem, info, dummy.task.backward,
 							     schedule);
 	if (!err)
-		n = igrad_plan_search(&problem, candidates, IGRAD_MAX_CANDIDATES);
+		n = igrad_plan_search(&problem, igrad_task_objective(task), candidates);
 	if (n < 0)
 		err = n;
-	/* The more commands, the fewer trials: choosing is not to take longer than what it is for. */
+	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
+	 */
 	for (int i = 0; !err && i < n && (!num || commands < MANY_COMMANDS); i++) {
 		struct igrad_trial trial = {.estimate = candidates[i]};
 

@@ -61,8 +61,9 @@ static void drain(struct igrad_backward *bw, enum igrad_opcode op, enum igrad_ro
 }
 
 /* After the last chunk: what is to be done with a complete sum. */
-static void finish_acc(struct igrad_backward *bw, struct igrad_tile tile,
-		       const struct igrad_sum *sum, enum igrad_window_use use)
+static void finish_acc(struct igrad_backward *bw, const struct igrad_block *block,
+		       struct igrad_tile tile, const struct igrad_sum *sum,
+		       enum igrad_window_use use)
 {
 	bool updates = bw->updates && sum == bw->weights.sum;
 	bool fused = updates && interleaves(bw);
@@ -77,7 +78,7 @@ static void finish_acc(struct igrad_backward *bw, struct igrad_tile tile,
 		igrad_linear_done(&bw->linear, sum->role, igrad_part_w(tile));
 	}
 	if (updates && !fused)
-		igrad_backward_update(bw, tile);
+		igrad_backward_update(bw, block, tile);
 }
 
 static void retire_acc(struct igrad_backward *bw, const struct igrad_block *block,
@@ -87,7 +88,7 @@ static void retire_acc(struct igrad_backward *bw, const struct igrad_block *bloc
 	enum igrad_window_use use = fresh ? IGRAD_USE_OUT : IGRAD_USE_INOUT;
 
 	if (igrad_batch_ends(bw, block))
-		finish_acc(bw, tile, sum, use);
+		finish_acc(bw, block, tile, sum, use);
 	else if (!keeps_acc(bw))
 		drain(bw, IGRAD_OP_DRAIN_ACC, sum->role, tile, use);
 }

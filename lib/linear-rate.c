@@ -38,16 +38,15 @@ static uint64_t num_tiles(const struct igrad_problem *problem, const struct igra
 /* ---------------------------------------------------------------- the array */
 
 /*
- * struct product - tiles of one kind: each is loaded, streamed through, and drained as often as it
- * is begun
- * @tiles: how many
- * @streams: how many streams they have together
+ * struct product - what the array does for one of the layer's products
+ * @streams: how many
  * @rows: streamed, all streams together
- * @loads, @drains: how many, of a tile each
+ * @loads: of weights, a tile each
+ * @moves: of acc in or out, and of w out
  * @pitch: cycles that a stream takes at least because of the psums it shares with the next
  */
 struct product {
-	double streams, rows, loads, drains;
+	double streams, rows, loads, moves;
 	uint32_t pitch;
 };
 
@@ -58,9 +57,17 @@ static double product_cycles(const struct igrad_problem *problem, const struct p
 	double least;
 
 	if (!(info->features & IGRAD_FEATURE_OVERLAP))
-		return p->rows + p->streams * skew + (p->loads + p->drains) * info->rows;
-	least = max_double(p->loads, p->drains) * info->rows;
+		return p->rows + p->streams * skew + (p->loads + p->moves) * info->rows;
+	least = max_double(p->loads, p->moves) * info->rows;
 	return max_double(max_double(p->rows, least), p->streams * p->pitch);
+}
+
+/* A row that is streamed enters on one side, and its psums leave on another and come back. */
+static double product_accesses(const struct igrad_problem *problem, const struct product *p)
+{
+	double rows = problem->device->rows, cols = problem->device->cols;
+
+	return (p->loads + p->moves) * rows * cols + p->rows * (rows + 1.5 * cols);
 }
 
 /* A product whose stationary tiles lie @r × @c on the array; it streams @s. */
@@ -88,19 +95,17 @@ static struct product natural(const struct igrad_problem *problem, const struct 
 	return p;
 }
 
-/* Moves of acc and w at the end of tiles, and of acc where the batch is split. */
-static void add_drains(const struct igrad_problem *problem, const struct igrad_plan *plan,
-		       struct product *p)
+/* Tiles leave at their end; where the batch is split acc leaves and comes back between chunks. */
+static void add_moves(const struct igrad_problem *problem, const struct igrad_plan *plan,
+		      struct product *p)
 {
 	double tiles = p->streams / num_blocks(problem, plan, IGRAD_DIM_B);
-	bool keeps = igrad_plan_keeps_acc(plan);
 
-	p->drains += keeps ? tiles : p->streams;
-	p->loads += keeps ? 0 : p->streams - tiles;
-	if (problem->update == IGRAD_UPDATE_MOMENTUM && problem->fused) {
-		p->loads += tiles;
-		p->drains += tiles;
-	}
+	p->moves += tiles;
+	if (!igrad_plan_keeps_acc(plan))
+		p->moves += 2 * (p->streams - tiles);
+	if (problem->update == IGRAD_UPDATE_MOMENTUM) /* the velocity comes, and leaves besides w */
+		p->moves += problem->fused ? 2 * tiles : tiles;
 }
 
 static int backward_products(const struct igrad_problem *problem, const struct igrad_plan *plan,
@@ -114,7 +119,7 @@ static int backward_products(const struct igrad_problem *problem, const struct i
 		if (has_dx)
 			products[n].rows *= 2;
 		products[n].rows += products[n].streams;
-		add_drains(problem, plan, &products[n++]);
+		add_moves(problem, plan, &products[n++]);
 		return n;
 	}
 	if (problem->schedule == IGRAD_SCHEDULE_WS_OS) {
@@ -122,7 +127,7 @@ static int backward_products(const struct igrad_problem *problem, const struct i
 			products[n++] = natural(problem, plan);
 		products[n] = natural(problem, plan);
 		products[n].loads = 0;
-		add_drains(problem, plan, &products[n++]);
+		add_moves(problem, plan, &products[n++]);
 		return n;
 	}
 	if (has_dx)
@@ -282,10 +287,12 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	if (!igrad_plan_traffic(problem, &candidate->plan, &candidate->traffic))
 		return false;
 	candidate->commands = 0;
+	candidate->accesses = 0;
 	n = products_of(problem, &candidate->plan, products);
 	for (int i = 0; i < n; i++) {
 		array += product_cycles(problem, &products[i]);
-		candidate->commands += products[i].streams + products[i].loads + products[i].drains;
+		candidate->accesses += product_accesses(problem, &products[i]);
+		candidate->commands += products[i].streams + products[i].loads + products[i].moves;
 	}
 	if (candidate->commands > IGRAD_MAX_COMMANDS)
 		return true;

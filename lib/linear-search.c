@@ -4,6 +4,7 @@
  * so that thousands of plans can be looked at; those that are left are worth executing.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ struct search {
 	struct igrad_candidate *found;
 	size_t num, room;
 	uint64_t least; /* traffic */
-	bool fits, short_enough;
+	bool fits;
 	int err;
 };
 
@@ -91,7 +92,7 @@ static void keep(struct search *search, const struct igrad_candidate *candidate)
 	search->found[search->num++] = *candidate;
 }
 
-static void consider(struct search *search, const struct igrad_plan *plan)
+static void consider_way(struct search *search, const struct igrad_plan *plan)
 {
 	struct igrad_candidate candidate = {.plan = *plan};
 
@@ -100,11 +101,27 @@ static void consider(struct search *search, const struct igrad_plan *plan)
 	search->fits = true;
 	if (!candidate.cycles)
 		return;
-	search->short_enough = true;
 	if (bytes_moved(&candidate) < search->least)
 		search->least = bytes_moved(&candidate);
 	if (bytes_moved(&candidate) <= NEARLY * search->least)
 		keep(search, &candidate);
+}
+
+/* ws has four ways of choosing what is stationary; each is a plan of its own. */
+static void consider(struct search *search, struct igrad_plan *plan)
+{
+	const struct igrad_problem *problem = search->problem;
+	int ways = problem->backward && problem->schedule == IGRAD_SCHEDULE_WS ? 4 : 1;
+
+	for (int way = 0; way < ways; way++) {
+		plan->dx_turned = way & 1;
+		plan->dw_turned = way & 2;
+		/* What is streamed must be bf16 then, and W is to be updated. */
+		if (plan->dx_turned && problem->narrow)
+			continue;
+		if (!plan->dx_turned || problem->home & 1u << IGRAD_ROLE_DX)
+			consider_way(search, plan);
+	}
 }
 
 /* ---------------------------------------------------------------- what stays in SRAM */
@@ -275,11 +292,15 @@ static void orders(struct search *search, struct igrad_plan *plan)
 	}
 }
 
-static void search_sizes(struct search *search, const struct igrad_plan *base, bool fine)
+static void search_sizes(struct search *search, bool fine)
 {
 	const struct igrad_device_info *info = search->problem->device;
 	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
-	struct igrad_plan plan = *base;
+	struct igrad_plan plan = {
+		.schedule = search->problem->schedule,
+		.tile = {info->rows, info->cols},
+		.narrow = search->problem->narrow,
+	};
 	struct sizes sizes[IGRAD_NUM_DIMS];
 
 	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
@@ -296,26 +317,6 @@ static void search_sizes(struct search *search, const struct igrad_plan *base, b
 				orders(search, &plan);
 			}
 		}
-	}
-}
-
-/* ws has four ways of choosing what is stationary; each is a plan of its own. */
-static void search_all(struct search *search, bool fine)
-{
-	const struct igrad_problem *problem = search->problem;
-	int ways = problem->backward && problem->schedule == IGRAD_SCHEDULE_WS ? 4 : 1;
-	struct igrad_plan plan = {
-		.schedule = problem->schedule,
-		.tile = {problem->device->rows, problem->device->cols},
-		.narrow = problem->narrow,
-	};
-
-	for (int way = 0; way < ways; way++) {
-		plan.dx_turned = way & 1;
-		plan.dw_turned = way & 2;
-		if (plan.dx_turned && problem->narrow)
-			continue; /* what is streamed must be bf16, and W is to be updated */
-		search_sizes(search, &plan, fine);
 	}
 }
 
@@ -377,41 +378,90 @@ static void refine(struct search *search)
 
 /* ---------------------------------------------------------------- the best */
 
+static int compare(double a, double b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* Takes what looks alike to within a percent for as good. */
+static int compare_roughly(double a, double b)
+{
+	return compare(floor(log(a) * 100), floor(log(b) * 100));
+}
+
+/* Of those that are as good as each other few commands and little SRAM count. */
 static int by_cycles(const void *a, const void *b)
 {
 	const struct igrad_candidate *ca = a, *cb = b;
-	uint64_t moved_a = bytes_moved(ca), moved_b = bytes_moved(cb);
+	int order = compare_roughly(ca->cycles, cb->cycles);
 
-	if (ca->cycles != cb->cycles)
-		return ca->cycles < cb->cycles ? -1 : 1;
-	return moved_a < moved_b ? -1 : moved_a > moved_b;
+	if (!order)
+		order = compare(ca->commands, cb->commands);
+	if (!order)
+		order = compare(igrad_plan_bytes(&ca->plan), igrad_plan_bytes(&cb->plan));
+	return order ? order : compare(ca->cycles, cb->cycles);
 }
 
-static int pick(struct search *search, struct igrad_candidate candidates[], int most)
+/* All move about the same bytes, so that SRAM makes the difference. */
+static int by_energy(const void *a, const void *b)
 {
+	const struct igrad_candidate *ca = a, *cb = b;
+	int order = compare_roughly(ca->accesses, cb->accesses);
+
+	return order ? order : by_cycles(a, b);
+}
+
+static int by_dram(const void *a, const void *b)
+{
+	int order = compare(bytes_moved(a), bytes_moved(b));
+
+	return order ? order : by_cycles(a, b);
+}
+
+static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
+{
+	return !memcmp(a->block, b->block, sizeof(a->block)) &&
+	       !memcmp(a->order, b->order, sizeof(a->order)) && a->dx_turned == b->dx_turned &&
+	       a->dw_turned == b->dw_turned;
+}
+
+/* The most promising ones, no cut more than twice. */
+static int pick(struct search *search, enum igrad_objective objective,
+		struct igrad_candidate candidates[])
+{
+	static int (*const orders[IGRAD_NUM_OBJECTIVES])(const void *, const void *) = {
+		[IGRAD_OBJECTIVE_CYCLES] = by_cycles,
+		[IGRAD_OBJECTIVE_ENERGY] = by_energy,
+		[IGRAD_OBJECTIVE_DRAM] = by_dram,
+	};
 	uint64_t compulsory = igrad_problem_compulsory(search->problem);
 	double enough = search->least == compulsory ? compulsory : NEARLY * search->least;
 	int n = 0;
 
-	qsort(search->found, search->num, sizeof(*search->found), by_cycles);
-	for (size_t i = 0; i < search->num && n < most; i++)
-		if (bytes_moved(&search->found[i]) <= enough)
+	qsort(search->found, search->num, sizeof(*search->found), orders[objective]);
+	for (size_t i = 0; i < search->num && n < IGRAD_MAX_CANDIDATES; i++) {
+		int same = 0;
+
+		for (int c = 0; c < n; c++)
+			same += same_cut(&candidates[c].plan, &search->found[i].plan);
+		if (bytes_moved(&search->found[i]) <= enough && same < 2)
 			candidates[n++] = search->found[i];
+	}
 	return n;
 }
 
-int igrad_plan_search(const struct igrad_problem *problem, struct igrad_candidate candidates[],
-		      int most)
+int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
+		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
 {
 	struct search search = {.problem = problem, .least = UINT64_MAX};
 	int n;
 
-	search_all(&search, false);
+	search_sizes(&search, false);
 	if (search.least > igrad_problem_compulsory(problem)) {
-		search_all(&search, true);
+		search_sizes(&search, true);
 		refine(&search);
 	}
-	n = search.err ? search.err : pick(&search, candidates, most);
+	n = search.err ? search.err : pick(&search, objective, candidates);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;
 	free(search.found);

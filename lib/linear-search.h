@@ -10,12 +10,14 @@
 /**
  * struct igrad_candidate - a plan, and what it looks like on paper
  * @traffic: exact
+ * @accesses: of SRAM, an estimate
  * @cycles: an estimate; 0 if it takes more commands than a job has
  * @commands: roughly
  */
 struct igrad_candidate {
 	struct igrad_plan plan;
 	struct igrad_traffic traffic;
+	double accesses;
 	double cycles;
 	uint64_t commands;
 };
@@ -24,13 +26,13 @@ struct igrad_candidate {
 bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate);
 
 /**
- * igrad_plan_search - the best plans on paper, the one with the lowest estimate first
- * @most: no more than these, up to IGRAD_MAX_CANDIDATES
+ * igrad_plan_search - the best plans on paper, the most promising first
+ * @objective: what they are to be good for
  *
  * Returns how many; all of them move the fewest bytes that any does, or nearly so. -ENOSPC when
  * none fits SRAM, -E2BIG when none has few enough commands, -ENOMEM.
  */
-int igrad_plan_search(const struct igrad_problem *problem, struct igrad_candidate candidates[],
-		      int most);
+int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
+		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES]);
 
 #endif /* IGRAD_LINEAR_SEARCH_H */

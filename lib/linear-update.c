@@ -8,6 +8,24 @@ static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
 	return igrad_linear_at(&bw->linear, role, part, use);
 }
 
+static struct igrad_part dy_of(const struct igrad_block *block)
+{
+	return (struct igrad_part){block->at[IGRAD_DIM_B],
+				   block->at[IGRAD_DIM_O],
+				   {block->n[IGRAD_DIM_B], block->n[IGRAD_DIM_O]}};
+}
+
+/*
+ * The vector unit works in order, and a block's last update waits for the array: behind it ReLU's
+ * gradient of the next block would come late.
+ */
+static void see_to_next(struct igrad_backward *bw, const struct igrad_block *block)
+{
+	if (bw->args->y && bw->next && bw->weights.num == 1)
+		igrad_window_ahead(&bw->linear.windows[IGRAD_ROLE_DY], &bw->linear.e,
+				   dy_of(bw->next), dy_of(block));
+}
+
 static void update(struct igrad_backward *bw, enum igrad_role param, enum igrad_role sum,
 		   struct igrad_part part)
 {
@@ -17,8 +35,17 @@ static void update(struct igrad_backward *bw, enum igrad_role param, enum igrad_
 	igrad_linear_done(&bw->linear, param, part);
 }
 
-void igrad_backward_update(struct igrad_backward *bw, struct igrad_tile tile)
+static bool ends_block(const struct igrad_block *block, const struct igrad_tile *tile)
 {
+	return tile->i + tile->size.rows == block->at[IGRAD_DIM_I] + block->n[IGRAD_DIM_I] &&
+	       tile->o + tile->size.cols == block->at[IGRAD_DIM_O] + block->n[IGRAD_DIM_O];
+}
+
+void igrad_backward_update(struct igrad_backward *bw, const struct igrad_block *block,
+			   struct igrad_tile tile)
+{
+	if (ends_block(block, &tile))
+		see_to_next(bw, block);
 	update(bw, IGRAD_ROLE_W, bw->weights.sum[0].role, igrad_part_w(tile));
 }
 

@@ -183,7 +183,7 @@ static void sum_strip(struct igrad_backward *bw, const struct igrad_block *block
 		return;
 	igrad_linear_done(&bw->linear, sum->role, igrad_part_w(strip));
 	if (bw->updates && sum == bw->weights.sum)
-		igrad_backward_update(bw, strip);
+		igrad_backward_update(bw, block, strip);
 }
 
 /* The vector unit works in order, so that the next strip is prepared before it waits for this one.

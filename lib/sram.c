@@ -200,12 +200,16 @@ static struct igrad_slot *find_slot(struct igrad_window *window, uint32_t row, u
 	return NULL;
 }
 
+/* Of the slots that take turns, the one whose turn it is. */
+static uint32_t next_victim(const struct igrad_window *window)
+{
+	return window->victim + 1 < window->num_slots ? window->victim + 1
+						      : igrad_window_pinned(window->num_slots);
+}
+
 static struct igrad_slot *oldest_slot(struct igrad_window *window)
 {
-	uint32_t pinned = igrad_window_pinned(window->num_slots);
-
-	if (++window->victim < pinned || window->victim == window->num_slots)
-		window->victim = pinned;
+	window->victim = next_victim(window);
 	return &window->slots[window->victim];
 }
 
@@ -273,6 +277,21 @@ struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_em
 		}
 	}
 	return igrad_place_at(slot_place(window, slot), row, col);
+}
+
+void igrad_window_ahead(struct igrad_window *window, struct igrad_emitter *e,
+			struct igrad_part part, struct igrad_part now)
+{
+	uint32_t row = part.row - part.row % window->block.rows;
+	uint32_t col = part.col - part.col % window->block.cols;
+	struct igrad_slot *slot = find_slot(window, row, col);
+
+	if (!slot)
+		slot = &window->slots[next_victim(window)];
+	if (slot->valid && slot->row == now.row - now.row % window->block.rows &&
+	    slot->col == now.col - now.col % window->block.cols)
+		return;
+	igrad_window_get(window, e, part, IGRAD_USE_IN);
 }
 
 /* Is the last element of piece @index in @part? */

@@ -126,6 +126,13 @@ struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_em
 				    struct igrad_part part, enum igrad_window_use use);
 
 /**
+ * igrad_window_ahead - bring in @part now, which will be needed later
+ * @now: what is needed before that: if there is no room for both nothing happens
+ */
+void igrad_window_ahead(struct igrad_window *window, struct igrad_emitter *e,
+			struct igrad_part part, struct igrad_part now);
+
+/**
  * igrad_window_done - @part will not change again: write back the pieces that it completes
  *
  * The last element of a piece must be the last to become final.

@@ -139,14 +139,6 @@ static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 	}
 }
 
-/* Between SRAM and the PEs' registers, in either direction. */
-static void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, uint32_t rows,
-		      uint32_t cols)
-{
-	for (size_t r = 0; r < rows; r++)
-		memcpy(d + r * d_row, s + r * s_row, cols * sizeof(float));
-}
-
 /* Loaded transposed or widened, or both. */
 static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
@@ -168,7 +160,7 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 	if (transpose)
 		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
 	else
-		copy_rows(array->w, array->stride, p, p_row, rows, cols);
+		core->kernels->copy(array->w, array->stride, p, p_row, rows, cols);
 }
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
@@ -183,7 +175,7 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		load_w(core, cmd);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		copy_rows(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
+		core->kernels->copy(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
@@ -198,10 +190,10 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		scale_acc(core, cmd);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		copy_rows(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
+		core->kernels->copy(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		copy_rows(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
+		core->kernels->copy(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
 		break;
 	}
 }

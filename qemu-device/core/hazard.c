@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-#define FIRST_ROOM 64	/* entries of a log, then doubled */
+#define FIRST_ROOM 16	/* entries of a log, then doubled */
 #define MAX_LIVE   1023 /* SRAM regions: a log then has room for twice as many entries */
 #define CHUNK	   16	/* entries that are looked over together */
 #define KEPT_ROOM  4096 /* of DRAM regions, from job to job */

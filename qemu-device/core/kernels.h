@@ -46,6 +46,9 @@ struct igrad_kernels {
 	/* d[c][r] = a[r][c]; rows beyond the given ones are not touched */
 	void (*transpose)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
 			  size_t cols);
+	/* d[r][c] = a[r][c], bits unchanged */
+	void (*copy)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
+		     size_t cols);
 	igrad_row_fn *add;				       /* a + b */
 	igrad_row_fn *relu;				       /* a > 0 ? a : +0, NaN stays */
 	igrad_row_fn *relu_grad;			       /* a > 0 ? b : +0 */

@@ -64,6 +64,7 @@ static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row,
 		.name = #isa,                              \
 		.tile = tile,                              \
 		.transpose = transpose,                    \
+		.copy = copy,                              \
 		.add = row_add,                            \
 		.relu = row_relu,                          \
 		.relu_grad = row_relu_grad,                \

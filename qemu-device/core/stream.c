@@ -6,9 +6,8 @@
  */
 #include "internal.h"
 
-/* Splitting a product over threads costs a few microseconds; below this many multiply-adds don't.
- */
-#define SPLIT_MACS (1u << 21)
+/* Below so many multiply-adds a product is done sooner by one thread. */
+#define SPLIT_MACS (1u << 17)
 
 /* x or g of a chunk: rows of words, @row words apart, in SRAM or staged. */
 struct operand {
@@ -32,7 +31,9 @@ struct stream {
 	bool keep;
 	uint32_t first; /* batch row of the chunk */
 	uint32_t count;
-	uint32_t share; /* rows that a part does */
+	uint32_t batch_share; /* batch rows that a part does */
+	uint32_t acc_share;   /* rows of acc, likewise */
+	unsigned int batch_parts;
 	struct operand x;
 	struct operand g;
 	const float *w; /* as the product wants it: its rows the sum's terms */
@@ -83,15 +84,19 @@ static void advance(struct operand *o, uint32_t count)
 	o->sram += o->turned && !o->turn ? count * word : count * o->pitch;
 }
 
+/* Of rows as they lie in SRAM, @n words from @first on. */
 static void copy_words(const struct operand *o, const struct igrad_kernels *kernels, float *d,
-		       size_t row, size_t first, size_t n)
+		       size_t d_row, size_t row, size_t rows, size_t first, size_t n)
 {
 	const uint8_t *from = o->sram + row * o->pitch;
 
-	if (o->bf16)
+	if (!o->bf16) {
+		kernels->copy(d, d_row, (const float *)(const void *)from + first,
+			      o->pitch / sizeof(float), rows, n);
+		return;
+	}
+	for (size_t i = 0; i < rows; i++, d += d_row, from += o->pitch)
 		kernels->widen(d, (const uint16_t *)(const void *)from + first, n);
-	else
-		memcpy(d, from + first * sizeof(float), n * sizeof(float));
 }
 
 /* Batch rows @begin … @end - 1, as lanes of the staged copy. */
@@ -103,8 +108,7 @@ static void stage_turning(const struct operand *o, const struct igrad_kernels *k
 	for (uint32_t b = begin; b < end; b += 16) {
 		const uint32_t n = end - b < 16 ? end - b : 16;
 
-		for (uint32_t i = 0; i < n; i++)
-			copy_words(o, kernels, rows + i * IGRAD_STAGE_ROW, b + i, 0, o->lanes);
+		copy_words(o, kernels, rows, IGRAD_STAGE_ROW, b, n, 0, o->lanes);
 		kernels->transpose(o->stage + b, o->stage_row, rows, IGRAD_STAGE_ROW, n, o->lanes);
 	}
 }
@@ -118,10 +122,12 @@ static void stage(const struct operand *o, const struct igrad_kernels *kernels, 
 		stage_turning(o, kernels, begin, end);
 		return;
 	}
-	for (uint32_t i = 0; o->turned && i < o->lanes; i++)
-		copy_words(o, kernels, o->stage + i * o->stage_row + begin, i, begin, end - begin);
-	for (uint32_t b = begin; !o->turned && b < end; b++)
-		copy_words(o, kernels, o->stage + b * o->stage_row, b, 0, o->lanes);
+	if (o->turned)
+		copy_words(o, kernels, o->stage + begin, o->stage_row, 0, o->lanes, begin,
+			   end - begin);
+	else
+		copy_words(o, kernels, o->stage + begin * o->stage_row, o->stage_row, begin,
+			   end - begin, 0, o->lanes);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -210,9 +216,9 @@ static struct igrad_tile wgrad(const struct stream *s, uint32_t begin, uint32_t 
 /* Parts: batch rows are staged and make psums; then, all being staged, rows of acc */
 /* --------------------------------------------------------------------------------------------- */
 
-static uint32_t end_of(const struct stream *s, uint32_t begin, uint32_t whole)
+static uint32_t end_of(uint32_t begin, uint32_t share, uint32_t whole)
 {
-	return whole - begin < s->share ? whole : begin + s->share;
+	return whole - begin < share ? whole : begin + share;
 }
 
 static bool cancelled(const struct stream *s)
@@ -220,18 +226,10 @@ static bool cancelled(const struct stream *s)
 	return atomic_load_explicit(&s->core->cancelled, memory_order_relaxed);
 }
 
-static void batch_part(void *context, unsigned int part)
+static void make_psums(const struct stream *s, uint32_t begin, uint32_t end)
 {
-	const struct stream *s = context;
-	const uint32_t begin = part * s->share, end = end_of(s, begin, s->count);
 	struct igrad_tile tile;
 
-	if (cancelled(s))
-		return;
-	stage(&s->x, s->core->kernels, begin, end);
-	stage(&s->g, s->core->kernels, begin, end);
-	if (s->cmd->opcode == IGRAD_OP_WGRAD)
-		return;
 	if (is(s, IGRAD_OP_DGRAD))
 		tile = dgrad(s, begin, end);
 	else if (s->cmd->flags & IGRAD_FLAG_TURN)
@@ -241,35 +239,75 @@ static void batch_part(void *context, unsigned int part)
 	s->core->kernels->tile(&tile);
 }
 
+static void batch_part(void *context, unsigned int part)
+{
+	const struct stream *s = context;
+	const uint32_t begin = part * s->batch_share;
+	const uint32_t end = end_of(begin, s->batch_share, s->count);
+
+	if (cancelled(s))
+		return;
+	stage(&s->x, s->core->kernels, begin, end);
+	stage(&s->g, s->core->kernels, begin, end);
+	if (s->cmd->opcode != IGRAD_OP_WGRAD)
+		make_psums(s, begin, end);
+}
+
 static void acc_part(void *context, unsigned int part)
 {
 	const struct stream *s = context;
-	const uint32_t begin = part * s->share;
-	const struct igrad_tile tile = wgrad(s, begin, end_of(s, begin, s->cmd->u.array.rows));
+	const uint32_t begin = part * s->acc_share;
+	const struct igrad_tile tile = wgrad(s, begin,
+					     end_of(begin, s->acc_share, s->cmd->u.array.rows));
 
 	if (!cancelled(s))
 		s->core->kernels->tile(&tile);
 }
 
-static void run_parts(struct stream *s, uint32_t whole,
-		      void (*fn)(void *context, unsigned int part))
+static void any_part(void *context, unsigned int part)
+{
+	const struct stream *s = context;
+
+	if (part < s->batch_parts)
+		batch_part(context, part);
+	else
+		acc_part(context, part - s->batch_parts);
+}
+
+/* Two parts for each thread even out what else the host does to them; of fours of rows. */
+static uint32_t share_of(const struct stream *s, uint32_t whole)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const uint64_t macs = (uint64_t)a->rows * a->cols * s->count;
 	const unsigned int threads = igrad_pool_threads(s->core->pool);
+	const unsigned int parts = macs < SPLIT_MACS || threads == 1 ? 1 : 2 * threads;
 
-	s->share = macs < SPLIT_MACS ? whole : (whole + threads - 1) / threads;
-	igrad_pool_run(s->core->pool, (whole + s->share - 1) / s->share, fn, s);
+	return ((whole + parts - 1) / parts + 3) & ~3u;
 }
 
+/* Without staging, psums and acc have nothing to wait for in each other. */
 static void run_chunk(struct stream *s)
 {
+	const uint32_t rows = s->cmd->u.array.rows;
+	struct igrad_pool *pool = s->core->pool;
+	const bool staged = s->x.stage || s->g.stage;
+	unsigned int acc_parts = 0;
+
 	place_operand(&s->x);
 	place_operand(&s->g);
-	if (s->cmd->opcode != IGRAD_OP_WGRAD || s->x.stage || s->g.stage)
-		run_parts(s, s->count, batch_part);
+	s->batch_share = share_of(s, s->count);
+	s->batch_parts = (s->count + s->batch_share - 1) / s->batch_share;
+	if (s->cmd->opcode == IGRAD_OP_WGRAD && !staged)
+		s->batch_parts = 0;
+	s->acc_share = share_of(s, rows);
 	if (is(s, IGRAD_OP_WGRAD))
-		run_parts(s, s->cmd->u.array.rows, acc_part);
+		acc_parts = (rows + s->acc_share - 1) / s->acc_share;
+	if (staged) {
+		igrad_pool_run(pool, s->batch_parts, batch_part, s);
+		igrad_pool_run(pool, acc_parts, acc_part, s);
+	} else {
+		igrad_pool_run(pool, s->batch_parts + acc_parts, any_part, s);
+	}
 }
 
 static struct stream stream_of(struct igrad_core *core, const struct igrad_cmd *cmd)
