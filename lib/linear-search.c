@@ -10,12 +10,12 @@
 
 #include "linear-search.h"
 
-#define MAX_REPEATED 5	  /* operands for which it is worth asking whether they stay */
-#define MAX_SIZES    48	  /* block sizes of a dimension */
-#define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
-#define MAX_SLOPES   4	  /* plans that are refined */
-#define MAX_STEPS    8	  /* rounds of refinement */
-#define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
+#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48 /* block sizes of a dimension */
+#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	/* plans that are refined */
+#define MAX_STEPS    8	/* rounds of refinement */
+#define NEARLY	     1.08 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -251,7 +251,7 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 /* Everything if possible; a few blocks that go round, so that transfers and work overlap. */
 static void slots(struct search *search, struct igrad_plan *plan)
 {
-	static const uint32_t depths[] = {UINT32_MAX, 4, 2, 1};
+	static const uint32_t depths[] = {UINT32_MAX, 8, 4, 2, 1};
 	uint64_t before = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
@@ -329,24 +329,58 @@ static int by_bytes(const void *a, const void *b)
 	return moved_a < moved_b ? -1 : moved_a > moved_b;
 }
 
-/* Tries a few more and a few less blocks of one dimension; true if that was worth it. */
-static bool vary(struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+/* The largest blocks of a dimension that fit, but no more unequal than need be. */
+static void grow(const struct igrad_problem *problem, struct igrad_plan *plan, enum igrad_dim dim)
 {
-	uint32_t size = plan->block[dim], whole = search->problem->dim[dim], best = size;
-	int blocks = (whole - 1) / size + 1;
+	uint32_t whole = problem->dim[dim], low = 1;
+	uint32_t high = igrad_min(whole, IGRAD_MAX_BATCH);
+
+	while (low < high) {
+		plan->block[dim] = high - (high - low) / 2;
+		set_least(problem, plan, 1);
+		if (fits(problem, plan))
+			low = plan->block[dim];
+		else
+			high = plan->block[dim] - 1;
+	}
+	plan->block[dim] = (whole - 1) / ((whole - 1) / low + 1) + 1;
+}
+
+/* Looks at a plan, and keeps it in @best if it moves less than any before. */
+static void improve(struct search *search, struct igrad_plan *plan, struct igrad_plan *best)
+{
+	uint64_t least = search->least;
+
+	slots(search, plan);
+	if (search->least < least)
+		*best = *plan;
+}
+
+/* Tries a few more and a few less blocks of one dimension, alone and with as large blocks of another
+ * one as then fit. */
+static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim dim)
+{
+	const struct igrad_plan from = *best;
+	uint32_t whole = search->problem->dim[dim];
+	int blocks = (whole - 1) / from.block[dim] + 1;
 
 	for (int more = -2; more <= 2; more++) {
-		uint64_t least = search->least;
+		struct igrad_plan plan = from;
 
 		if (blocks + more < 1)
 			continue;
-		plan->block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
-		slots(search, plan);
-		if (search->least < least)
-			best = plan->block[dim];
+		plan.block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+		improve(search, &plan, best);
+		for (int other = 0; other < IGRAD_NUM_DIMS; other++) {
+			if (other == (int)dim)
+				continue;
+			memcpy(plan.block, from.block, sizeof(plan.block));
+			plan.block[dim] =
+				igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+			grow(search->problem, &plan, other);
+			improve(search, &plan, best);
+		}
 	}
-	plan->block[dim] = best;
-	return best != size;
 }
 
 /* Downhill from the best plan of each order of loops. */
@@ -366,12 +400,12 @@ static void refine(struct search *search)
 			plans[n++] = *plan;
 	}
 	for (int i = 0; i < n; i++) {
-		bool better = true;
+		uint64_t before = UINT64_MAX;
 
-		for (int step = 0; better && step < MAX_STEPS && !search->err; step++) {
-			better = false;
-			for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
-				better |= vary(search, &plans[i], dim);
+		for (int step = 0; step < MAX_STEPS && search->least < before; step++) {
+			before = search->least;
+			for (int dim = 0; dim < IGRAD_NUM_DIMS && !search->err; dim++)
+				vary(search, &plans[i], dim);
 		}
 	}
 }
