@@ -150,8 +150,8 @@ for overlap in "on", "off":
         streams = [e for e in mine if e["args"].get("batch")]
         same(sum(e["args"]["rows"] * e["args"]["cols"] * e["args"]["batch"] * (2 if "INTER" in e["name"] else 1)
                  for e in streams), result["macs"], f"overlap={overlap}, {name}: all multiply-adds are there")
-    tiles = [e["name"] for e in busy if names[e["pid"]] == "interleaved" and e["name"].startswith("INTERLEAVED")]
-    same(set(tiles), {f"INTERLEAVED i{i} o{o} b0" for i in range(0, 100, 16) for o in range(0, 60, 8)},
+    tiles = [e["name"].rpartition(" b")[0] for e in busy if names[e["pid"]] == "interleaved" and e["name"].startswith("INTERLEAVED")]
+    same(set(tiles), {f"INTERLEAVED i{i} o{o}" for i in range(0, 100, 16) for o in range(0, 60, 8)},
          f"overlap={overlap}: the tiles of the layer, by name")
     loads = {e["name"].split()[1] for e in busy if e["name"].startswith("DMA_")}
     same(loads, {"x", "w", "dy", "dx"}, f"overlap={overlap}: DMA by name")
