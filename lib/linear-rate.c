@@ -200,7 +200,8 @@ static double loaded(const struct igrad_problem *problem, const uint32_t part[IG
 		if (!problem->backward && roles[i] == IGRAD_ROLE_Y)
 			continue;
 		if (problem->home & 1u << roles[i])
-			bytes += 4.0 * size.rows * size.cols;
+			bytes += (double)igrad_role_width(problem, roles[i]) * size.rows *
+				 size.cols;
 	}
 	return bytes;
 }
@@ -250,9 +251,10 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 	struct igrad_size block = igrad_role_block(plan, role);
 	bool home = problem->home & 1u << role;
 	bool both = role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
-	double blocks = igrad_window_blocks(size, block), bytes = 4.0 * size.rows * size.cols;
+	double blocks = igrad_window_blocks(size, block), bytes;
 	double through = info->rows + info->cols + (both ? 2.0 * info->rows + info->cols : 0);
 
+	bytes = (double)igrad_role_width(problem, role) * size.rows * size.cols;
 	if (!plan->slots[role] || plan->slots[role] >= blocks)
 		return 0;
 	if (!home)
@@ -270,9 +272,9 @@ static double last_bytes(const struct igrad_problem *problem, const struct igrad
 	double bytes = 0;
 
 	if (!problem->backward)
-		return 4.0 * plan->block[IGRAD_DIM_B] * cols;
+		return plan->block[IGRAD_DIM_B] * cols * igrad_role_width(problem, IGRAD_ROLE_Y);
 	if (problem->home & 1u << IGRAD_ROLE_DX)
-		bytes += 4.0 * plan->block[IGRAD_DIM_B] * rows;
+		bytes += plan->block[IGRAD_DIM_B] * rows * igrad_role_width(problem, IGRAD_ROLE_DX);
 	return bytes + 4.0 * rows * cols;
 }
 

@@ -10,11 +10,11 @@
 
 #include "linear-search.h"
 
-#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
-#define MAX_SIZES    48 /* block sizes of a dimension */
-#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
-#define MAX_SLOPES   4	/* plans that are refined */
-#define MAX_STEPS    8	/* rounds of refinement */
+#define MAX_REPEATED 5	  /* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48	  /* block sizes of a dimension */
+#define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	  /* plans that are refined */
+#define MAX_STEPS    8	  /* rounds of refinement */
 #define NEARLY	     1.08 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
@@ -356,8 +356,8 @@ static void improve(struct search *search, struct igrad_plan *plan, struct igrad
 		*best = *plan;
 }
 
-/* Tries a few more and a few less blocks of one dimension, alone and with as large blocks of another
- * one as then fit. */
+/* Tries a few more and a few less blocks of one dimension, alone and with as large blocks of
+ * another one as then fit. */
 static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim dim)
 {
 	const struct igrad_plan from = *best;
@@ -375,8 +375,8 @@ static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim 
 			if (other == (int)dim)
 				continue;
 			memcpy(plan.block, from.block, sizeof(plan.block));
-			plan.block[dim] =
-				igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+			plan.block[dim] = igrad_min((whole - 1) / (blocks + more) + 1,
+						    IGRAD_MAX_BATCH);
 			grow(search->problem, &plan, other);
 			improve(search, &plan, best);
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the scheduler is worth, by executed streams: operands move once where they can, transfers hide
- * behind the array or the array behind transfers, and the array is busy.
+ * What the scheduler is worth, by executed streams: operands move once where they can, transfers
+ * hide behind the array or the array behind transfers, and the array is busy.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -92,11 +92,10 @@ static struct igrad_plan choose(struct layer *l, enum igrad_schedule schedule)
 	struct igrad_plan plan;
 
 	l->backward.schedule = schedule;
-	assert_int_equal(igrad_planner_choose(l->device,
-					      schedule == IGRAD_NUM_SCHEDULES ? &forward
-									      : &backward,
-					      &plan),
-			 0);
+	assert_int_equal(
+		igrad_planner_choose(l->device,
+				     schedule == IGRAD_NUM_SCHEDULES ? &forward : &backward, &plan),
+		0);
 	return plan;
 }
 
@@ -193,10 +192,11 @@ static void test_everything_moves_once(void **state)
 			report = run_chosen(&l, schedule);
 			moved = report.dram_read_bytes + report.dram_write_bytes;
 			if (moved != must_move(dim, schedule))
-				fail_msg("case %u: B=%u I=%u O=%u on %u×%u, %u KiB, schedule %d: %llu instead of %llu bytes",
-					 number, dim[0], dim[1], dim[2], machine.rows, machine.cols,
-					 machine.sram_kib, schedule, (unsigned long long)moved,
-					 (unsigned long long)must_move(dim, schedule));
+				fail_msg(
+					"case %u: B=%u I=%u O=%u on %u×%u, %u KiB, schedule %d: %llu instead of %llu bytes",
+					number, dim[0], dim[1], dim[2], machine.rows, machine.cols,
+					machine.sram_kib, schedule, (unsigned long long)moved,
+					(unsigned long long)must_move(dim, schedule));
 		}
 		layer_close(&l);
 	}
@@ -253,11 +253,12 @@ static void count(struct tally *tally, const struct igrad_problem *problem,
 	tally->num++;
 	tally->worst = larger(tally->worst, ratio);
 	if (ratio > 1.05)
-		fail_msg("B=%u I=%u O=%u on %u×%u, SRAM %u, %u bytes a cycle, schedule %d: %llu cycles, busiest %.0f, ends %.0f",
-			 problem->dim[0], problem->dim[1], problem->dim[2], problem->device->rows,
-			 problem->device->cols, problem->device->sram_bytes,
-			 problem->device->dram_bytes_per_cycle, problem->schedule,
-			 (unsigned long long)report->cycles, most, ends);
+		fail_msg(
+			"B=%u I=%u O=%u on %u×%u, SRAM %u, %u bytes a cycle, schedule %d: %llu cycles, busiest %.0f, ends %.0f",
+			problem->dim[0], problem->dim[1], problem->dim[2], problem->device->rows,
+			problem->device->cols, problem->device->sram_bytes,
+			problem->device->dram_bytes_per_cycle, problem->schedule,
+			(unsigned long long)report->cycles, most, ends);
 }
 
 /* The same commands where memory is no limit tell how long the array and the vector unit take. */
@@ -315,11 +316,10 @@ static void test_transfers_hide(void **state)
 		dim[IGRAD_DIM_B] = random_between(&rng, 16, 512);
 		dim[IGRAD_DIM_I] = random_between(&rng, 4 * machine.rows, 1500);
 		dim[IGRAD_DIM_O] = random_between(&rng, 4 * machine.cols, 1500);
-		buffered_case(&tally, &machine, dim,
-			      random_between(&rng, 0, IGRAD_NUM_SCHEDULES));
+		buffered_case(&tally, &machine, dim, random_between(&rng, 0, IGRAD_NUM_SCHEDULES));
 	}
-	print_message("# %u layers: at most %.3f × the busiest engine, without both ends\n", tally.num,
-		      tally.worst);
+	print_message("# %u layers: at most %.3f × the busiest engine, without both ends\n",
+		      tally.num, tally.worst);
 	print_message("# %u layers with too little SRAM for that: at most %.3f ×\n",
 		      tally.num_starved, tally.starved);
 	assert_true(tally.num > num_cases() / 3);
@@ -339,8 +339,9 @@ static void test_the_array_is_busy(void **state)
 		layer_open(&l, &machine, dim);
 		report = run_chosen(&l, IGRAD_SCHEDULE_INTERLEAVED);
 		utilisation = report.macs / (1024.0 * report.cycles);
-		print_message("# 1024×1024, batch 256 on 32×32, %u bytes a cycle: utilisation %.3f\n",
-			      machine.width, utilisation);
+		print_message(
+			"# 1024×1024, batch 256 on 32×32, %u bytes a cycle: utilisation %.3f\n",
+			machine.width, utilisation);
 		assert_true(utilisation >= 0.95);
 		layer_close(&l);
 	}
@@ -367,11 +368,12 @@ static void test_interleaving_wins_with_small_batches(void **state)
 	for (uint32_t batch = 32; batch <= 64; batch *= 2) {
 		double ws_all, interleaved_all;
 		double ws = array_cycles(IGRAD_SCHEDULE_WS, batch, &ws_all);
-		double interleaved =
-			array_cycles(IGRAD_SCHEDULE_INTERLEAVED, batch, &interleaved_all);
+		double interleaved = array_cycles(IGRAD_SCHEDULE_INTERLEAVED, batch,
+						  &interleaved_all);
 
-		print_message("# 1024×1024, batch %u on 128×128: ws ÷ interleaved %.3f, to the last store %.3f\n",
-			      batch, ws / interleaved, ws_all / interleaved_all);
+		print_message(
+			"# 1024×1024, batch %u on 128×128: ws ÷ interleaved %.3f, to the last store %.3f\n",
+			batch, ws / interleaved, ws_all / interleaved_all);
 		assert_true(ws / interleaved >= 1.9);
 	}
 }
@@ -405,9 +407,8 @@ static void test_interleaving_accesses_less(void **state)
 			accesses[schedule] = igrad_report_sram_accesses(&report);
 		}
 		layer_close(&l);
-		least_paper = -larger(-least_paper,
-				      -(double)accesses[IGRAD_SCHEDULE_WS_PAPER] /
-					      accesses[IGRAD_SCHEDULE_INTERLEAVED]);
+		least_paper = -larger(-least_paper, -(double)accesses[IGRAD_SCHEDULE_WS_PAPER] /
+							    accesses[IGRAD_SCHEDULE_INTERLEAVED]);
 		least_ws = -larger(-least_ws, -(double)accesses[IGRAD_SCHEDULE_WS] /
 						      accesses[IGRAD_SCHEDULE_INTERLEAVED]);
 	}

@@ -179,8 +179,9 @@ static void all_slots(struct exhaustion *e, const struct igrad_plan *least)
 			if (set & 1 << i || bytes > e->problem->device->sram_bytes)
 				continue;
 			bytes = e->problem->device->sram_bytes - bytes;
-			partly.slots[roles[i]] = igrad_min(1 + bytes / (4 * block.rows * block.cols),
-							   enough(e->problem, least, roles[i]));
+			partly.slots[roles[i]] =
+				igrad_min(1 + bytes / (4 * block.rows * block.cols),
+					  enough(e->problem, least, roles[i]));
 			look_at(e, &partly);
 		}
 	}
@@ -229,16 +230,17 @@ static uint64_t least_of_all(const struct igrad_problem *problem)
 
 	for (block[0] = 1; block[0] <= dim[0]; block[0] = next_size(dim[0], block[0]))
 		for (block[1] = 1; block[1] <= dim[1]; block[1] = next_size(dim[1], block[1]))
-			for (block[2] = 1; block[2] <= dim[2]; block[2] = next_size(dim[2], block[2]))
+			for (block[2] = 1; block[2] <= dim[2];
+			     block[2] = next_size(dim[2], block[2]))
 				all_orders(&e, &plan);
 	return e.least;
 }
 
 /*
  * No order of a product's multiply-adds moves fewer words than 2·m·n·k/√S + m·n (Hong and Kung,
- * "I/O complexity: the red-blue pebble game", STOC 1981; the constant is that of Kwasniewski et al.,
- * "Red-blue pebbling revisited: near optimal parallel matrix-matrix multiplication", SC 2019). A
- * backward pass has to do dX = dY·Wᵀ, and to read x and write w besides.
+ * "I/O complexity: the red-blue pebble game", STOC 1981; the constant is that of Kwasniewski et
+ * al., "Red-blue pebbling revisited: near optimal parallel matrix-matrix multiplication", SC 2019).
+ * A backward pass has to do dX = dY·Wᵀ, and to read x and write w besides.
  */
 static double lower_bound(const struct igrad_problem *problem)
 {
@@ -275,11 +277,12 @@ static void compare(struct compared *c, const struct igrad_problem *problem)
 		c->sum += ratio;
 		c->num++;
 		if (ratio > 1.15)
-			fail_msg("B=%u I=%u O=%u, %u×%u, SRAM %u, schedule %d: %llu bytes, %.3f × the least",
-				 problem->dim[0], problem->dim[1], problem->dim[2],
-				 problem->device->rows, problem->device->cols,
-				 problem->device->sram_bytes, problem->schedule,
-				 (unsigned long long)bytes_moved(&candidates[i].traffic), ratio);
+			fail_msg(
+				"B=%u I=%u O=%u, %u×%u, SRAM %u, schedule %d: %llu bytes, %.3f × the least",
+				problem->dim[0], problem->dim[1], problem->dim[2],
+				problem->device->rows, problem->device->cols,
+				problem->device->sram_bytes, problem->schedule,
+				(unsigned long long)bytes_moved(&candidates[i].traffic), ratio);
 		ratio = bytes_moved(&candidates[i].traffic) / lower_bound(problem);
 		if (ratio > c->worst_bound)
 			c->worst_bound = ratio;
@@ -304,15 +307,15 @@ static void test_near_the_best_blocking(void **state)
 			.dram_bytes_per_cycle = 64,
 			.dram_latency = 100,
 		};
-		struct igrad_problem problem =
-			plain_problem(&device, i % (IGRAD_SCHEDULE_AUTO + 1),
-				      random_between(&rng, 1, 24), random_between(&rng, 1, 32),
-				      random_between(&rng, 1, 32));
+		struct igrad_problem problem = plain_problem(
+			&device, i % (IGRAD_SCHEDULE_AUTO + 1), random_between(&rng, 1, 24),
+			random_between(&rng, 1, 32), random_between(&rng, 1, 32));
 
 		compare(&c, &problem);
 	}
-	print_message("# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
-		      c.worst, c.sum / c.num, c.num, c.worst_bound);
+	print_message(
+		"# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
+		c.worst, c.sum / c.num, c.num, c.worst_bound);
 }
 
 /* The same for layers whose operands are many times as large as SRAM. */
@@ -337,15 +340,16 @@ static void test_near_the_best_blocking_of_large_layers(void **state)
 				.dram_bytes_per_cycle = 64,
 				.dram_latency = 100,
 			};
-			struct igrad_problem problem = plain_problem(
-				&device, schedule, cases[i].B, cases[i].I, cases[i].O);
+			struct igrad_problem problem = plain_problem(&device, schedule, cases[i].B,
+								     cases[i].I, cases[i].O);
 
 			if (schedule != IGRAD_SCHEDULE_WS) /* the same traffic as ws-paper */
 				compare(&c, &problem);
 		}
 	}
-	print_message("# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
-		      c.worst, c.sum / c.num, c.num, c.worst_bound);
+	print_message(
+		"# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
+		c.worst, c.sum / c.num, c.num, c.worst_bound);
 }
 
 int main(void)
