@@ -100,6 +100,52 @@ static inline void dev_stop(Dev *d)
     qtest_quit(d->qts);
 }
 
+/*
+ * Properties of the running device
+ */
+
+static inline void qom_set_number(Dev *d, const char *name, uint64_t value)
+{
+    qtest_qmp_assert_success(d->qts, "{'execute': 'qom-set', 'arguments': {"
+                             "'path': '/machine/peripheral/dut',"
+                             "'property': %s, 'value': %" PRIu64 "}}",
+                             name, value);
+}
+
+static inline void qom_set_bool(Dev *d, const char *name, bool value)
+{
+    qtest_qmp_assert_success(d->qts, "{'execute': 'qom-set', 'arguments': {"
+                             "'path': '/machine/peripheral/dut',"
+                             "'property': %s, 'value': %i}}", name, value);
+}
+
+static inline QDict *qom_get(Dev *d, const char *name)
+{
+    QDict *answer = qtest_qmp(d->qts, "{'execute': 'qom-get', 'arguments': {"
+                              "'path': '/machine/peripheral/dut',"
+                              "'property': %s}}", name);
+
+    g_assert_true(qdict_haskey(answer, "return"));
+    return answer;
+}
+
+static inline uint64_t qom_get_number(Dev *d, const char *name)
+{
+    QDict *answer = qom_get(d, name);
+    uint64_t value = qdict_get_int(answer, "return");
+
+    qobject_unref(answer);
+    return value;
+}
+
+static inline void check_state(Dev *d, const char *state)
+{
+    QDict *answer = qom_get(d, "state");
+
+    g_assert_cmpstr(qdict_get_str(answer, "return"), ==, state);
+    qobject_unref(answer);
+}
+
 #define WAIT_SECONDS 20
 
 /* Poll a register until the bits of mask are val. */
