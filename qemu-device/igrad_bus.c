@@ -15,13 +15,14 @@
 #include "igrad_worker.h"
 #include "trace.h"
 
+/* Segments that are to be moved in order; the first from an offset on. */
 struct IgradBusRequest {
-    uint64_t addr;
-    void *buf;
-    size_t len;
+    const struct igrad_segment *segments;
+    unsigned int n;
+    size_t offset;
     DMADirection dir;
-    bool done;
-    bool ok;
+    bool finished;
+    unsigned int done; /* segments that went well */
 };
 
 bool igrad_dma(PCIDevice *pci, uint64_t addr, void *buf, size_t len,
@@ -69,14 +70,24 @@ static size_t igrad_bus_direct(IgradWorker *w, uint64_t addr, void *buf,
 void igrad_bus_serve_locked(IgradWorker *w)
 {
     IgradBusRequest *req = w->request;
+    size_t offset;
 
     if (!req) {
         return;
     }
     w->request = NULL;
-    req->ok = !w->cancel &&
-              igrad_dma(w->pci, req->addr, req->buf, req->len, req->dir);
-    req->done = true;
+    offset = req->offset;
+    while (req->done < req->n && !w->cancel) {
+        const struct igrad_segment *s = &req->segments[req->done];
+
+        if (!igrad_dma(w->pci, s->addr + offset, s->bytes + offset,
+                       s->len - offset, req->dir)) {
+            break;
+        }
+        req->done++;
+        offset = 0;
+    }
+    req->finished = true;
     qemu_cond_broadcast(&w->wake);
 }
 
@@ -89,26 +100,21 @@ void igrad_bus_bh(void *opaque)
     qemu_mutex_unlock(&w->lock);
 }
 
-/* Worker: have the BQL's holder do it. */
-static bool igrad_bus_request(IgradWorker *w, uint64_t addr, void *buf,
-                              size_t len, DMADirection dir)
+/* Worker: have the BQL's holder do it; how many segments went well? */
+static unsigned int igrad_bus_request(IgradWorker *w, IgradBusRequest *req)
 {
-    IgradBusRequest req = {
-        .addr = addr, .buf = buf, .len = len, .dir = dir,
-    };
-
-    qemu_mutex_lock(&w->lock);
-    trace_igrad_bus_request(w->name, addr, len,
-                            dir == DMA_DIRECTION_FROM_DEVICE);
+    trace_igrad_bus_request(w->name, req->segments->addr + req->offset, req->n,
+                            req->dir == DMA_DIRECTION_FROM_DEVICE);
     stat64_add(&w->stats->bus_requests, 1);
-    w->request = &req;
+    qemu_mutex_lock(&w->lock);
+    w->request = req;
     qemu_cond_broadcast(&w->quiet);
     qemu_bh_schedule(w->bus_bh);
-    while (!req.done) {
+    while (!req->finished) {
         qemu_cond_wait(&w->wake, &w->lock);
     }
     qemu_mutex_unlock(&w->lock);
-    return req.ok;
+    return req->done;
 }
 
 /*
@@ -138,48 +144,94 @@ static void igrad_bus_leave(IgradWorker *w)
     qemu_mutex_unlock(&w->lock);
 }
 
-static int igrad_bus_access(IgradWorker *w, uint64_t addr, void *buf,
-                            size_t len, DMADirection dir)
+/* From the first segment that is not plain RAM on, all go the other way. */
+static unsigned int igrad_bus_move_now(IgradWorker *w,
+                                       const struct igrad_segment *segments,
+                                       unsigned int n, DMADirection dir)
 {
-    size_t copied;
-    bool ok;
+    for (unsigned int i = 0; i < n; i++) {
+        const struct igrad_segment *s = &segments[i];
+        size_t copied;
 
-    if (addr + len < addr) {
-        return -1;
+        if (s->addr + s->len < s->addr) {
+            return i;
+        }
+        copied = igrad_bus_direct(w, s->addr, s->bytes, s->len, dir);
+        if (copied < s->len) {
+            IgradBusRequest req = {
+                .segments = s, .n = n - i, .offset = copied, .dir = dir,
+            };
+
+            return i + igrad_bus_request(w, &req);
+        }
     }
+    return n;
+}
+
+static unsigned int igrad_bus_move_synchronous(IgradWorker *w,
+                                               const struct igrad_segment *s,
+                                               unsigned int n, DMADirection dir)
+{
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
+        if (!igrad_dma(w->pci, s[i].addr, s[i].bytes, s[i].len, dir)) {
+            break;
+        }
+    }
+    return i;
+}
+
+static unsigned int igrad_bus_move(void *opaque,
+                                   const struct igrad_segment *segments,
+                                   unsigned int n, bool write)
+{
+    IgradWorker *w = opaque;
+    DMADirection dir = write ? DMA_DIRECTION_FROM_DEVICE :
+                               DMA_DIRECTION_TO_DEVICE;
+    unsigned int done;
+
     if (w->synchronous) {
-        return igrad_dma(w->pci, addr, buf, len, dir) ? 0 : -1;
+        return igrad_bus_move_synchronous(w, segments, n, dir);
     }
     if (!igrad_bus_enter(w)) {
-        return -1;
+        return 0;
     }
-    copied = igrad_bus_direct(w, addr, buf, len, dir);
-    ok = copied == len || igrad_bus_request(w, addr + copied, buf + copied,
-                                            len - copied, dir);
+    done = igrad_bus_move_now(w, segments, n, dir);
     igrad_bus_leave(w);
-    if (!ok) {
-        trace_igrad_bus_refused(w->name, addr, len,
-                                dir == DMA_DIRECTION_FROM_DEVICE);
+    if (done < n) {
+        trace_igrad_bus_refused(w->name, segments[done].addr,
+                                segments[done].len, write);
     }
-    return ok ? 0 : -1;
+    return done;
+}
+
+static int igrad_bus_access(IgradWorker *w, uint64_t addr, void *buf,
+                            size_t len, bool write)
+{
+    const struct igrad_segment segment = {
+        .addr = addr, .bytes = buf, .len = len,
+    };
+
+    return igrad_bus_move(w, &segment, 1, write) == 1 ? 0 : -1;
 }
 
 static int igrad_bus_read(void *opaque, uint64_t addr, void *buf, size_t len)
 {
-    return igrad_bus_access(opaque, addr, buf, len, DMA_DIRECTION_TO_DEVICE);
+    return igrad_bus_access(opaque, addr, buf, len, false);
 }
 
 static int igrad_bus_write(void *opaque, uint64_t addr, const void *buf,
                            size_t len)
 {
-    return igrad_bus_access(opaque, addr, (void *)buf, len,
-                            DMA_DIRECTION_FROM_DEVICE);
+    return igrad_bus_access(opaque, addr, (void *)buf, len, true);
 }
 
 struct igrad_mmu *igrad_bus_mmu(IgradWorker *w)
 {
     const struct igrad_bus bus = {
         .read = igrad_bus_read, .write = igrad_bus_write, .opaque = w,
+        .move = igrad_bus_move,
     };
 
     return igrad_mmu_new(&bus);
@@ -190,51 +242,84 @@ struct igrad_mmu *igrad_bus_mmu(IgradWorker *w)
  * fail on purpose
  */
 
-static int igrad_space_read(void *opaque, uint64_t va, void *buf, size_t len,
-                            struct igrad_fault *fault)
+/* The n-th of these accesses from now, if one is to be corrupt */
+static bool igrad_space_corrupt(IgradWorker *w, const struct igrad_rows *rows,
+                                struct igrad_fault *fault)
+{
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        if (igrad_inject_due(&w->inject->ecc)) {
+            trace_igrad_inject(w->name, "uncorrectable error");
+            rows->bytes[i * rows->stride] ^= 3;
+            fault->reason = IGRAD_REASON_ECC;
+            fault->addr = rows->va + i * rows->pitch;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool igrad_space_unreachable(IgradWorker *w,
+                                    const struct igrad_rows *rows,
+                                    struct igrad_fault *fault)
+{
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        if (igrad_inject_fault(w->inject, rows->va + i * rows->pitch,
+                               rows->len, fault)) {
+            trace_igrad_inject(w->name, "unreachable address");
+            return true;
+        }
+    }
+    return false;
+}
+
+static int igrad_space_rows(void *opaque, const struct igrad_rows *rows,
+                            bool write, struct igrad_fault *fault)
 {
     IgradWorker *w = opaque;
+    int result;
 
     w->interrupted = false;
-    if (igrad_inject_fault(w->inject, va, len, fault)) {
-        trace_igrad_inject(w->name, "read fault");
+    if (igrad_space_unreachable(w, rows, fault)) {
         return -1;
     }
-    if (w->space.read(w->space.opaque, va, buf, len, fault)) {
+    if (rows->rows > 1) {
+        result = w->space.rows(w->space.opaque, rows, write, fault);
+    } else if (write) {
+        result = w->space.write(w->space.opaque, rows->va, rows->bytes,
+                                rows->len, fault);
+    } else {
+        result = w->space.read(w->space.opaque, rows->va, rows->bytes,
+                               rows->len, fault);
+    }
+    if (result) {
         if (w->interrupted) {
             fault->reason = IGRAD_REASON_NONE;
         }
         return -1;
     }
-    stat64_add(&w->stats->bytes_read, len);
-    if (igrad_inject_due(&w->inject->ecc)) {
-        trace_igrad_inject(w->name, "uncorrectable error");
-        *(uint8_t *)buf ^= 3;
-        fault->reason = IGRAD_REASON_ECC;
-        fault->addr = va;
-        return -1;
-    }
-    return 0;
+    stat64_add(write ? &w->stats->bytes_written : &w->stats->bytes_read,
+               rows->len * rows->rows);
+    return !write && igrad_space_corrupt(w, rows, fault) ? -1 : 0;
+}
+
+static int igrad_space_read(void *opaque, uint64_t va, void *buf, size_t len,
+                            struct igrad_fault *fault)
+{
+    const struct igrad_rows row = {
+        .va = va, .bytes = buf, .len = len, .rows = 1,
+    };
+
+    return igrad_space_rows(opaque, &row, false, fault);
 }
 
 static int igrad_space_write(void *opaque, uint64_t va, const void *buf,
                              size_t len, struct igrad_fault *fault)
 {
-    IgradWorker *w = opaque;
+    const struct igrad_rows row = {
+        .va = va, .bytes = (void *)buf, .len = len, .rows = 1,
+    };
 
-    w->interrupted = false;
-    if (igrad_inject_fault(w->inject, va, len, fault)) {
-        trace_igrad_inject(w->name, "write fault");
-        return -1;
-    }
-    if (w->space.write(w->space.opaque, va, buf, len, fault)) {
-        if (w->interrupted) {
-            fault->reason = IGRAD_REASON_NONE;
-        }
-        return -1;
-    }
-    stat64_add(&w->stats->bytes_written, len);
-    return 0;
+    return igrad_space_rows(opaque, &row, true, fault);
 }
 
 struct igrad_space igrad_bus_space(IgradWorker *w, uint64_t pt_root)
@@ -243,5 +328,6 @@ struct igrad_space igrad_bus_space(IgradWorker *w, uint64_t pt_root)
     w->interrupted = false;
     return (struct igrad_space) {
         .read = igrad_space_read, .write = igrad_space_write, .opaque = w,
+        .rows = igrad_space_rows,
     };
 }

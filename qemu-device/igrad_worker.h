@@ -81,7 +81,7 @@ bool igrad_worker_take(IgradWorker *w, IgradOutcome *outcome);
 /* Drop the job: at once if it has ended, else done_bh follows soon. */
 void igrad_worker_abort(IgradWorker *w);
 
-/* Drop the job and wait until the worker is idle (one tile, chunk or vector command). */
+/* Drop the job and wait until the worker is idle (see the manual's limits). */
 void igrad_worker_drain(IgradWorker *w);
 
 /*

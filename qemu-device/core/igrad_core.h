@@ -75,9 +75,27 @@ struct igrad_fault {
 };
 
 /**
+ * struct igrad_rows - bytes that move together: rows of @len, 1 or more
+ * @va: of the first
+ * @pitch: from one to the next in the address space
+ * @bytes: the first in the buffer
+ * @stride: from one to the next there
+ */
+struct igrad_rows {
+	uint64_t va;
+	uint64_t pitch;
+	uint8_t *bytes;
+	size_t stride;
+	size_t len;
+	uint32_t rows;
+};
+
+/**
  * struct igrad_space - the address space that a job's DMA goes through
  * @read: copy @len bytes at @va to @buf
  * @write: copy @len bytes from @buf to @va
+ * @rows: copy rows, at most IGRAD_DMA_ROWS of them and together at most IGRAD_DMA_CHUNK bytes; a
+ * fault is that of the first that could not be copied. NULL: one by one will do
  *
  * Both return 0, or -1 with @fault filled; bytes before the fault may have been copied. Reasons of
  * the device itself (REASON_INTERNAL, REASON_ECC) end the job so; REASON_NONE says that the access
@@ -90,9 +108,12 @@ struct igrad_space {
 	int (*write)(void *opaque, uint64_t va, const void *buf, size_t len,
 		     struct igrad_fault *fault);
 	void *opaque;
+	int (*rows)(void *opaque, const struct igrad_rows *rows, bool write,
+		    struct igrad_fault *fault);
 };
 
 #define IGRAD_DMA_CHUNK 65536
+#define IGRAD_DMA_ROWS	64
 
 /** struct igrad_result - how a job ended; same meaning as in struct igrad_completion */
 struct igrad_result {

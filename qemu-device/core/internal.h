@@ -166,6 +166,9 @@ int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, si
 int igrad_space_write(const struct igrad_space *space, uint64_t va, const void *buf, size_t len,
 		      struct igrad_fault *fault);
 
+int igrad_space_rows(const struct igrad_space *space, const struct igrad_rows *rows, bool write,
+		     struct igrad_fault *fault);
+
 /* array.c, stream.c, vector.c, dma.c: execute a command that has been checked */
 int igrad_array_init(struct igrad_array *array, const struct igrad_config *config);
 void igrad_array_destroy(struct igrad_array *array);

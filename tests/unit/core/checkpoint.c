@@ -252,7 +252,7 @@ static void test_hazard(void **state)
 		cmd_shift(IGRAD_OP_LOAD_W, 2, 2, 64, 16),
 	};
 	const struct igrad_desc desc = {.cmds = RIG_CMDS, .num_cmds = 4, .report = RIG_REPORT};
-	const struct igrad_space space = {rig_space(&here).read, rig_space(&here).write, &here};
+	const struct igrad_space space = rig_space(&here);
 	struct rng rng = {1};
 
 	(void)state;
@@ -413,6 +413,7 @@ static void test_flips(void **state)
 		cmd_shift(IGRAD_OP_DRAIN_ACC, SIDE, SIDE, 4096, SIDE),
 		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 2048),
 	};
+	const struct igrad_space space = rig_space(&here);
 	struct igrad_cmd ordered[3];
 	struct rng rng = {1};
 	uint32_t flipped = 0;
@@ -426,7 +427,7 @@ static void test_flips(void **state)
 	igrad_core_begin(
 		here.core,
 		&(struct igrad_desc){.cmds = RIG_CMDS, .num_cmds = 3, .report = RIG_REPORT},
-		&(struct igrad_space){rig_space(&here).read, rig_space(&here).write, &here});
+		&space);
 	igrad_core_step(here.core);
 	igrad_core_flip_sram(here.core, 100 * 8 + 3);
 	igrad_core_flip_acc(here.core, (2 * SIDE + 5) * 32 + 31);
