@@ -14,7 +14,7 @@
 #include "hw/pci/pci_regs.h"
 #include "igrad/hw.h"
 
-/* Guest-physical map, for the device number n (0 or 1) */
+/* Guest-physical map, for the device number n */
 #define AREA(n)      (0x1000000ull + (n) * 0x800000ull)
 #define RING         0x0000
 #define CQ           0x1000

@@ -165,7 +165,7 @@ static void test_migrate_realtime(void)
 /* Where the machine is stopped is anywhere in the work, or near its ends. */
 static void stop_at_random(Dev *d)
 {
-    g_usleep(g_test_rand_int_range(0, 15000));
+    g_usleep(g_test_rand_int_range(0, 8000));
     qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
 }
 
