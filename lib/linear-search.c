@@ -67,6 +67,7 @@ struct search {
 	struct igrad_candidate *found;
 	size_t num, room;
 	uint64_t least; /* traffic */
+	uint32_t unit;	/* of in- and out-features in blocks */
 	bool fits;
 	int err;
 };
@@ -292,10 +293,16 @@ static void orders(struct search *search, struct igrad_plan *plan)
 	}
 }
 
+static uint32_t tile_side(const struct igrad_problem *problem)
+{
+	const struct igrad_device_info *info = problem->device;
+
+	return info->rows > info->cols ? info->rows : info->cols;
+}
+
 static void search_sizes(struct search *search, bool fine)
 {
 	const struct igrad_device_info *info = search->problem->device;
-	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
 	struct igrad_plan plan = {
 		.schedule = search->problem->schedule,
 		.tile = {info->rows, info->cols},
@@ -304,6 +311,8 @@ static void search_sizes(struct search *search, bool fine)
 	struct sizes sizes[IGRAD_NUM_DIMS];
 
 	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
+		uint32_t unit = tile_side(search->problem);
+
 		if (dim == IGRAD_DIM_B && unit < MIN_STREAM)
 			unit = MIN_STREAM;
 		list_sizes(search->problem->dim[dim], unit, fine, &sizes[dim]);
@@ -329,10 +338,25 @@ static int by_bytes(const void *a, const void *b)
 	return moved_a < moved_b ? -1 : moved_a > moved_b;
 }
 
-/* The largest blocks of a dimension that fit, but no more unequal than need be. */
-static void grow(const struct igrad_problem *problem, struct igrad_plan *plan, enum igrad_dim dim)
+static uint32_t unit_of(const struct search *search, enum igrad_dim dim)
 {
-	uint32_t whole = problem->dim[dim], low = 1;
+	return dim == IGRAD_DIM_B ? 1 : search->unit;
+}
+
+/* Whole units, but no more than there are. */
+static uint32_t round_to(const struct search *search, enum igrad_dim dim, uint32_t size)
+{
+	uint64_t most = igrad_min(search->problem->dim[dim], IGRAD_MAX_BATCH);
+	uint64_t rounded = round_up(size, unit_of(search, dim));
+
+	return rounded < most ? rounded : most;
+}
+
+/* The largest blocks of a dimension that fit, but no more unequal than need be. */
+static void grow(const struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+{
+	const struct igrad_problem *problem = search->problem;
+	uint32_t whole = problem->dim[dim], low = 1, unit = unit_of(search, dim);
 	uint32_t high = igrad_min(whole, IGRAD_MAX_BATCH);
 
 	while (low < high) {
@@ -343,7 +367,9 @@ static void grow(const struct igrad_problem *problem, struct igrad_plan *plan, e
 		else
 			high = plan->block[dim] - 1;
 	}
-	plan->block[dim] = (whole - 1) / ((whole - 1) / low + 1) + 1;
+	if (low < whole && low >= unit)
+		low -= low % unit;
+	plan->block[dim] = round_to(search, dim, (whole - 1) / ((whole - 1) / low + 1) + 1);
 }
 
 /* Looks at a plan, and keeps it in @best if it moves less than any before. */
@@ -369,15 +395,14 @@ static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim 
 
 		if (blocks + more < 1)
 			continue;
-		plan.block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
+		plan.block[dim] = round_to(search, dim, (whole - 1) / (blocks + more) + 1);
 		improve(search, &plan, best);
 		for (int other = 0; other < IGRAD_NUM_DIMS; other++) {
 			if (other == (int)dim)
 				continue;
 			memcpy(plan.block, from.block, sizeof(plan.block));
-			plan.block[dim] = igrad_min((whole - 1) / (blocks + more) + 1,
-						    IGRAD_MAX_BATCH);
-			grow(search->problem, &plan, other);
+			plan.block[dim] = round_to(search, dim, (whole - 1) / (blocks + more) + 1);
+			grow(search, &plan, other);
 			improve(search, &plan, best);
 		}
 	}
@@ -491,14 +516,19 @@ static int pick(struct search *search, enum igrad_objective objective,
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
 		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
 {
-	struct search search = {.problem = problem, .least = UINT64_MAX};
+	struct search search = {
+		.problem = problem, .least = UINT64_MAX, .unit = tile_side(problem)};
 	int n;
 
 	search_sizes(&search, false);
-	if (search.least > igrad_problem_compulsory(problem)) {
+	/* Blocks that are no whole tiles save traffic, and waste most of the array. */
+	if (!search.num || (objective == IGRAD_OBJECTIVE_DRAM &&
+			    search.least > igrad_problem_compulsory(problem))) {
+		search.unit = 1;
 		search_sizes(&search, true);
-		refine(&search);
 	}
+	if (search.least > igrad_problem_compulsory(problem))
+		refine(&search);
 	n = search.err ? search.err : pick(&search, objective, candidates);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;

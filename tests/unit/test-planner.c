@@ -218,7 +218,9 @@ static uint32_t next_size(uint32_t dim, uint32_t size)
 	return size;
 }
 
-static uint64_t least_of_all(const struct igrad_problem *problem)
+/* @unit: of in- and out-features. Blocks of fewer waste the array, and so do streams of a few rows.
+ */
+static uint64_t least_in_units(const struct igrad_problem *problem, uint32_t unit)
 {
 	struct exhaustion e = {.problem = problem, .least = UINT64_MAX};
 	struct igrad_plan plan = {
@@ -226,14 +228,34 @@ static uint64_t least_of_all(const struct igrad_problem *problem)
 		.tile = {problem->device->rows, problem->device->cols},
 	};
 	const uint32_t *dim = problem->dim;
-	uint32_t *block = plan.block;
+	uint32_t size[IGRAD_NUM_DIMS];
 
-	for (block[0] = 1; block[0] <= dim[0]; block[0] = next_size(dim[0], block[0]))
-		for (block[1] = 1; block[1] <= dim[1]; block[1] = next_size(dim[1], block[1]))
-			for (block[2] = 1; block[2] <= dim[2];
-			     block[2] = next_size(dim[2], block[2]))
+	for (size[0] = 1; size[0] <= dim[0]; size[0] = next_size(dim[0], size[0])) {
+		for (size[1] = 1; size[1] <= dim[1]; size[1] = next_size(dim[1], size[1])) {
+			for (size[2] = 1; size[2] <= dim[2]; size[2] = next_size(dim[2], size[2])) {
+				plan.block[0] = size[0];
+				if (unit > 1 && size[0] < 16)
+					plan.block[0] = igrad_min(16, dim[0]);
+				for (int d = 1; d < IGRAD_NUM_DIMS; d++)
+					plan.block[d] = igrad_min(
+						(size[d] + unit - 1) / unit * unit, dim[d]);
 				all_orders(&e, &plan);
+			}
+		}
+	}
 	return e.least;
+}
+
+/* For DRAM any blocks are fine, for everything else whole tiles if there is room for one. */
+static uint64_t least_of_all(const struct igrad_problem *problem, enum igrad_objective objective)
+{
+	const struct igrad_device_info *info = problem->device;
+	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
+	uint64_t least = UINT64_MAX;
+
+	if (objective != IGRAD_OBJECTIVE_DRAM)
+		least = least_in_units(problem, unit);
+	return least < UINT64_MAX ? least : least_in_units(problem, 1);
 }
 
 /*
@@ -261,8 +283,9 @@ struct compared {
 static void compare(struct compared *c, const struct igrad_problem *problem)
 {
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
-	uint64_t least = least_of_all(problem);
-	int n = igrad_plan_search(problem, c->num % 3, candidates);
+	enum igrad_objective objective = c->num % 3;
+	uint64_t least = least_of_all(problem, objective);
+	int n = igrad_plan_search(problem, objective, candidates);
 	double ratio;
 
 	if (least == UINT64_MAX) {
