@@ -414,6 +414,8 @@ static void refine(struct search *search)
 	struct igrad_plan plans[MAX_SLOPES];
 	int n = 0;
 
+	if (!search->num)
+		return;
 	qsort(search->found, search->num, sizeof(*search->found), by_bytes);
 	for (size_t i = 0; i < search->num && n < MAX_SLOPES; i++) {
 		const struct igrad_plan *plan = &search->found[i].plan;
@@ -497,6 +499,8 @@ static int pick(struct search *search, enum igrad_objective objective,
 	double enough = search->least == compulsory ? compulsory : NEARLY * search->least;
 	int n = 0;
 
+	if (!search->num)
+		return 0;
 	qsort(search->found, search->num, sizeof(*search->found), orders[objective]);
 	for (size_t i = 0; i < search->num && n < IGRAD_MAX_CANDIDATES; i++) {
 		int same = 0;
