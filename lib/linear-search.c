@@ -15,7 +15,7 @@
 #define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
 #define MAX_SLOPES   4	  /* plans that are refined */
 #define MAX_STEPS    8	  /* rounds of refinement */
-#define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
+#define NEARLY	     1.08 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -67,6 +67,7 @@ struct search {
 	struct igrad_candidate *found;
 	size_t num, room;
 	uint64_t least; /* traffic */
+	uint32_t unit;	/* of in- and out-features in blocks */
 	bool fits;
 	int err;
 };
@@ -251,7 +252,7 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 /* Everything if possible; a few blocks that go round, so that transfers and work overlap. */
 static void slots(struct search *search, struct igrad_plan *plan)
 {
-	static const uint32_t depths[] = {UINT32_MAX, 4, 2, 1};
+	static const uint32_t depths[] = {UINT32_MAX, 8, 4, 2, 1};
 	uint64_t before = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
@@ -292,10 +293,16 @@ static void orders(struct search *search, struct igrad_plan *plan)
 	}
 }
 
+static uint32_t tile_side(const struct igrad_problem *problem)
+{
+	const struct igrad_device_info *info = problem->device;
+
+	return info->rows > info->cols ? info->rows : info->cols;
+}
+
 static void search_sizes(struct search *search, bool fine)
 {
 	const struct igrad_device_info *info = search->problem->device;
-	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
 	struct igrad_plan plan = {
 		.schedule = search->problem->schedule,
 		.tile = {info->rows, info->cols},
@@ -304,6 +311,8 @@ static void search_sizes(struct search *search, bool fine)
 	struct sizes sizes[IGRAD_NUM_DIMS];
 
 	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
+		uint32_t unit = tile_side(search->problem);
+
 		if (dim == IGRAD_DIM_B && unit < MIN_STREAM)
 			unit = MIN_STREAM;
 		list_sizes(search->problem->dim[dim], unit, fine, &sizes[dim]);
@@ -329,24 +338,74 @@ static int by_bytes(const void *a, const void *b)
 	return moved_a < moved_b ? -1 : moved_a > moved_b;
 }
 
-/* Tries a few more and a few less blocks of one dimension; true if that was worth it. */
-static bool vary(struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+static uint32_t unit_of(const struct search *search, enum igrad_dim dim)
 {
-	uint32_t size = plan->block[dim], whole = search->problem->dim[dim], best = size;
-	int blocks = (whole - 1) / size + 1;
+	return dim == IGRAD_DIM_B ? 1 : search->unit;
+}
+
+/* Whole units, but no more than there are. */
+static uint32_t round_to(const struct search *search, enum igrad_dim dim, uint32_t size)
+{
+	uint64_t most = igrad_min(search->problem->dim[dim], IGRAD_MAX_BATCH);
+	uint64_t rounded = round_up(size, unit_of(search, dim));
+
+	return rounded < most ? rounded : most;
+}
+
+/* The largest blocks of a dimension that fit, but no more unequal than need be. */
+static void grow(const struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+{
+	const struct igrad_problem *problem = search->problem;
+	uint32_t whole = problem->dim[dim], low = 1, unit = unit_of(search, dim);
+	uint32_t high = igrad_min(whole, IGRAD_MAX_BATCH);
+
+	while (low < high) {
+		plan->block[dim] = high - (high - low) / 2;
+		set_least(problem, plan, 1);
+		if (fits(problem, plan))
+			low = plan->block[dim];
+		else
+			high = plan->block[dim] - 1;
+	}
+	if (low < whole && low >= unit)
+		low -= low % unit;
+	plan->block[dim] = round_to(search, dim, (whole - 1) / ((whole - 1) / low + 1) + 1);
+}
+
+/* Looks at a plan, and keeps it in @best if it moves less than any before. */
+static void improve(struct search *search, struct igrad_plan *plan, struct igrad_plan *best)
+{
+	uint64_t least = search->least;
+
+	slots(search, plan);
+	if (search->least < least)
+		*best = *plan;
+}
+
+/* Tries a few more and a few less blocks of one dimension, alone and with as large blocks of
+ * another one as then fit. */
+static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim dim)
+{
+	const struct igrad_plan from = *best;
+	uint32_t whole = search->problem->dim[dim];
+	int blocks = (whole - 1) / from.block[dim] + 1;
 
 	for (int more = -2; more <= 2; more++) {
-		uint64_t least = search->least;
+		struct igrad_plan plan = from;
 
 		if (blocks + more < 1)
 			continue;
-		plan->block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
-		slots(search, plan);
-		if (search->least < least)
-			best = plan->block[dim];
+		plan.block[dim] = round_to(search, dim, (whole - 1) / (blocks + more) + 1);
+		improve(search, &plan, best);
+		for (int other = 0; other < IGRAD_NUM_DIMS; other++) {
+			if (other == (int)dim)
+				continue;
+			memcpy(plan.block, from.block, sizeof(plan.block));
+			plan.block[dim] = round_to(search, dim, (whole - 1) / (blocks + more) + 1);
+			grow(search, &plan, other);
+			improve(search, &plan, best);
+		}
 	}
-	plan->block[dim] = best;
-	return best != size;
 }
 
 /* Downhill from the best plan of each order of loops. */
@@ -355,6 +414,8 @@ static void refine(struct search *search)
 	struct igrad_plan plans[MAX_SLOPES];
 	int n = 0;
 
+	if (!search->num)
+		return;
 	qsort(search->found, search->num, sizeof(*search->found), by_bytes);
 	for (size_t i = 0; i < search->num && n < MAX_SLOPES; i++) {
 		const struct igrad_plan *plan = &search->found[i].plan;
@@ -366,12 +427,12 @@ static void refine(struct search *search)
 			plans[n++] = *plan;
 	}
 	for (int i = 0; i < n; i++) {
-		bool better = true;
+		uint64_t before = UINT64_MAX;
 
-		for (int step = 0; better && step < MAX_STEPS && !search->err; step++) {
-			better = false;
-			for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
-				better |= vary(search, &plans[i], dim);
+		for (int step = 0; step < MAX_STEPS && search->least < before; step++) {
+			before = search->least;
+			for (int dim = 0; dim < IGRAD_NUM_DIMS && !search->err; dim++)
+				vary(search, &plans[i], dim);
 		}
 	}
 }
@@ -438,6 +499,8 @@ static int pick(struct search *search, enum igrad_objective objective,
 	double enough = search->least == compulsory ? compulsory : NEARLY * search->least;
 	int n = 0;
 
+	if (!search->num)
+		return 0;
 	qsort(search->found, search->num, sizeof(*search->found), orders[objective]);
 	for (size_t i = 0; i < search->num && n < IGRAD_MAX_CANDIDATES; i++) {
 		int same = 0;
@@ -453,14 +516,19 @@ static int pick(struct search *search, enum igrad_objective objective,
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
 		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
 {
-	struct search search = {.problem = problem, .least = UINT64_MAX};
+	struct search search = {
+		.problem = problem, .least = UINT64_MAX, .unit = tile_side(problem)};
 	int n;
 
 	search_sizes(&search, false);
-	if (search.least > igrad_problem_compulsory(problem)) {
+	/* Blocks that are no whole tiles save traffic, and waste most of the array. */
+	if (!search.num || (objective == IGRAD_OBJECTIVE_DRAM &&
+			    search.least > igrad_problem_compulsory(problem))) {
+		search.unit = 1;
 		search_sizes(&search, true);
-		refine(&search);
 	}
+	if (search.least > igrad_problem_compulsory(problem))
+		refine(&search);
 	n = search.err ? search.err : pick(&search, objective, candidates);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;

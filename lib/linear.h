@@ -120,6 +120,12 @@ bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_
 /** igrad_problem_compulsory - bytes that any plan moves: each operand in or out once, or both */
 uint64_t igrad_problem_compulsory(const struct igrad_problem *problem);
 
+/** igrad_role_width - bytes of an element in DRAM */
+static inline uint32_t igrad_role_width(const struct igrad_problem *problem, enum igrad_role role)
+{
+	return problem->half & 1u << role ? 2 : 4;
+}
+
 /** igrad_role_size, igrad_role_block - an operand's shape, and that of its blocks */
 struct igrad_size igrad_role_size(const struct igrad_problem *problem, enum igrad_role role);
 struct igrad_size igrad_role_block(const struct igrad_plan *plan, enum igrad_role role);

@@ -39,21 +39,23 @@ void igrad_tracker_reset(struct igrad_tracker *tracker)
 
 /* ---------------------------------------------------------------- noting */
 
-/* A log is one block: the entries, then the arrays. Slots may hold anything. */
+/* A log is one block: the entries, then the arrays, with room to look a chunk too far. Slots may
+ * hold anything. */
 static int grow(struct igrad_tracker_log *log)
 {
 	uint32_t room = log->room ? 2 * log->room : MIN_ROOM;
 	struct igrad_tracker_log old = *log;
 
-	log->entries = calloc(1, room * (sizeof(*log->entries) + 2 * sizeof(*log->first)) +
+	log->entries = calloc(1, room * sizeof(*log->entries) +
+					 2 * (room + CHUNK) * sizeof(*log->first) +
 					 NUM_SLOTS * sizeof(*log->slots));
 	if (!log->entries) {
 		log->entries = old.entries;
 		return -ENOMEM;
 	}
 	log->first = (int32_t *)(log->entries + room);
-	log->last = log->first + room;
-	log->slots = (uint32_t *)(log->last + room);
+	log->last = log->first + room + CHUNK;
+	log->slots = (uint32_t *)(log->last + room + CHUNK);
 	log->room = room;
 	if (old.room) {
 		memcpy(log->entries, old.entries, old.num * sizeof(*old.entries));
@@ -151,14 +153,24 @@ static uint32_t known_entries(const struct igrad_tracker_log *log, uint32_t numb
 	return low;
 }
 
-static bool any_near(const struct igrad_tracker_log *log, uint32_t from, uint32_t to, int32_t first,
+typedef int32_t four __attribute__((vector_size(16)));
+
+/* Looks at a whole chunk, also beyond the log's end: what is found is looked at again. */
+static bool any_near(const struct igrad_tracker_log *log, uint32_t from, int32_t first,
 		     int32_t last)
 {
-	int near = 0;
+	uint64_t near[2];
+	four any = {0};
 
-	for (uint32_t i = from; i < to; i++)
-		near |= (log->first[i] <= last) & (log->last[i] >= first);
-	return near;
+	for (unsigned int i = 0; i < CHUNK; i += 4) {
+		four firsts, lasts;
+
+		memcpy(&firsts, log->first + from + i, sizeof(firsts));
+		memcpy(&lasts, log->last + from + i, sizeof(lasts));
+		any |= (firsts <= last) & (lasts >= first);
+	}
+	memcpy(near, &any, sizeof(near));
+	return near[0] | near[1];
 }
 
 /* The last command after @known that met the region, or @known. */
@@ -174,7 +186,7 @@ static uint32_t last_meeting(const struct igrad_tracker_log *log, const struct i
 	for (stop = known_entries(log, known); to > stop;) {
 		uint32_t from = to - stop > CHUNK ? to - CHUNK : stop;
 
-		for (uint32_t i = any_near(log, from, to, first, last) ? to : from; i-- > from;)
+		for (uint32_t i = any_near(log, from, first, last) ? to : from; i-- > from;)
 			if (log->first[i] <= last && log->last[i] >= first &&
 			    igrad_region_overlap(&log->entries[i].region, region))
 				return log->entries[i].number;

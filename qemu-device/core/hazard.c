@@ -7,7 +7,7 @@
 #include "internal.h"
 
 #define FIRST_ROOM 16	/* entries of a log, then doubled */
-#define MAX_LIVE   1023 /* SRAM regions: a log then has room for twice as many entries */
+#define MAX_LIVE   4095 /* SRAM regions: a log then has room for twice as many entries */
 #define CHUNK	   16	/* entries that are looked over together */
 #define KEPT_ROOM  4096 /* of DRAM regions, from job to job */
 #define NOTHING	   INT32_MAX
@@ -16,7 +16,7 @@
 /* Logs */
 /* --------------------------------------------------------------------------------------------- */
 
-/* All arrays lie in one block, which the regions begin. */
+/* All arrays lie in one block, which the regions begin; with room to look a chunk too far. */
 static void free_log(struct igrad_log *log)
 {
 	free(log->region);
@@ -26,8 +26,9 @@ static void free_log(struct igrad_log *log)
 static bool grow(struct igrad_log *log)
 {
 	const uint32_t room = log->room ? log->room * 2 : FIRST_ROOM;
-	struct igrad_strided *region = malloc(room * (sizeof(*log->region) + sizeof(*log->index) +
-						      sizeof(*log->first) + sizeof(*log->last)));
+	struct igrad_strided *region = calloc(1,
+					      room * (sizeof(*log->region) + sizeof(*log->index)) +
+						      2 * (room + CHUNK) * sizeof(*log->first));
 	uint32_t *index;
 	int32_t *first, *last;
 
@@ -35,7 +36,7 @@ static bool grow(struct igrad_log *log)
 		return false;
 	index = (uint32_t *)(region + room);
 	first = (int32_t *)(index + room);
-	last = first + room;
+	last = first + room + CHUNK;
 	if (log->tail) {
 		memcpy(region, log->region, log->tail * sizeof(*region));
 		memcpy(index, log->index, log->tail * sizeof(*index));
@@ -63,24 +64,49 @@ static void make_stale(struct igrad_log *log, uint32_t i)
 	log->live--;
 }
 
-/* The slot of a region says where it may be in the log; it may also say anything else. */
-static uint32_t *slot_of(struct igrad_log *log, const struct igrad_strided *region)
+static uint16_t *bucket_of(struct igrad_log *log, const struct igrad_strided *region)
 {
 	uint64_t hash = region->addr * 0x9e3779b97f4a7c15u;
 
 	hash ^= ((uint64_t)region->rows << 32 | region->bytes) * 0xc2b2ae3d27d4eb4fu;
 	hash ^= region->pitch * 0x165667b19e3779f9u;
-	return &log->slot[hash >> 32 & (IGRAD_HAZARD_SLOTS - 1)];
+	return log->slot[hash >> 32 & (IGRAD_HAZARD_BUCKETS - 1)];
 }
 
+static bool is_at(const struct igrad_log *log, uint32_t i, const struct igrad_strided *region)
+{
+	return i >= log->head && i < log->tail && !is_stale(log, i) &&
+	       igrad_strided_same(&log->region[i], region);
+}
+
+/* The region's slot, or else the one that says least of interest any more. */
+static uint16_t *slot_of(struct igrad_log *log, const struct igrad_strided *region)
+{
+	uint16_t *bucket = bucket_of(log, region), *oldest = bucket;
+
+	for (unsigned int i = 0; i < IGRAD_HAZARD_SLOTS; i++) {
+		if (is_at(log, bucket[i], region))
+			return &bucket[i];
+		if (bucket[i] >= log->tail || bucket[i] < *oldest)
+			oldest = &bucket[i];
+	}
+	return oldest;
+}
+
+/* The region's last access takes the place of the one before. */
 static void append(struct igrad_log *log, int32_t first, int32_t last, uint32_t index,
 		   const struct igrad_strided *region)
 {
+	uint16_t *slot = slot_of(log, region);
+
+	if (is_at(log, *slot, region))
+		make_stale(log, *slot);
 	log->first[log->tail] = first;
 	log->last[log->tail] = last;
 	log->index[log->tail] = index;
 	log->region[log->tail] = *region;
-	*slot_of(log, region) = log->tail++;
+	log->live++;
+	*slot = (uint16_t)log->tail++;
 }
 
 /* Forget what is stale, and what nobody can run beside any more: all below index @dead. */
@@ -93,7 +119,6 @@ static void compact(struct igrad_log *log, uint32_t dead)
 		if (is_stale(log, i) || log->index[i] < dead)
 			continue;
 		append(log, log->first[i], log->last[i], log->index[i], &log->region[i]);
-		log->live++;
 	}
 }
 
@@ -158,14 +183,23 @@ static struct sought seek(struct igrad_strided region, unsigned int shift, bool 
 	};
 }
 
-static bool any_near(const struct igrad_log *log, uint32_t from, uint32_t to,
-		     const struct sought *sought)
-{
-	int near = 0;
+typedef int32_t four __attribute__((vector_size(16)));
 
-	for (uint32_t i = from; i < to; i++)
-		near |= (log->first[i] <= sought->last) & (log->last[i] >= sought->first);
-	return near;
+/* Looks at a whole chunk, also beyond the log's end: what is found is looked at again. */
+static bool any_near(const struct igrad_log *log, uint32_t from, const struct sought *sought)
+{
+	uint64_t near[2];
+	four any = {0};
+
+	for (unsigned int i = 0; i < CHUNK; i += 4) {
+		four firsts, lasts;
+
+		memcpy(&firsts, log->first + from + i, sizeof(firsts));
+		memcpy(&lasts, log->last + from + i, sizeof(lasts));
+		any |= (firsts <= sought->last) & (lasts >= sought->first);
+	}
+	memcpy(near, &any, sizeof(near));
+	return near[0] | near[1];
 }
 
 /* The last entry that meets the region, as index + 1; or 0. */
@@ -177,7 +211,7 @@ static uint32_t last_meeting(const struct flight *flight, const struct sought *s
 	while (to > flight->from) {
 		const uint32_t from = to - flight->from > CHUNK ? to - CHUNK : flight->from;
 
-		for (uint32_t i = any_near(log, from, to, sought) ? to : from; i-- > from;) {
+		for (uint32_t i = any_near(log, from, sought) ? to : from; i-- > from;) {
 			if (log->first[i] <= sought->last && log->last[i] >= sought->first &&
 			    igrad_strided_meet(&log->region[i], &sought->region))
 				return log->index[i] + 1;
@@ -290,17 +324,12 @@ static bool note_sram(struct igrad_hazards *hazards, const struct command *c,
 		      const struct sought *sought)
 {
 	struct igrad_log *log = &hazards->sram[c->engine][sought->write];
-	const uint32_t at = *slot_of(log, &sought->region);
 
-	if (at >= log->head && at < log->tail && !is_stale(log, at) &&
-	    igrad_strided_same(&log->region[at], &sought->region))
-		make_stale(log, at);
 	if (log->live >= hazards->max_live && !evict(hazards, c, log, sought->write))
 		return false;
 	if (!make_room(log, dead_below(c, c->engine, sought->write)))
 		return false;
 	append(log, sought->first, sought->last, c->index, &sought->region);
-	log->live++;
 	return true;
 }
 
@@ -333,7 +362,6 @@ static bool note_dram(struct igrad_hazards *hazards, const struct command *c,
 	if (!make_room(log, c->known[other][c->engine]))
 		return false;
 	append(log, sought->first, sought->last, c->index, &sought->region);
-	log->live++;
 	return true;
 }
 
@@ -404,13 +432,16 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 				      const struct igrad_areas *areas,
 				      const uint32_t known[][IGRAD_NUM_ENGINES], uint32_t *conflict)
 {
-	struct command c = {.engine = engine, .index = index, .known = known};
+	struct command c;
 	struct sought dram;
 	uint32_t last;
 	bool dma;
 
 	if (!areas->count)
 		return IGRAD_REASON_NONE;
+	c.engine = engine;
+	c.index = index;
+	c.known = known;
 	find_regions(&c, areas);
 	dma = engine <= IGRAD_ENGINE_STORE && seek_dram(cmd, &dram);
 	last = sram_conflict(hazards, &c);
@@ -427,4 +458,88 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 	if (dma && !note_dram(hazards, &c, &dram))
 		return IGRAD_REASON_INTERNAL;
 	return IGRAD_REASON_NONE;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints: entries that are not stale; the rest follows from them */
+/* --------------------------------------------------------------------------------------------- */
+
+/* What the entries of a log must be like. */
+struct bounds {
+	uint32_t most; /* entries */
+	uint32_t next; /* command */
+	uint64_t end;  /* of the memory */
+	unsigned int shift;
+	bool write;
+};
+
+static void save_log(struct igrad_log *log, struct igrad_serial *serial,
+		     const struct bounds *bounds)
+{
+	igrad_serial_u32(serial, &log->live);
+	for (uint32_t i = log->head; i < log->tail; i++) {
+		if (is_stale(log, i))
+			continue;
+		igrad_serial_u32(serial, &log->index[i]);
+		igrad_strided_transfer(&log->region[i], serial, bounds->end);
+	}
+}
+
+static void load_log(struct igrad_log *log, struct igrad_serial *serial,
+		     const struct bounds *bounds)
+{
+	uint32_t count = 0, before = 0;
+
+	igrad_serial_u32(serial, &count);
+	igrad_serial_check(serial, count <= bounds->most);
+	for (uint32_t i = 0; i < count && !serial->failed; i++) {
+		struct igrad_strided region = {0};
+		struct sought sought;
+		uint32_t index = 0;
+
+		igrad_serial_u32(serial, &index);
+		igrad_strided_transfer(&region, serial, bounds->end);
+		igrad_serial_check(serial, index >= before && index <= bounds->next);
+		if (!igrad_serial_check(serial, log->tail < log->room || grow(log)))
+			return;
+		sought = seek(region, bounds->shift, bounds->write);
+		append(log, sought.first, sought.last, index, &region);
+		log->live++;
+		before = index;
+	}
+}
+
+static void transfer_log(struct igrad_log *log, struct igrad_serial *serial,
+			 const struct bounds *bounds)
+{
+	igrad_serial_u32(serial, &log->evicted);
+	igrad_serial_check(serial, log->evicted <= bounds->next + 1);
+	if (serial->loading)
+		load_log(log, serial, bounds);
+	else
+		save_log(log, serial, bounds);
+}
+
+void igrad_hazards_transfer(struct igrad_hazards *hazards, struct igrad_serial *serial,
+			    uint32_t next, uint32_t sram_bytes)
+{
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		for (unsigned int write = 0; write < 2; write++) {
+			const bool never = e == IGRAD_ENGINE_LOAD && write == IGRAD_LOG_READS;
+
+			transfer_log(&hazards->sram[e][write], serial,
+				     &(struct bounds){.most = never ? 0 : hazards->max_live,
+						      .next = next,
+						      .end = sram_bytes,
+						      .write = write});
+		}
+	}
+	for (unsigned int write = 0; write < 2; write++)
+		transfer_log(&hazards->dram[write], serial,
+			     &(struct bounds){.most = 2 * IGRAD_MAX_COMMANDS,
+					      .next = next,
+					      .end = IGRAD_VA_END + UINT32_MAX,
+					      .shift = IGRAD_PAGE_SHIFT,
+					      .write = write});
+	igrad_shadow_transfer(&hazards->shadow, serial, next);
 }

@@ -21,7 +21,9 @@
 #include "shadow.h"
 #include "strided.h"
 
-#define IGRAD_HAZARD_SLOTS 1024 /* of a log: where a region is looked for */
+/* A region is looked for in the slots of its bucket. */
+#define IGRAD_HAZARD_BUCKETS 512
+#define IGRAD_HAZARD_SLOTS   4
 
 struct igrad_areas;
 
@@ -38,7 +40,7 @@ struct igrad_log {
 	uint32_t room;
 	uint32_t live;	  /* entries that are not stale */
 	uint32_t evicted; /* index + 1 of the last that moved to the shadow */
-	uint32_t slot[IGRAD_HAZARD_SLOTS];
+	uint16_t slot[IGRAD_HAZARD_BUCKETS][IGRAD_HAZARD_SLOTS]; /* positions, or anything */
 };
 
 enum { IGRAD_LOG_READS, IGRAD_LOG_WRITES };
@@ -69,5 +71,12 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 				      const struct igrad_areas *areas,
 				      const uint32_t known[][IGRAD_NUM_ENGINES],
 				      uint32_t *conflict);
+
+/**
+ * igrad_hazards_transfer - save, or load into what was reset
+ * @next: index of the next command, which may be noted already
+ */
+void igrad_hazards_transfer(struct igrad_hazards *hazards, struct igrad_serial *serial,
+			    uint32_t next, uint32_t sram_bytes);
 
 #endif /* IGRAD_HAZARD_H */

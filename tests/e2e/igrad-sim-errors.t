@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What igrad-sim says of command lines and files that it cannot use."""
 import os
+import stat
 import subprocess
 import sys
 
@@ -61,6 +62,8 @@ if os.access("/dev/full", os.W_OK):
                                 stderr=subprocess.PIPE, text=True)
         ok(result.returncode == 1 and "stdout" in result.stderr, "says when its output goes nowhere")
     refuses(1, "/dev/full", "a trace that does not fit", *layer, "--trace", "/dev/full")
+    refuses(1, "gnuplot", "a picture that cannot be drawn", *layer, "--svg", "/dev/full", env={"PATH": "/nowhere"})
+    ok(stat.S_ISCHR(os.stat("/dev/full").st_mode), "what is no file is not removed")
 
 # ------------------------------------------------------------------ energy tables
 refuses(1, "/nowhere/x", "an energy table that is not there", *layer, "--energy", "/nowhere/x")

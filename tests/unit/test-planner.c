@@ -179,8 +179,9 @@ static void all_slots(struct exhaustion *e, const struct igrad_plan *least)
 			if (set & 1 << i || bytes > e->problem->device->sram_bytes)
 				continue;
 			bytes = e->problem->device->sram_bytes - bytes;
-			partly.slots[roles[i]] = igrad_min(1 + bytes / (4 * block.rows * block.cols),
-							   enough(e->problem, least, roles[i]));
+			partly.slots[roles[i]] =
+				igrad_min(1 + bytes / (4 * block.rows * block.cols),
+					  enough(e->problem, least, roles[i]));
 			look_at(e, &partly);
 		}
 	}
@@ -217,7 +218,9 @@ static uint32_t next_size(uint32_t dim, uint32_t size)
 	return size;
 }
 
-static uint64_t least_of_all(const struct igrad_problem *problem)
+/* @unit: of in- and out-features. Blocks of fewer waste the array, and so do streams of a few rows.
+ */
+static uint64_t least_in_units(const struct igrad_problem *problem, uint32_t unit)
 {
 	struct exhaustion e = {.problem = problem, .least = UINT64_MAX};
 	struct igrad_plan plan = {
@@ -225,20 +228,41 @@ static uint64_t least_of_all(const struct igrad_problem *problem)
 		.tile = {problem->device->rows, problem->device->cols},
 	};
 	const uint32_t *dim = problem->dim;
-	uint32_t *block = plan.block;
+	uint32_t size[IGRAD_NUM_DIMS];
 
-	for (block[0] = 1; block[0] <= dim[0]; block[0] = next_size(dim[0], block[0]))
-		for (block[1] = 1; block[1] <= dim[1]; block[1] = next_size(dim[1], block[1]))
-			for (block[2] = 1; block[2] <= dim[2]; block[2] = next_size(dim[2], block[2]))
+	for (size[0] = 1; size[0] <= dim[0]; size[0] = next_size(dim[0], size[0])) {
+		for (size[1] = 1; size[1] <= dim[1]; size[1] = next_size(dim[1], size[1])) {
+			for (size[2] = 1; size[2] <= dim[2]; size[2] = next_size(dim[2], size[2])) {
+				plan.block[0] = size[0];
+				if (unit > 1 && size[0] < 16)
+					plan.block[0] = igrad_min(16, dim[0]);
+				for (int d = 1; d < IGRAD_NUM_DIMS; d++)
+					plan.block[d] = igrad_min(
+						(size[d] + unit - 1) / unit * unit, dim[d]);
 				all_orders(&e, &plan);
+			}
+		}
+	}
 	return e.least;
+}
+
+/* For DRAM any blocks are fine, for everything else whole tiles if there is room for one. */
+static uint64_t least_of_all(const struct igrad_problem *problem, enum igrad_objective objective)
+{
+	const struct igrad_device_info *info = problem->device;
+	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
+	uint64_t least = UINT64_MAX;
+
+	if (objective != IGRAD_OBJECTIVE_DRAM)
+		least = least_in_units(problem, unit);
+	return least < UINT64_MAX ? least : least_in_units(problem, 1);
 }
 
 /*
  * No order of a product's multiply-adds moves fewer words than 2·m·n·k/√S + m·n (Hong and Kung,
- * "I/O complexity: the red-blue pebble game", STOC 1981; the constant is that of Kwasniewski et al.,
- * "Red-blue pebbling revisited: near optimal parallel matrix-matrix multiplication", SC 2019). A
- * backward pass has to do dX = dY·Wᵀ, and to read x and write w besides.
+ * "I/O complexity: the red-blue pebble game", STOC 1981; the constant is that of Kwasniewski et
+ * al., "Red-blue pebbling revisited: near optimal parallel matrix-matrix multiplication", SC 2019).
+ * A backward pass has to do dX = dY·Wᵀ, and to read x and write w besides.
  */
 static double lower_bound(const struct igrad_problem *problem)
 {
@@ -259,8 +283,9 @@ struct compared {
 static void compare(struct compared *c, const struct igrad_problem *problem)
 {
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
-	uint64_t least = least_of_all(problem);
-	int n = igrad_plan_search(problem, c->num % 3, candidates);
+	enum igrad_objective objective = c->num % 3;
+	uint64_t least = least_of_all(problem, objective);
+	int n = igrad_plan_search(problem, objective, candidates);
 	double ratio;
 
 	if (least == UINT64_MAX) {
@@ -275,11 +300,12 @@ static void compare(struct compared *c, const struct igrad_problem *problem)
 		c->sum += ratio;
 		c->num++;
 		if (ratio > 1.15)
-			fail_msg("B=%u I=%u O=%u, %u×%u, SRAM %u, schedule %d: %llu bytes, %.3f × the least",
-				 problem->dim[0], problem->dim[1], problem->dim[2],
-				 problem->device->rows, problem->device->cols,
-				 problem->device->sram_bytes, problem->schedule,
-				 (unsigned long long)bytes_moved(&candidates[i].traffic), ratio);
+			fail_msg(
+				"B=%u I=%u O=%u, %u×%u, SRAM %u, schedule %d: %llu bytes, %.3f × the least",
+				problem->dim[0], problem->dim[1], problem->dim[2],
+				problem->device->rows, problem->device->cols,
+				problem->device->sram_bytes, problem->schedule,
+				(unsigned long long)bytes_moved(&candidates[i].traffic), ratio);
 		ratio = bytes_moved(&candidates[i].traffic) / lower_bound(problem);
 		if (ratio > c->worst_bound)
 			c->worst_bound = ratio;
@@ -304,15 +330,15 @@ static void test_near_the_best_blocking(void **state)
 			.dram_bytes_per_cycle = 64,
 			.dram_latency = 100,
 		};
-		struct igrad_problem problem =
-			plain_problem(&device, i % (IGRAD_SCHEDULE_AUTO + 1),
-				      random_between(&rng, 1, 24), random_between(&rng, 1, 32),
-				      random_between(&rng, 1, 32));
+		struct igrad_problem problem = plain_problem(
+			&device, i % (IGRAD_SCHEDULE_AUTO + 1), random_between(&rng, 1, 24),
+			random_between(&rng, 1, 32), random_between(&rng, 1, 32));
 
 		compare(&c, &problem);
 	}
-	print_message("# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
-		      c.worst, c.sum / c.num, c.num, c.worst_bound);
+	print_message(
+		"# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
+		c.worst, c.sum / c.num, c.num, c.worst_bound);
 }
 
 /* The same for layers whose operands are many times as large as SRAM. */
@@ -337,15 +363,16 @@ static void test_near_the_best_blocking_of_large_layers(void **state)
 				.dram_bytes_per_cycle = 64,
 				.dram_latency = 100,
 			};
-			struct igrad_problem problem = plain_problem(
-				&device, schedule, cases[i].B, cases[i].I, cases[i].O);
+			struct igrad_problem problem = plain_problem(&device, schedule, cases[i].B,
+								     cases[i].I, cases[i].O);
 
 			if (schedule != IGRAD_SCHEDULE_WS) /* the same traffic as ws-paper */
 				compare(&c, &problem);
 		}
 	}
-	print_message("# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
-		      c.worst, c.sum / c.num, c.num, c.worst_bound);
+	print_message(
+		"# traffic ÷ best blocking: %.3f at most, %.3f on average, of %u plans; ÷ lower bound: %.2f at most\n",
+		c.worst, c.sum / c.num, c.num, c.worst_bound);
 }
 
 int main(void)

@@ -547,7 +547,7 @@ static void compare(struct races *races, const struct igrad_cmd *cmds, unsigned 
 
 static void one_round(struct rng *rng)
 {
-	static const uint32_t limits[] = {1, 2, 7, 50, 1023};
+	static const uint32_t limits[] = {1, 2, 7, 50, 4095};
 	const unsigned int more = rng_below(rng, 9);
 	const unsigned int length = rng_between(rng, 2, rng_below(rng, 12) ? 60 : MOST);
 	struct races *races = races_new(SRAM_BYTES, RIG_DATA, WINDOW, length);
@@ -601,8 +601,8 @@ static void test_random_streams(void **state)
 static void expect_bounded(const struct igrad_hazards *hazards)
 {
 	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
-		assert_in_range(hazards->sram[e][IGRAD_LOG_READS].room, 0, 2048);
-		assert_in_range(hazards->sram[e][IGRAD_LOG_WRITES].room, 0, 2048);
+		assert_in_range(hazards->sram[e][IGRAD_LOG_READS].room, 0, 8192);
+		assert_in_range(hazards->sram[e][IGRAD_LOG_WRITES].room, 0, 8192);
 	}
 }
 
@@ -678,7 +678,7 @@ static void test_last_of_many(void **state)
 static void test_one_address(void **state)
 {
 	static struct igrad_cmd cmds[2001];
-	static const uint32_t limits[] = {1, 100, 1023};
+	static const uint32_t limits[] = {1, 100, 4095};
 	struct rng rng = {6};
 
 	(void)state;
