@@ -28,7 +28,7 @@ struct igrad_pt {
 /**
  * struct igrad_mmu - page tables of an address space; the caller serialises changes
  * @dev: that they are mapped for
- * @root: top table
+ * @root: top table; NULL once the device is gone
  */
 struct igrad_mmu {
 	struct device *dev;

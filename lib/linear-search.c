@@ -490,7 +490,7 @@ static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
 {
 	return !memcmp(a->block, b->block, sizeof(a->block)) &&
 	       !memcmp(a->order, b->order, sizeof(a->order)) && a->dx_turned == b->dx_turned &&
-	       a->dw_turned == b->dw_turned;
+	       a->dw_turned == b->dw_turned && a->dw_first == b->dw_first;
 }
 
 /* The most promising ones, no cut more than twice. */

@@ -72,6 +72,8 @@ struct igrad_problem {
  * @narrow: the problem's
  * @dx_turned: ws: dX with dY stationary, in-features of W streamed; else with W stationary
  * @dw_turned: ws: dW with X stationary, out-features of dY streamed; else with dY stationary
+ * @dw_first: ws, with W stationary for dX: dW comes before dX, and a tile is updated as soon as the
+ *            array has its old weights
  */
 struct igrad_plan {
 	enum igrad_schedule schedule;
@@ -82,6 +84,7 @@ struct igrad_plan {
 	uint32_t narrow;
 	bool dx_turned;
 	bool dw_turned;
+	bool dw_first;
 };
 
 /** igrad_problem_whole - bit per role: sums that must not leave SRAM before they are final */

@@ -30,7 +30,7 @@ for option, bad, wanted in [
         ("rows", "257", "from 1 to 256"), ("cols", "0", "from 1 to 256"), ("rows", " 4", "a whole number"),
         ("overlap", "maybe", "there are off, on"), ("sram-kib", "15", "from 16 to"),
         ("dram-bytes-per-cycle", "0", "from 1 to 65536"), ("dram-latency", "1000001", "from 0 to 1000000"),
-        ("schedule", "fast", "ws-paper, ws, ws+os, interleaved, auto"), ("objective", "speed", "cycles, energy, dram"),
+        ("schedule", "ws,", "ws-paper, ws"), ("schedule", "fast", "ws-paper, ws, ws+os, interleaved, auto"), ("objective", "speed", "cycles, energy, dram"),
         ("decay", "-1", "at least 0"), ("decay", "nan", "at least 0"), ("decay", "1x", "at least 0"),
         ("optimizer", "lion", "sgd, momentum, adam"), ("optimizer", "adam", "no command for Adam's"),
         ("dtype", "fp8", "fp32, bf16")]:

@@ -52,6 +52,7 @@ for result in results:
        result["dram_write_bytes"] >= 4 * (24 * 100 + 6000), f"{result['schedule']}: at least the compulsory bytes")
     same(parsed("layer", *size, "--schedule", result["schedule"]), result, f"{result['schedule']}: alone, one object, the same")
 by_name = {r["schedule"]: r for r in results}
+same(parsed("layer", *size, "--schedule", "interleaved,ws"), [by_name["ws"], by_name["interleaved"]], "several schedules")
 ok(by_name["auto"]["cycles"] == min(by_name[s]["cycles"] for s in FIXED), "auto has the least cycles")
 table = by_name["ws"]["energy_table"]
 same((table["name"], table["unit"]), ("horowitz-45nm", "pJ"), "the table")

@@ -181,6 +181,7 @@ static struct igrad_plan random_plan(struct igrad_rng *rng, const struct igrad_p
 		plan.dx_turned = plan.schedule == IGRAD_SCHEDULE_WS && !problem->narrow &&
 				 igrad_rng_below(rng, 2);
 		plan.dw_turned = plan.schedule == IGRAD_SCHEDULE_WS && igrad_rng_below(rng, 2);
+		plan.dw_first = plan.schedule == IGRAD_SCHEDULE_WS && igrad_rng_below(rng, 2);
 		igrad_rng_shuffle(rng, order, IGRAD_NUM_DIMS);
 		for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
 			plan.order[d] = order[d];

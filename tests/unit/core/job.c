@@ -532,7 +532,7 @@ static void test_pool(void **state)
 	for (unsigned int parts = 1; parts <= PARTS; parts++) {
 		_Atomic unsigned int done[PARTS] = {0};
 
-		igrad_pool_run(pool, parts, slow_part, done);
+		igrad_pool_run(pool, parts, NULL, slow_part, done);
 		for (unsigned int i = 0; i < PARTS; i++)
 			assert_int_equal(done[i], i < parts);
 	}
