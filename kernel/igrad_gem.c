@@ -190,6 +190,7 @@ struct drm_gem_object *igrad_gem_import_sg_table(struct drm_device *drm,
 	if (!IS_ERR(obj)) {
 		/* The core will do so in a moment, but the device's removal needs to know now. */
 		obj->import_attach = attach;
+		to_igrad_bo(obj)->read_only = !(attach->dmabuf->file->f_mode & FMODE_WRITE);
 		igrad_bo_note_mapped(to_igrad_bo(obj));
 	}
 

@@ -18,6 +18,7 @@ struct sg_table;
  * struct igrad_bo - a buffer
  * @base: GEM object
  * @mappings: of files that have a handle
+ * @read_only: an import that the device must not write to
  * @mapped: in &igrad_device.bos, while mapped for DMA by the device
  */
 struct igrad_bo {
@@ -26,6 +27,7 @@ struct igrad_bo {
 	struct mutex lock;
 	struct list_head mappings;
 	struct list_head mapped;
+	bool read_only;
 };
 
 static inline struct igrad_bo *to_igrad_bo(struct drm_gem_object *obj)

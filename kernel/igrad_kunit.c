@@ -15,7 +15,7 @@
 
 /* No memory is there: tables are only looked at. */
 #define IGRAD_KUNIT_MEMORY	0x3000000000ULL
-#define IGRAD_KUNIT_VA		(3 * SZ_1G + 5ULL * SZ_2M)
+#define IGRAD_KUNIT_VA		(3ULL * SZ_1G + 5ULL * SZ_2M)
 
 struct igrad_kunit {
 	struct igrad_mmu mmu;
@@ -139,7 +139,7 @@ static void igrad_kunit_one(struct kunit *test, u64 va, const unsigned int *size
 	for (i = 0; i < count; i++)
 		size += sizes[i];
 	igrad_kunit_memory(test, sizes, count, start, skip);
-	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, va, size, &priv->sgt));
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, va, size, &priv->sgt, true));
 	KUNIT_EXPECT_EQ(test, blocks, igrad_kunit_check(test, va, size));
 	igrad_kunit_unmap(test, va, size);
 }
@@ -163,7 +163,8 @@ static void igrad_kunit_last_page(struct kunit *test)
 	u64 dma;
 
 	igrad_kunit_memory(test, one, 1, IGRAD_KUNIT_MEMORY, 0);
-	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_VA_END - SZ_4K, SZ_4K, &priv->sgt));
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_VA_END - SZ_4K, SZ_4K, &priv->sgt,
+					       true));
 	KUNIT_EXPECT_NE(test, 0, igrad_kunit_walk(&priv->mmu, IGRAD_VA_END - 1, &dma));
 	KUNIT_EXPECT_EQ(test, IGRAD_KUNIT_MEMORY + SZ_4K - 1, dma);
 	igrad_kunit_unmap(test, IGRAD_VA_END - SZ_4K, SZ_4K);
@@ -185,6 +186,22 @@ static void igrad_kunit_blocks(struct kunit *test)
 	igrad_kunit_one(test, IGRAD_KUNIT_VA, halves, 3, IGRAD_KUNIT_MEMORY, 0, 1);
 }
 
+static void igrad_kunit_read_only(struct kunit *test)
+{
+	struct igrad_kunit *priv = test->priv;
+	static const unsigned int odd[] = { SZ_2M + SZ_4K };
+	u64 dma, entry;
+
+	igrad_kunit_memory(test, odd, 1, IGRAD_KUNIT_MEMORY, 0);
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_2M + SZ_4K,
+					       &priv->sgt, false));
+	entry = igrad_kunit_walk(&priv->mmu, IGRAD_KUNIT_VA, &dma);
+	KUNIT_EXPECT_EQ(test, IGRAD_KUNIT_MEMORY | IGRAD_PTE_VALID | IGRAD_PTE_BLOCK, entry);
+	entry = igrad_kunit_walk(&priv->mmu, IGRAD_KUNIT_VA + SZ_2M, &dma);
+	KUNIT_EXPECT_EQ(test, (IGRAD_KUNIT_MEMORY + SZ_2M) | IGRAD_PTE_VALID, entry);
+	igrad_kunit_unmap(test, IGRAD_KUNIT_VA, SZ_2M + SZ_4K);
+}
+
 /* What cannot be mapped is refused, and what was mapped by then can be undone. */
 static void igrad_kunit_refused(struct kunit *test)
 {
@@ -194,12 +211,12 @@ static void igrad_kunit_refused(struct kunit *test)
 
 	igrad_kunit_memory(test, crumbs, 3, IGRAD_KUNIT_MEMORY, 0);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_128K, &priv->sgt));
+			igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_128K, &priv->sgt, true));
 	igrad_kunit_unmap(test, IGRAD_KUNIT_VA, SZ_128K);
 
 	igrad_kunit_memory(test, brief, 1, IGRAD_KUNIT_MEMORY, 0);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_128K, &priv->sgt));
+			igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_128K, &priv->sgt, true));
 	igrad_kunit_unmap(test, IGRAD_KUNIT_VA, SZ_128K);
 }
 
@@ -212,8 +229,8 @@ static void igrad_kunit_neighbours(struct kunit *test)
 	LIST_HEAD(freed);
 
 	igrad_kunit_memory(test, one, 1, IGRAD_KUNIT_MEMORY, 0);
-	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_64K, &priv->sgt));
-	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, second, SZ_64K, &priv->sgt));
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_64K, &priv->sgt, true));
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, second, SZ_64K, &priv->sgt, true));
 	igrad_kunit_check(test, IGRAD_KUNIT_VA, SZ_64K);
 	igrad_kunit_check(test, second, SZ_64K);
 
@@ -251,6 +268,7 @@ static struct kunit_case igrad_mmu_cases[] = {
 	KUNIT_CASE(igrad_kunit_pages),
 	KUNIT_CASE(igrad_kunit_last_page),
 	KUNIT_CASE(igrad_kunit_blocks),
+	KUNIT_CASE(igrad_kunit_read_only),
 	KUNIT_CASE(igrad_kunit_refused),
 	KUNIT_CASE(igrad_kunit_neighbours),
 	{ }

@@ -92,11 +92,13 @@ static void igrad_pt_set(struct igrad_pt *pt, unsigned int index, u64 entry)
  * @sg: current segment
  * @remaining: segments left, the current one included
  * @offset: bytes of it that have been mapped
+ * @access: IGRAD_PTE_WRITE, or 0
  */
 struct igrad_sg_cursor {
 	struct scatterlist *sg;
 	unsigned int remaining;
 	unsigned int offset;
+	u64 access;
 };
 
 /* Is the next @size bytes one properly aligned piece? */
@@ -151,7 +153,7 @@ static bool igrad_pt_is_leaf(struct igrad_pt *pt, unsigned int level, unsigned i
 static int igrad_pt_map_leaf(struct igrad_pt *pt, unsigned int level, unsigned int index,
 			     struct igrad_sg_cursor *cur)
 {
-	u64 entry = IGRAD_PTE_VALID | IGRAD_PTE_WRITE | (level ? IGRAD_PTE_BLOCK : 0);
+	u64 entry = IGRAD_PTE_VALID | cur->access | (level ? IGRAD_PTE_BLOCK : 0);
 
 	/* An import may be too short, or in pieces smaller than our pages. */
 	if (!igrad_sg_fits(cur, igrad_pt_span(level)))
@@ -189,18 +191,23 @@ static int igrad_pt_map(struct igrad_mmu *mmu, struct igrad_pt *pt, unsigned int
 }
 
 /**
- * igrad_mmu_map() - map a buffer, writable
+ * igrad_mmu_map() - map a buffer
  * @mmu: page tables
  * @va: where; nothing is mapped there
  * @size: of the buffer; both are multiples of the page size
  * @sgt: mapped for the device
+ * @write: whether the device may write to it
  *
  * Return: 0, -ENOMEM, or -EINVAL when the pieces of the buffer cannot be mapped. After an error the
  * caller has to unmap what was mapped.
  */
-int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt)
+int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt, bool write)
 {
-	struct igrad_sg_cursor cur = { .sg = sgt->sgl, .remaining = sgt->nents };
+	struct igrad_sg_cursor cur = {
+		.sg = sgt->sgl,
+		.remaining = sgt->nents,
+		.access = write ? IGRAD_PTE_WRITE : 0,
+	};
 
 	return igrad_pt_map(mmu, mmu->root, IGRAD_PT_TOP, va, va + size, &cur);
 }

@@ -245,7 +245,7 @@ static int igrad_mapping_insert(struct igrad_mapping *mapping, struct sg_table *
 	if (ret)
 		return ret;
 
-	ret = igrad_mmu_map(&vm->mmu, mapping->va.start, size, sgt);
+	ret = igrad_mmu_map(&vm->mmu, mapping->va.start, size, sgt, !mapping->bo->read_only);
 	if (ret)
 		igrad_mapping_unmap(mapping);
 
