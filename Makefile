@@ -50,12 +50,12 @@ $(call program,tests/$(1),$(2),$(3),cmocka $(4),$(5),$(6))
 UNIT_TESTS += $(BUILD)/bin/tests/$(1)
 endef
 
-# $(call kselftest,NAME,SOURCES[,LIBS][,PKGS][,CFLAGS]): a test of the driver on the kernel's kselftest_harness.h, run in
-# the guest by `make check`: $(BUILD)/bin/kselftest/NAME
+# $(call kselftest,NAME,SOURCES[,LIBS][,PKGS][,CFLAGS][,ROOT]): a test of the driver on the kernel's kselftest_harness.h,
+# run in the guest by `make check`, by root if ROOT says anything: $(BUILD)/bin/kselftest/NAME
 define kselftest
 $(call program,kselftest/$(1),$(2),$(3),$(4),-std=gnu11 -isystem $(BUILD)/kernel-src/tools/testing/selftests $(5))
 $$(call objs,$(2)): | fetch-kernel-source
-KSELFTESTS += $(BUILD)/bin/kselftest/$(1)
+$(if $(6),KSELFTESTS_ROOT,KSELFTESTS) += $(BUILD)/bin/kselftest/$(1)
 endef
 
 # Compilers run side by side; a make called from here takes part in that.
@@ -67,7 +67,7 @@ endif
 all: host
 
 include $(wildcard qemu-device/core/module.mk lib/module.mk tools/module.mk examples/module.mk $(addsuffix /module.mk,$(wildcard tests/*)))
-HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS) $(E2E_PROGRAMS),$(PROGRAMS))
+HOST_PROGRAMS = $(filter-out $(BUILD)/bin/tests/% $(BENCHES) $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS),$(PROGRAMS))
 TEST_PROGRAMS = $(filter $(BUILD)/bin/tests/%,$(PROGRAMS))
 
 include tools/setup/module.mk tools/vm/module.mk tests/check.mk

@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 5 * PART / 4; i++)
 		((float *)igrad_buffer_map(memory))[i] = (i % 31 - 15) / 16.0f;
 
-	for (int s = 0; s < IGRAD_SCHEDULE_AUTO; s++) {
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++) {
 		struct igrad_linear_backward backward = { s, &x, &w, .y = &y, .dy = &dy, .dx = &dx,
 							  .optimizer = { IGRAD_UPDATE_SGD, 0.01f } };
 		igrad_cmdbuf_reset(commands);

@@ -13,6 +13,7 @@
 
 struct drm_file;
 struct pci_dev;
+struct pci_saved_state;
 
 /* What one call, and one file, may ask for. */
 #define IGRAD_MAX_JOBS		64
@@ -21,7 +22,7 @@ struct pci_dev;
 #define IGRAD_MAX_QUEUES	64
 #define IGRAD_MAX_PENDING	4096
 
-/* However much it retires, no job may execute for longer. */
+/* No time limit of a job may be longer. */
 #define IGRAD_JOB_LIMIT_MS	30000
 
 /**
@@ -38,10 +39,17 @@ struct pci_dev;
  * @clock_hz: modelled clock
  * @irqs: Linux interrupt numbers, by IGRAD_VECTOR_*
  * @job_timeout_ms: a job that retires nothing for so long hangs
+ * @job_limit_ms: however much it retires, no job may execute for longer
  * @ring: jobs that the device has
  * @sched: jobs that the device has not
  * @recovery_wq: ordered; timeouts and resets, one at a time
  * @reset_work: recovery from a failed device
+ * @revive_work: recovery from one that does not answer
+ * @pause_work: see igrad_pm_pause()
+ * @pci_state: configuration, to give to a device that has lost it
+ * @vms: all address spaces
+ * @bos: all buffers that are mapped for DMA
+ * @queues: all queues
  */
 struct igrad_device {
 	struct drm_device drm;
@@ -58,13 +66,23 @@ struct igrad_device {
 
 	int irqs[IGRAD_NUM_VECTORS];
 	unsigned int job_timeout_ms;
+	unsigned int job_limit_ms;
 
-	/** @tlb_lock: one flush at a time */
+	/** @tlb_lock: one flush at a time, none while the device is being stopped for good */
 	struct mutex tlb_lock;
 	struct igrad_ring ring;
 	struct drm_gpu_scheduler sched;
 	struct workqueue_struct *recovery_wq;
 	struct work_struct reset_work;
+	struct work_struct revive_work;
+	struct work_struct pause_work;
+	struct pci_saved_state *pci_state;
+
+	/** @mapped_lock: protects the lists below; held to undo for good what they tell of */
+	struct mutex mapped_lock;
+	struct list_head vms;
+	struct list_head bos;
+	struct list_head queues;
 };
 
 static inline struct igrad_device *to_igrad_device(struct drm_device *drm)

@@ -11,19 +11,24 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include <drm/igrad_accel.h>
 
+#include "igrad_compat.h"
+#include "igrad_debugfs.h"
 #include "igrad_device.h"
 #include "igrad_file.h"
 #include "igrad_gem.h"
 #include "igrad_hw.h"
 #include "igrad_irq.h"
+#include "igrad_pm.h"
 #include "igrad_queue.h"
 #include "igrad_reset.h"
 #include "igrad_sched.h"
 #include "igrad_submit.h"
+#include "igrad_vm.h"
 
 #define IGRAD_MIN_TIMEOUT_MS	20
 
@@ -31,6 +36,11 @@ static unsigned int job_timeout_ms = 5000;
 module_param(job_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(job_timeout_ms,
 		 "A job that retires no command for so long is ended (ms, 20 to 30000, default 5000)");
+
+static unsigned int job_limit_ms = IGRAD_JOB_LIMIT_MS;
+module_param(job_limit_ms, uint, 0444);
+MODULE_PARM_DESC(job_limit_ms,
+		 "A job that executes for so long is ended, whatever it does (ms, 20 to 30000, default 30000)");
 
 struct workqueue_struct *igrad_release_wq;
 
@@ -59,7 +69,8 @@ static const struct drm_driver igrad_drm_driver = {
 	.postclose = igrad_file_close,
 	.show_fdinfo = igrad_file_show_fdinfo,
 	.gem_create_object = igrad_gem_create_object,
-	.gem_prime_import_sg_table = drm_gem_shmem_prime_import_sg_table,
+	.gem_prime_import = igrad_gem_import,
+	.gem_prime_import_sg_table = igrad_gem_import_sg_table,
 	.ioctls = igrad_ioctls,
 	.num_ioctls = ARRAY_SIZE(igrad_ioctls),
 	.fops = &igrad_fops,
@@ -91,6 +102,23 @@ static int igrad_pci_init(struct igrad_device *idev, struct pci_dev *pdev)
 	return 0;
 }
 
+static void igrad_free_pci_state(void *data)
+{
+	struct igrad_device *idev = data;
+
+	kfree(idev->pci_state);
+}
+
+static int igrad_save_pci_state(struct igrad_device *idev, struct pci_dev *pdev)
+{
+	pci_save_state(pdev);
+	idev->pci_state = pci_store_saved_state(pdev);
+	if (!idev->pci_state)
+		return -ENOMEM;
+
+	return devm_add_action_or_reset(&pdev->dev, igrad_free_pci_state, idev);
+}
+
 static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
 {
 	int ret;
@@ -109,21 +137,33 @@ static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
 		return ret;
 
 	pci_set_master(pdev);
+	ret = igrad_save_pci_state(idev, pdev);
+	if (ret)
+		return ret;
+	igrad_ring_start(idev);
 
-	return igrad_ring_restart(idev, NULL, 0);
+	return 0;
 }
 
-/* The device is quiet when this returns, and everybody who waits for a job has an answer. */
+/*
+ * For good: the device is quiet when this returns, and everybody who waits for a job that it had has
+ * an answer. Registers are still there, for others may be about to use them.
+ */
 static void igrad_stop(struct igrad_device *idev, struct pci_dev *pdev)
 {
 	u32 started;
 
+	/* Recoveries end when they see that. */
+	igrad_ring_close(idev, -ENODEV);
+	flush_workqueue(idev->recovery_wq);
+
+	mutex_lock(&idev->tlb_lock);
 	igrad_hw_pause(idev, &started);
-	igrad_irq_fini(idev);
-	cancel_work_sync(&idev->reset_work);
 	igrad_hw_reset(idev);
+	igrad_irq_fini(idev);
 	pci_clear_master(pdev);
 	igrad_ring_kill(idev, -ENODEV);
+	mutex_unlock(&idev->tlb_lock);
 }
 
 static void igrad_device_freed(struct drm_device *drm, void *data)
@@ -140,6 +180,25 @@ static int igrad_device_count(struct igrad_device *idev)
 	return drmm_add_action_or_reset(&idev->drm, igrad_device_freed, NULL);
 }
 
+static int igrad_device_init(struct igrad_device *idev)
+{
+	int ret;
+
+	idev->job_timeout_ms = clamp(job_timeout_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
+	idev->job_limit_ms = clamp(job_limit_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
+	INIT_LIST_HEAD(&idev->vms);
+	INIT_LIST_HEAD(&idev->bos);
+	INIT_LIST_HEAD(&idev->queues);
+	igrad_reset_init(idev);
+	igrad_pm_init(idev);
+
+	ret = drmm_mutex_init(&idev->drm, &idev->mapped_lock);
+	if (ret)
+		return ret;
+
+	return drmm_mutex_init(&idev->drm, &idev->tlb_lock);
+}
+
 static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct igrad_device *idev;
@@ -152,9 +211,7 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = igrad_device_count(idev);
 	if (ret)
 		return ret;
-	idev->job_timeout_ms = clamp(job_timeout_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
-	igrad_reset_init(idev);
-	ret = drmm_mutex_init(&idev->drm, &idev->tlb_lock);
+	ret = igrad_device_init(idev);
 	if (ret)
 		return ret;
 	ret = igrad_pci_init(idev, pdev);
@@ -165,37 +222,77 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return dev_err_probe(&pdev->dev, ret, "cannot start the device\n");
 
 	pci_set_drvdata(pdev, idev);
+	igrad_debugfs_init(idev);
 	ret = drm_dev_register(&idev->drm, 0);
 	if (ret)
 		igrad_stop(idev, pdev);
+	else
+		igrad_pm_enable(idev);
 
 	return ret;
 }
 
+/*
+ * Also when the device is gone already. Files, maps and dma-bufs may stay open for long; of the
+ * device's memory mappings none is left behind.
+ */
 static void igrad_remove(struct pci_dev *pdev)
 {
 	struct igrad_device *idev = pci_get_drvdata(pdev);
 
-	drm_dev_unplug(&idev->drm);
+	igrad_pm_disable(idev);
 	igrad_stop(idev, pdev);
+	drm_dev_unplug(&idev->drm);
+	igrad_vm_unplug(idev);
+	igrad_gem_unplug(idev);
 }
 
-static int igrad_resume(struct device *dev)
+/* For good, as on removal: whoever comes after us, another kernel perhaps, finds it idle. */
+static void igrad_shutdown(struct pci_dev *pdev)
 {
-	igrad_reset_check(dev_get_drvdata(dev));
-
-	return 0;
+	igrad_stop(pci_get_drvdata(pdev), pdev);
 }
 
-/* Nothing to save: whatever the device has lost, a reset restores. */
-static DEFINE_SIMPLE_DEV_PM_OPS(igrad_pm_ops, NULL, igrad_resume);
+static void igrad_reset_prepare(struct pci_dev *pdev)
+{
+	igrad_pm_pause(pci_get_drvdata(pdev));
+}
 
 static void igrad_reset_done(struct pci_dev *pdev)
 {
-	igrad_reset_check(pci_get_drvdata(pdev));
+	igrad_pm_go_on(pci_get_drvdata(pdev));
+}
+
+/* The running job cannot be saved, and those behind it need not be lost. */
+static pci_ers_result_t igrad_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct igrad_device *idev = pci_get_drvdata(pdev);
+
+	igrad_pm_pause(idev);
+	if (state == pci_channel_io_perm_failure) {
+		igrad_ring_kill(idev, -ENODEV);
+		return PCI_ERS_RESULT_DISCONNECT;
+	}
+
+	return PCI_ERS_RESULT_NEED_RESET;
+}
+
+static pci_ers_result_t igrad_slot_reset(struct pci_dev *pdev)
+{
+	struct igrad_device *idev = pci_get_drvdata(pdev);
+
+	if (pci_load_saved_state(pdev, idev->pci_state))
+		return PCI_ERS_RESULT_DISCONNECT;
+	pci_restore_state(pdev);
+
+	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static const struct pci_error_handlers igrad_error_handlers = {
+	.error_detected = igrad_error_detected,
+	.slot_reset = igrad_slot_reset,
+	.resume = igrad_reset_done,
+	.reset_prepare = igrad_reset_prepare,
 	.reset_done = igrad_reset_done,
 };
 
@@ -210,15 +307,16 @@ static struct pci_driver igrad_pci_driver = {
 	.id_table = igrad_pci_ids,
 	.probe = igrad_probe,
 	.remove = igrad_remove,
+	.shutdown = igrad_shutdown,
 	.err_handler = &igrad_error_handlers,
-	.driver.pm = pm_sleep_ptr(&igrad_pm_ops),
+	.driver.pm = pm_ptr(&igrad_pm_ops),
 };
 
 static int __init igrad_module_init(void)
 {
 	int ret;
 
-	igrad_release_wq = alloc_workqueue("igrad-release", WQ_UNBOUND, 0);
+	igrad_release_wq = alloc_workqueue("igrad-release", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!igrad_release_wq)
 		return -ENOMEM;
 
@@ -241,3 +339,4 @@ module_exit(igrad_module_exit);
 
 MODULE_DESCRIPTION("igrad training accelerator");
 MODULE_LICENSE("GPL");
+IGRAD_IMPORT_NS_DMA_BUF;

@@ -3,6 +3,7 @@
  * Open files: an address space and queues each. Jobs may outlive the file.
  */
 
+#include <drm/drm_drv.h>
 #include <drm/drm_print.h>
 #include <linux/slab.h>
 
@@ -16,27 +17,38 @@
  * @drm: device
  * @file: new file
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -ENODEV.
  */
 int igrad_file_open(struct drm_device *drm, struct drm_file *file)
 {
-	struct igrad_file *priv = kzalloc(sizeof(*priv), GFP_KERNEL_ACCOUNT);
-	int ret;
+	struct igrad_file *priv;
+	int idx, ret;
 
-	if (!priv)
-		return -ENOMEM;
-
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	priv = kzalloc(sizeof(*priv), GFP_KERNEL_ACCOUNT);
+	if (!priv) {
+		ret = -ENOMEM;
+		goto err_exit;
+	}
 	priv->vm = igrad_vm_create(to_igrad_device(drm));
 	if (IS_ERR(priv->vm)) {
 		ret = PTR_ERR(priv->vm);
-		kfree(priv);
-		return ret;
+		goto err_free;
 	}
+	drm_dev_exit(idx);
 
 	xa_init_flags(&priv->queues, XA_FLAGS_ALLOC1);
 	file->driver_priv = priv;
 
 	return 0;
+
+err_free:
+	kfree(priv);
+err_exit:
+	drm_dev_exit(idx);
+
+	return ret;
 }
 
 /**

@@ -3,8 +3,14 @@
  * Buffers: shmem objects that know in which address spaces they are.
  */
 
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
+#include <drm/drm_prime.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include <drm/igrad_accel.h>
@@ -106,10 +112,24 @@ static void igrad_gem_close(struct drm_gem_object *obj, struct drm_file *file)
 	mutex_unlock(&bo->lock);
 }
 
+/* From now on the device's removal has to undo the mapping for DMA. */
+static void igrad_bo_note_mapped(struct igrad_bo *bo)
+{
+	struct igrad_device *idev = to_igrad_device(bo->base.base.dev);
+
+	mutex_lock(&idev->mapped_lock);
+	list_add(&bo->mapped, &idev->bos);
+	mutex_unlock(&idev->mapped_lock);
+}
+
 static void igrad_gem_free(struct drm_gem_object *obj)
 {
+	struct igrad_device *idev = to_igrad_device(obj->dev);
 	struct igrad_bo *bo = to_igrad_bo(obj);
 
+	mutex_lock(&idev->mapped_lock);
+	list_del(&bo->mapped);
+	mutex_unlock(&idev->mapped_lock);
 	mutex_destroy(&bo->lock);
 	drm_gem_shmem_free(&bo->base);
 }
@@ -147,9 +167,92 @@ struct drm_gem_object *igrad_gem_create_object(struct drm_device *drm, size_t si
 
 	mutex_init(&bo->lock);
 	INIT_LIST_HEAD(&bo->mappings);
+	INIT_LIST_HEAD(&bo->mapped);
 	bo->base.base.funcs = &igrad_gem_funcs;
 
 	return &bo->base.base;
+}
+
+/**
+ * igrad_gem_import_sg_table() - make a buffer of what somebody else has mapped for us
+ * @drm: device
+ * @attach: to the dma-buf
+ * @sgt: mapped for the device
+ *
+ * Return: the object, or an ERR_PTR().
+ */
+struct drm_gem_object *igrad_gem_import_sg_table(struct drm_device *drm,
+						 struct dma_buf_attachment *attach,
+						 struct sg_table *sgt)
+{
+	struct drm_gem_object *obj = drm_gem_shmem_prime_import_sg_table(drm, attach, sgt);
+
+	if (!IS_ERR(obj)) {
+		/* The core will do so in a moment, but the device's removal needs to know now. */
+		obj->import_attach = attach;
+		to_igrad_bo(obj)->read_only = !(attach->dmabuf->file->f_mode & FMODE_WRITE);
+		igrad_bo_note_mapped(to_igrad_bo(obj));
+	}
+
+	return obj;
+}
+
+/**
+ * igrad_gem_import() - import a dma-buf
+ * @drm: device
+ * @dmabuf: of any exporter
+ *
+ * Return: the object, or an ERR_PTR().
+ */
+struct drm_gem_object *igrad_gem_import(struct drm_device *drm, struct dma_buf *dmabuf)
+{
+	struct drm_gem_object *obj;
+	int idx;
+
+	if (!drm_dev_enter(drm, &idx))
+		return ERR_PTR(-ENODEV);
+	obj = drm_gem_prime_import(drm, dmabuf);
+	drm_dev_exit(idx);
+
+	return obj;
+}
+
+/* Pages stay where they are, for the maps of processes; only the device loses them. */
+static void igrad_bo_unmap_dma(struct igrad_bo *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+
+	if (obj->import_attach) {
+		dma_buf_unmap_attachment_unlocked(obj->import_attach, bo->base.sgt,
+						  DMA_BIDIRECTIONAL);
+		bo->base.sgt = NULL;
+		return;
+	}
+
+	dma_resv_lock(obj->resv, NULL);
+	dma_unmap_sgtable(obj->dev->dev, bo->base.sgt, DMA_BIDIRECTIONAL, 0);
+	sg_free_table(bo->base.sgt);
+	kfree(bo->base.sgt);
+	bo->base.sgt = NULL;
+	dma_resv_unlock(obj->resv);
+}
+
+/**
+ * igrad_gem_unplug() - undo all mappings of buffers for DMA
+ * @idev: device that is gone
+ *
+ * The buffers live on until they are closed.
+ */
+void igrad_gem_unplug(struct igrad_device *idev)
+{
+	struct igrad_bo *bo, *next;
+
+	mutex_lock(&idev->mapped_lock);
+	list_for_each_entry_safe(bo, next, &idev->bos, mapped) {
+		list_del_init(&bo->mapped);
+		igrad_bo_unmap_dma(bo);
+	}
+	mutex_unlock(&idev->mapped_lock);
 }
 
 /* Refuse what cannot succeed before anything is allocated. */
@@ -177,34 +280,18 @@ static struct igrad_bo *igrad_bo_create(struct drm_device *drm, u64 size)
 		drm_gem_object_put(&shmem->base);
 		return ERR_CAST(sgt);
 	}
+	igrad_bo_note_mapped(to_igrad_bo(&shmem->base));
 
 	return to_igrad_bo(&shmem->base);
 }
 
-/**
- * igrad_bo_create_ioctl() - DRM_IOCTL_IGRAD_BO_CREATE
- * @drm: device
- * @data: struct drm_igrad_bo_create
- * @file: caller
- *
- * Return: 0 or a negative errno.
- */
-int igrad_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+static int igrad_bo_create_mapped(struct drm_device *drm, struct drm_igrad_bo_create *args,
+				  struct drm_file *file)
 {
 	struct igrad_vm *vm = to_igrad_file(file)->vm;
-	struct drm_igrad_bo_create *args = data;
 	struct igrad_mapping *mapping;
 	struct igrad_bo *bo;
 	int ret;
-
-	if (args->flags)
-		return -EINVAL;
-	ret = igrad_bo_check_size(args->size);
-	if (ret)
-		return ret;
-	ret = igrad_vm_wait_unmapped(vm);
-	if (ret)
-		return ret;
 
 	bo = igrad_bo_create(drm, args->size);
 	if (IS_ERR(bo))
@@ -238,6 +325,36 @@ out_put_bo:
 }
 
 /**
+ * igrad_bo_create_ioctl() - DRM_IOCTL_IGRAD_BO_CREATE
+ * @drm: device
+ * @data: struct drm_igrad_bo_create
+ * @file: caller
+ *
+ * Return: 0 or a negative errno.
+ */
+int igrad_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_igrad_bo_create *args = data;
+	int idx, ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = igrad_bo_check_size(args->size);
+	if (ret)
+		return ret;
+	ret = igrad_vm_wait_unmapped(to_igrad_file(file)->vm);
+	if (ret)
+		return ret;
+
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	ret = igrad_bo_create_mapped(drm, args, file);
+	drm_dev_exit(idx);
+
+	return ret;
+}
+
+/**
  * igrad_bo_info_ioctl() - DRM_IOCTL_IGRAD_BO_INFO
  * @drm: device
  * @data: struct drm_igrad_bo_info
@@ -250,13 +367,17 @@ int igrad_bo_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fil
 	struct drm_igrad_bo_info *args = data;
 	struct igrad_mapping *mapping;
 	struct drm_gem_object *obj;
-	int ret;
+	int idx, ret;
 
 	mapping = igrad_mapping_lookup(file, args->handle);
 	if (!mapping)
 		return -ENOENT;
 
-	ret = igrad_mapping_map(mapping);
+	ret = -ENODEV;
+	if (drm_dev_enter(drm, &idx)) {
+		ret = igrad_mapping_map(mapping);
+		drm_dev_exit(idx);
+	}
 	if (!ret) {
 		obj = &mapping->bo->base.base;
 		args->flags = 0;

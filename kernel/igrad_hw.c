@@ -82,10 +82,38 @@ bool igrad_hw_pause(struct igrad_device *idev, u32 *started)
 }
 
 /**
+ * igrad_hw_wait_idle() - wait for the running job to end, unless it hangs or takes very long
+ * @idev: device that was paused
+ */
+void igrad_hw_wait_idle(struct igrad_device *idev)
+{
+	unsigned long patience = msecs_to_jiffies(idev->job_timeout_ms);
+	unsigned long end = jiffies + msecs_to_jiffies(idev->job_limit_ms);
+	unsigned long progress = jiffies;
+	u64 retired, before = 0;
+	u32 status;
+
+	for (;;) {
+		status = igrad_read(idev, IGRAD_REG_STATUS);
+		if (status == U32_MAX || !(status & IGRAD_DEV_BUSY))
+			return;
+		spin_lock(&idev->ring.lock);
+		retired = igrad_hw_retired(idev);
+		spin_unlock(&idev->ring.lock);
+		if (retired != before)
+			progress = jiffies;
+		before = retired;
+		if (time_after(jiffies, progress + patience) || time_after(jiffies, end))
+			return;
+		usleep_range(IGRAD_RESET_POLL_US, 10 * IGRAD_RESET_POLL_US);
+	}
+}
+
+/**
  * igrad_hw_reset() - abort everything and wait until the device is idle
  * @idev: device
  *
- * Return: 0, -ETIMEDOUT, or -EIO when the device does not answer at all.
+ * Return: 0, -ETIMEDOUT, or -EIO when the device does not answer, or as if it were another one.
  */
 int igrad_hw_reset(struct igrad_device *idev)
 {
@@ -97,7 +125,7 @@ int igrad_hw_reset(struct igrad_device *idev)
 				ctrl == U32_MAX || !(ctrl & IGRAD_CTRL_RESET),
 				IGRAD_RESET_POLL_US, IGRAD_RESET_TIMEOUT_US, false,
 				idev, IGRAD_REG_CTRL);
-	if (ctrl == U32_MAX)
+	if (igrad_read(idev, IGRAD_REG_ID) != IGRAD_ID)
 		return -EIO;
 
 	return ret;

@@ -25,6 +25,7 @@ static inline void igrad_write64(struct igrad_device *idev, u32 reg_lo, u64 valu
 int igrad_hw_init(struct igrad_device *idev);
 u64 igrad_hw_retired(struct igrad_device *idev);
 bool igrad_hw_pause(struct igrad_device *idev, u32 *started);
+void igrad_hw_wait_idle(struct igrad_device *idev);
 int igrad_hw_reset(struct igrad_device *idev);
 void igrad_hw_enable(struct igrad_device *idev);
 void igrad_hw_resume(struct igrad_device *idev);

@@ -98,6 +98,30 @@ void igrad_irq_sync(struct igrad_device *idev)
 }
 
 /**
+ * igrad_irq_disable() - let no handler run until igrad_irq_enable()
+ * @idev: device
+ */
+void igrad_irq_disable(struct igrad_device *idev)
+{
+	unsigned int i;
+
+	for (i = 0; i < IGRAD_NUM_VECTORS; i++)
+		disable_irq(idev->irqs[i]);
+}
+
+/**
+ * igrad_irq_enable() - undo igrad_irq_disable()
+ * @idev: device
+ */
+void igrad_irq_enable(struct igrad_device *idev)
+{
+	unsigned int i;
+
+	for (i = 0; i < IGRAD_NUM_VECTORS; i++)
+		enable_irq(idev->irqs[i]);
+}
+
+/**
  * igrad_irq_fini() - give the vectors back, before the registers go
  * @idev: device
  */

@@ -132,6 +132,8 @@ static int igrad_job_load_bos(struct igrad_job *job, struct drm_file *file,
 		bo->handle = ref.handle;
 		bo->flags = ref.flags;
 		job->num_bos++;
+		if (ref.flags & DRM_IGRAD_BO_WRITE && bo->mapping->bo->read_only)
+			return -EINVAL;
 	}
 
 	return igrad_job_check_bos(job);

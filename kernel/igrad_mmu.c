@@ -12,6 +12,7 @@
 
 #include "igrad_hw.h"
 #include "igrad_mmu.h"
+#include "igrad_pm.h"
 #include "igrad_reset.h"
 
 /* A flush waits for DMA that was under way, at most one piece of one command. */
@@ -91,11 +92,13 @@ static void igrad_pt_set(struct igrad_pt *pt, unsigned int index, u64 entry)
  * @sg: current segment
  * @remaining: segments left, the current one included
  * @offset: bytes of it that have been mapped
+ * @access: IGRAD_PTE_WRITE, or 0
  */
 struct igrad_sg_cursor {
 	struct scatterlist *sg;
 	unsigned int remaining;
 	unsigned int offset;
+	u64 access;
 };
 
 /* Is the next @size bytes one properly aligned piece? */
@@ -150,7 +153,7 @@ static bool igrad_pt_is_leaf(struct igrad_pt *pt, unsigned int level, unsigned i
 static int igrad_pt_map_leaf(struct igrad_pt *pt, unsigned int level, unsigned int index,
 			     struct igrad_sg_cursor *cur)
 {
-	u64 entry = IGRAD_PTE_VALID | IGRAD_PTE_WRITE | (level ? IGRAD_PTE_BLOCK : 0);
+	u64 entry = IGRAD_PTE_VALID | cur->access | (level ? IGRAD_PTE_BLOCK : 0);
 
 	/* An import may be too short, or in pieces smaller than our pages. */
 	if (!igrad_sg_fits(cur, igrad_pt_span(level)))
@@ -188,18 +191,23 @@ static int igrad_pt_map(struct igrad_mmu *mmu, struct igrad_pt *pt, unsigned int
 }
 
 /**
- * igrad_mmu_map() - map a buffer, writable
+ * igrad_mmu_map() - map a buffer
  * @mmu: page tables
  * @va: where; nothing is mapped there
  * @size: of the buffer; both are multiples of the page size
  * @sgt: mapped for the device
+ * @write: whether the device may write to it
  *
  * Return: 0, -ENOMEM, or -EINVAL when the pieces of the buffer cannot be mapped. After an error the
  * caller has to unmap what was mapped.
  */
-int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt)
+int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt, bool write)
 {
-	struct igrad_sg_cursor cur = { .sg = sgt->sgl, .remaining = sgt->nents };
+	struct igrad_sg_cursor cur = {
+		.sg = sgt->sgl,
+		.remaining = sgt->nents,
+		.access = write ? IGRAD_PTE_WRITE : 0,
+	};
 
 	return igrad_pt_map(mmu, mmu->root, IGRAD_PT_TOP, va, va + size, &cur);
 }
@@ -271,14 +279,25 @@ int igrad_mmu_init(struct igrad_mmu *mmu, struct device *dev)
 	return mmu->root ? 0 : -ENOMEM;
 }
 
+static void igrad_pt_free_all(struct igrad_mmu *mmu, struct igrad_pt *pt, unsigned int level)
+{
+	unsigned int i;
+
+	for (i = 0; level && i < IGRAD_PT_ENTRIES; i++)
+		if (pt->child[i])
+			igrad_pt_free_all(mmu, pt->child[i], level - 1);
+	igrad_pt_free(mmu, pt);
+}
+
 /**
- * igrad_mmu_fini() - free page tables in which nothing is mapped, after a TLB flush
- * @mmu: page tables
+ * igrad_mmu_fini() - free page tables, with all that is mapped in them; nothing if done before
+ * @mmu: page tables that the device does not walk any more
  */
 void igrad_mmu_fini(struct igrad_mmu *mmu)
 {
-	WARN_ON(mmu->root->used);
-	igrad_pt_free(mmu, mmu->root);
+	if (mmu->root)
+		igrad_pt_free_all(mmu, mmu->root, IGRAD_PT_TOP);
+	mmu->root = NULL;
 }
 
 /*
@@ -293,6 +312,23 @@ static bool igrad_tlb_is_busy(struct igrad_device *idev)
 	return ctrl != U32_MAX && (flush & 1 || ctrl & IGRAD_CTRL_RESET);
 }
 
+/* One flush at a time, and none while the device is being stopped for good: then it is quiet. */
+static bool igrad_tlb_flush(struct igrad_device *idev, u64 root)
+{
+	bool busy = false;
+
+	mutex_lock(&idev->tlb_lock);
+	if (!igrad_ring_is_quiet(idev)) {
+		igrad_write64(idev, IGRAD_REG_TLB_ROOT_LO, root);
+		igrad_write(idev, IGRAD_REG_TLB_FLUSH, 1);
+		read_poll_timeout(igrad_tlb_is_busy, busy, !busy, IGRAD_FLUSH_POLL_US,
+				  IGRAD_FLUSH_TIMEOUT_US, false, idev);
+	}
+	mutex_unlock(&idev->tlb_lock);
+
+	return !busy;
+}
+
 /**
  * igrad_mmu_flush_tlb() - wait until the device uses no old translation of an address space
  * @idev: device
@@ -303,21 +339,17 @@ static bool igrad_tlb_is_busy(struct igrad_device *idev)
  */
 void igrad_mmu_flush_tlb(struct igrad_device *idev, u64 root)
 {
-	int idx, ret;
-	bool busy;
+	int idx;
 
-	/* A device that is gone, or cut off from memory, reads nothing. */
-	if (igrad_ring_error(idev) || !drm_dev_enter(&idev->drm, &idx))
+	/* It was made quiet before it was unplugged. */
+	if (!drm_dev_enter(&idev->drm, &idx))
 		return;
 
-	mutex_lock(&idev->tlb_lock);
-	igrad_write64(idev, IGRAD_REG_TLB_ROOT_LO, root);
-	igrad_write(idev, IGRAD_REG_TLB_FLUSH, 1);
-	ret = read_poll_timeout(igrad_tlb_is_busy, busy, !busy, IGRAD_FLUSH_POLL_US,
-				IGRAD_FLUSH_TIMEOUT_US, false, idev);
-	mutex_unlock(&idev->tlb_lock);
-
-	if (ret)
-		igrad_reset_wait(idev);
+	/* One that sleeps was reset before, and keeps no translations. */
+	if (igrad_pm_get_if_awake(idev)) {
+		while (!igrad_tlb_flush(idev, root))
+			igrad_reset_wait(idev);
+		igrad_pm_put(idev);
+	}
 	drm_dev_exit(idx);
 }

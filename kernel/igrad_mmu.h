@@ -28,7 +28,7 @@ struct igrad_pt {
 /**
  * struct igrad_mmu - page tables of an address space; the caller serialises changes
  * @dev: that they are mapped for
- * @root: top table
+ * @root: top table; NULL once the device is gone
  */
 struct igrad_mmu {
 	struct device *dev;
@@ -42,7 +42,7 @@ static inline u64 igrad_mmu_root(const struct igrad_mmu *mmu)
 
 int igrad_mmu_init(struct igrad_mmu *mmu, struct device *dev);
 void igrad_mmu_fini(struct igrad_mmu *mmu);
-int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt);
+int igrad_mmu_map(struct igrad_mmu *mmu, u64 va, u64 size, struct sg_table *sgt, bool write);
 void igrad_mmu_unmap(struct igrad_mmu *mmu, u64 va, u64 size, struct list_head *freed);
 void igrad_mmu_free_tables(struct igrad_mmu *mmu, struct list_head *freed);
 void igrad_mmu_flush_tlb(struct igrad_device *idev, u64 root);

@@ -15,6 +15,7 @@
 
 #include "igrad_device.h"
 #include "igrad_file.h"
+#include "igrad_pm.h"
 #include "igrad_queue.h"
 #include "igrad_vm.h"
 
@@ -23,6 +24,9 @@ static void igrad_queue_release_work(struct work_struct *work)
 	struct igrad_queue *queue = container_of(work, struct igrad_queue, release);
 	struct igrad_device *idev = queue->idev;
 
+	mutex_lock(&idev->mapped_lock);
+	list_del(&queue->node);
+	mutex_unlock(&idev->mapped_lock);
 	drm_sched_entity_destroy(&queue->entity);
 	mutex_destroy(&queue->lock);
 	kfree(queue);
@@ -94,11 +98,11 @@ void igrad_queue_fail(struct igrad_queue *queue, const struct igrad_failure *fai
 
 /**
  * igrad_queue_admit_jobs() - may jobs be added? Then each is ended with igrad_queue_end_job()
- * @queue: queue; the caller holds its lock
+ * @queue: queue; the caller holds its lock, and keeps the device awake
  * @vm: address space of the file
  * @count: of jobs
  *
- * Return: 0, -EIO when the queue or the device has failed, -EBUSY when the file has too many jobs
+ * Return: 0, -EIO when the queue or the device has failed, -ENODEV when the device is gone, -EBUSY when the file has too many jobs
  * that have not ended.
  */
 int igrad_queue_admit_jobs(struct igrad_queue *queue, struct igrad_vm *vm, u32 count)
@@ -109,13 +113,17 @@ int igrad_queue_admit_jobs(struct igrad_queue *queue, struct igrad_vm *vm, u32 c
 	lockdep_assert_held(&queue->lock);
 
 	spin_lock(&ring->lock);
-	if (queue->failure.error || ring->state == IGRAD_RING_DEAD) {
+	if (ring->state == IGRAD_RING_DEAD) {
+		ret = ring->dead_error;
+	} else if (queue->failure.error) {
 		ret = -EIO;
 	} else if (vm->pending + count > IGRAD_MAX_PENDING) {
 		ret = -EBUSY;
 	} else {
 		queue->submitted += count;
 		vm->pending += count;
+		while (count--)
+			igrad_pm_get_awake(queue->idev);
 	}
 	spin_unlock(&ring->lock);
 
@@ -133,6 +141,7 @@ void igrad_queue_end_job(struct igrad_queue *queue, struct igrad_vm *vm)
 
 	queue->completed++;
 	vm->pending--;
+	igrad_pm_put(queue->idev);
 }
 
 static int igrad_queue_priority(u32 priority, enum drm_sched_priority *result)
@@ -174,6 +183,9 @@ static struct igrad_queue *igrad_queue_create(struct igrad_device *idev,
 	queue->fence_context = dma_fence_context_alloc(1);
 	drm_dev_get(&idev->drm);
 	queue->idev = idev;
+	mutex_lock(&idev->mapped_lock);
+	list_add_tail(&queue->node, &idev->queues);
+	mutex_unlock(&idev->mapped_lock);
 
 	return queue;
 }

@@ -32,6 +32,7 @@ struct igrad_failure {
  * struct igrad_queue - jobs that run in order
  * @ref: held by the file and by each job
  * @idev: device, of which it holds a reference
+ * @node: in &igrad_device.queues
  * @entity: what the scheduler knows
  * @fence_context: of the jobs' hardware fences
  * @submitted: jobs accepted; protected by the ring's lock, as all below
@@ -42,6 +43,7 @@ struct igrad_failure {
 struct igrad_queue {
 	struct kref ref;
 	struct igrad_device *idev;
+	struct list_head node;
 	struct drm_sched_entity entity;
 	/** @lock: makes admitting, arming and pushing of jobs one step */
 	struct mutex lock;

@@ -6,7 +6,6 @@ struct igrad_device;
 
 void igrad_reset_init(struct igrad_device *idev);
 void igrad_reset_run(struct igrad_device *idev, int blame);
-void igrad_reset_check(struct igrad_device *idev);
 void igrad_reset_schedule(struct igrad_device *idev);
 void igrad_reset_wait(struct igrad_device *idev);
 

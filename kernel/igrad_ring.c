@@ -10,18 +10,20 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 
+#include "igrad_dump.h"
 #include "igrad_hw.h"
 #include "igrad_job.h"
 #include "igrad_queue.h"
+#include "igrad_trace.h"
 
 /* Our ring is in the device if one of these is set; it is not when somebody else has reset it. */
 #define IGRAD_DEV_ENABLED	(IGRAD_DEV_READY | IGRAD_DEV_STOPPED | IGRAD_DEV_FATAL)
 
-/* A device that was started so often, with nothing done and no job to blame, is broken. */
-#define IGRAD_RING_MAX_STARTS	4
+/* A device that was reset so often, with nothing done and no job to blame, is broken. */
+#define IGRAD_RING_MAX_RESETS	3
 
 /**
- * igrad_ring_init() - allocate a ring that takes jobs; igrad_ring_restart() shows it to the device
+ * igrad_ring_init() - allocate a ring that takes jobs; igrad_ring_start() shows it to the device
  * @idev: device
  *
  * Return: 0 or -ENOMEM.
@@ -45,11 +47,6 @@ int igrad_ring_init(struct igrad_device *idev)
 				       &ring->cq_dma, GFP_KERNEL);
 
 	return ring->desc && ring->cq ? 0 : -ENOMEM;
-}
-
-static u32 igrad_ring_slot(u32 index)
-{
-	return index & (IGRAD_RING_ENTRIES - 1);
 }
 
 static void igrad_ring_saw_progress(struct igrad_ring *ring)
@@ -77,10 +74,16 @@ static void igrad_ring_append(struct igrad_ring *ring, struct igrad_job *job)
 	igrad_ring_write_desc(ring, job);
 }
 
+static void igrad_ring_fail_job(struct igrad_job *job, const struct igrad_failure *failure)
+{
+	trace_igrad_fault(job, failure);
+	igrad_queue_fail(job->queue, failure);
+}
+
 /* For want of a completion that says more. */
 static void igrad_ring_blame_job(struct igrad_job *job, int error)
 {
-	igrad_queue_fail(job->queue, &(struct igrad_failure) {
+	igrad_ring_fail_job(job, &(struct igrad_failure) {
 		.error = error,
 		.seqno = job->seqno,
 	});
@@ -96,6 +99,7 @@ static void igrad_ring_end_job(struct igrad_job *job, int error)
 
 	list_del_init(&job->ring_node);
 	job->hw_fence = NULL;
+	trace_igrad_done(job, error);
 	igrad_queue_end_job(job->queue, job->vm);
 	if (error)
 		dma_fence_set_error(fence, error);
@@ -139,6 +143,7 @@ int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
 		igrad_ring_saw_progress(ring);
 	list_add_tail(&job->ring_node, &ring->jobs);
 	igrad_ring_append(ring, job);
+	trace_igrad_run(job);
 	if (ring->state == IGRAD_RING_RUNNING)
 		igrad_write(idev, IGRAD_REG_RING_TAIL, ring->tail);
 
@@ -193,6 +198,7 @@ static void igrad_ring_skip_queue(struct igrad_ring *ring, const struct igrad_qu
 
 static void igrad_ring_complete(struct igrad_ring *ring, struct igrad_job *job)
 {
+	struct igrad_device *idev = container_of(ring, struct igrad_device, ring);
 	struct igrad_completion cq = ring->cq[igrad_ring_slot(job->ring_index)];
 	u16 status = le16_to_cpu(cq.status);
 	ktime_t now = ktime_get();
@@ -201,16 +207,21 @@ static void igrad_ring_complete(struct igrad_ring *ring, struct igrad_job *job)
 	atomic64_add(ktime_to_ns(ktime_sub(now, ring->since)), &job->vm->busy_ns);
 	ring->since = now;
 	ring->progress = jiffies;
-	ring->starts = 0;
+	ring->resets = 0;
 
 	if (status != IGRAD_STATUS_OK && status != IGRAD_STATUS_SKIPPED) {
-		igrad_queue_fail(job->queue, &(struct igrad_failure) {
+		struct igrad_failure failure = {
 			.error = error,
 			.seqno = job->seqno,
 			.addr = le64_to_cpu(cq.addr),
 			.command = le32_to_cpu(cq.command),
 			.reason = le16_to_cpu(cq.reason),
-		});
+		};
+
+		igrad_ring_fail_job(job, &failure);
+		if (ring->state == IGRAD_RING_RUNNING)
+			igrad_dump_registers(idev);
+		igrad_dump_job(idev, job, &failure);
 		igrad_ring_skip_queue(ring, job->queue);
 		ring->resume = true;
 	}
@@ -292,7 +303,7 @@ bool igrad_ring_is_stuck(struct igrad_device *idev)
 	}
 
 	stuck = time_after_eq(jiffies, ring->progress + patience) ||
-		ktime_ms_delta(ktime_get(), ring->since) >= IGRAD_JOB_LIMIT_MS;
+		ktime_ms_delta(ktime_get(), ring->since) >= idev->job_limit_ms;
 
 out_unlock:
 	spin_unlock(&ring->lock);
@@ -301,16 +312,18 @@ out_unlock:
 }
 
 /**
- * igrad_ring_pause() - leave the device alone until igrad_ring_restart()
- * @idev: device
+ * igrad_ring_pause() - leave the device alone until igrad_ring_start()
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
  */
 void igrad_ring_pause(struct igrad_device *idev)
 {
 	struct igrad_ring *ring = &idev->ring;
 
 	spin_lock(&ring->lock);
-	if (ring->state == IGRAD_RING_RUNNING)
+	if (ring->state == IGRAD_RING_RUNNING) {
+		igrad_dump_registers(idev);
 		ring->state = IGRAD_RING_PAUSED;
+	}
 	spin_unlock(&ring->lock);
 }
 
@@ -321,11 +334,14 @@ void igrad_ring_pause(struct igrad_device *idev)
 static bool igrad_ring_blame(struct igrad_ring *ring, const u32 *started, int error)
 {
 	struct igrad_job *job = list_first_entry_or_null(&ring->jobs, struct igrad_job, ring_node);
+	struct igrad_failure failure;
 
-	if (!job || (started && (s32)(*started - job->ring_index) <= 0))
+	if (!job || !error || (started && !igrad_ring_has_begun(*started, job->ring_index)))
 		return false;
 
-	igrad_ring_blame_job(job, error);
+	failure = (struct igrad_failure) { .error = error, .seqno = job->seqno };
+	igrad_ring_fail_job(job, &failure);
+	igrad_dump_job(container_of(ring, struct igrad_device, ring), job, &failure);
 	igrad_ring_end_job(job, error);
 
 	return true;
@@ -356,26 +372,41 @@ static void igrad_ring_rewrite(struct igrad_ring *ring)
 }
 
 /**
- * igrad_ring_restart() - give a device that was just reset the jobs that it had not begun
- * @idev: device, between drm_dev_enter() and drm_dev_exit()
- * @started: number of entries begun before the reset; NULL if the device has forgotten
- * @blame: errno of a job that was begun and has not completed
+ * igrad_ring_settle() - account for what the device had begun
+ * @idev: device that was paused, and has been reset or is idle
+ * @started: number of entries begun before that; NULL if the device has forgotten
+ * @blame: errno of a job that was begun and has not completed; 0 if there can be none
  *
- * Return: 0, or -EIO when the device keeps failing without there being a job to blame.
+ * What stays in the ring was never begun.
+ *
+ * Return: whether there was a job to blame.
  */
-int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame)
+bool igrad_ring_settle(struct igrad_device *idev, const u32 *started, int blame)
 {
 	struct igrad_ring *ring = &idev->ring;
-	int ret = 0;
+	bool blamed = false;
 
 	spin_lock(&ring->lock);
-	igrad_ring_collect(ring);
-	if (!igrad_ring_blame(ring, started, blame) &&
-	    ++ring->starts > IGRAD_RING_MAX_STARTS)
-		ret = -EIO;
-	igrad_ring_cancel(ring);
+	if (ring->state == IGRAD_RING_PAUSED) {
+		igrad_ring_collect(ring);
+		blamed = igrad_ring_blame(ring, started, blame);
+		igrad_ring_cancel(ring);
+	}
+	spin_unlock(&ring->lock);
 
-	if (!ret && ring->state == IGRAD_RING_PAUSED) {
+	return blamed;
+}
+
+/**
+ * igrad_ring_start() - give a device that was just reset the jobs that it has not begun
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ */
+void igrad_ring_start(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+
+	spin_lock(&ring->lock);
+	if (ring->state == IGRAD_RING_PAUSED) {
 		igrad_ring_rewrite(ring);
 		igrad_hw_enable(idev);
 		if (ring->tail)
@@ -384,8 +415,47 @@ int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame)
 		ring->state = IGRAD_RING_RUNNING;
 	}
 	spin_unlock(&ring->lock);
+}
 
-	return ret;
+/**
+ * igrad_ring_restart() - igrad_ring_settle(), then igrad_ring_start()
+ * @idev: device that was just reset, between drm_dev_enter() and drm_dev_exit()
+ * @started: number of entries begun before the reset; NULL if the device has forgotten
+ * @blame: errno of a job that was begun and has not completed; 0 if there can be none
+ *
+ * Return: 0, or -EIO when the device keeps failing without there being a job to blame.
+ */
+int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame)
+{
+	bool blamed = igrad_ring_settle(idev, started, blame);
+	struct igrad_ring *ring = &idev->ring;
+	bool broken;
+
+	spin_lock(&ring->lock);
+	broken = !blamed && ++ring->resets > IGRAD_RING_MAX_RESETS;
+	spin_unlock(&ring->lock);
+	if (broken)
+		return -EIO;
+	igrad_ring_start(idev);
+
+	return 0;
+}
+
+/**
+ * igrad_ring_close() - refuse further jobs
+ * @idev: device, of which more may still be in the ring
+ * @error: why
+ */
+void igrad_ring_close(struct igrad_device *idev, int error)
+{
+	struct igrad_ring *ring = &idev->ring;
+
+	spin_lock(&ring->lock);
+	if (ring->state != IGRAD_RING_DEAD) {
+		ring->state = IGRAD_RING_DEAD;
+		ring->dead_error = error;
+	}
+	spin_unlock(&ring->lock);
 }
 
 /**
@@ -401,6 +471,7 @@ void igrad_ring_kill(struct igrad_device *idev, int error)
 	spin_lock(&ring->lock);
 	ring->state = IGRAD_RING_DEAD;
 	ring->dead_error = error;
+	ring->quiet = true;
 	list_for_each_entry_safe(job, next, &ring->jobs, ring_node) {
 		igrad_ring_blame_job(job, error);
 		igrad_ring_end_job(job, error);
@@ -424,4 +495,22 @@ int igrad_ring_error(struct igrad_device *idev)
 	spin_unlock(&ring->lock);
 
 	return error;
+}
+
+/**
+ * igrad_ring_is_quiet() - is it certain that the device does no DMA any more?
+ * @idev: device
+ *
+ * Return: whether it is.
+ */
+bool igrad_ring_is_quiet(struct igrad_device *idev)
+{
+	struct igrad_ring *ring = &idev->ring;
+	bool quiet;
+
+	spin_lock(&ring->lock);
+	quiet = ring->quiet;
+	spin_unlock(&ring->lock);
+
+	return quiet;
 }

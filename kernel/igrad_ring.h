@@ -13,6 +13,9 @@
 struct igrad_device;
 struct igrad_job;
 
+/* Registers that a coredump shows. */
+#define IGRAD_DUMP_REGS		9
+
 /* One job executes, the others have been fetched; more in the ring would only defeat priorities. */
 #define IGRAD_RING_JOBS		(1 + IGRAD_RING_PREFETCH)
 #define IGRAD_RING_LOG2		3
@@ -23,7 +26,7 @@ enum igrad_ring_state {
 	IGRAD_RING_PAUSED,
 	/** @IGRAD_RING_RUNNING: as it should be */
 	IGRAD_RING_RUNNING,
-	/** @IGRAD_RING_DEAD: the device is gone or beyond recovery; jobs are refused */
+	/** @IGRAD_RING_DEAD: the device is going, gone or beyond recovery; jobs are refused */
 	IGRAD_RING_DEAD,
 };
 
@@ -31,6 +34,7 @@ enum igrad_ring_state {
  * struct igrad_ring - the jobs that were handed to the device
  * @state: what may be done
  * @dead_error: errno of all further jobs, once dead
+ * @quiet: once dead: the device does no DMA any more
  * @resume: the device stops, or has stopped, behind a failed job
  * @desc: descriptors
  * @desc_dma: their bus address
@@ -42,7 +46,9 @@ enum igrad_ring_state {
  * @progress: jiffies when something was last seen to happen
  * @started: RING_STARTED then
  * @retired: RETIRED then
- * @starts: how often the device was started since the last completion, with no job to blame
+ * @resets: how often the device was reset since the last completion, with no job to blame
+ * @regs: see igrad_dump_registers()
+ * @next_dump: jiffies before which there is no further coredump
  */
 struct igrad_ring {
 	/**
@@ -52,6 +58,7 @@ struct igrad_ring {
 	spinlock_t lock;
 	enum igrad_ring_state state;
 	int dead_error;
+	bool quiet;
 	bool resume;
 
 	struct igrad_desc *desc;
@@ -66,8 +73,23 @@ struct igrad_ring {
 	unsigned long progress;
 	u32 started;
 	u64 retired;
-	unsigned int starts;
+	unsigned int resets;
+
+	u32 regs[IGRAD_DUMP_REGS];
+	unsigned long next_dump;
 };
+
+/* Where the entry with an index, which only grows, lies. */
+static inline u32 igrad_ring_slot(u32 index)
+{
+	return index & (IGRAD_RING_ENTRIES - 1);
+}
+
+/* Is an entry among the first @started ones? Both may have wrapped around. */
+static inline bool igrad_ring_has_begun(u32 started, u32 index)
+{
+	return (s32)(started - index) > 0;
+}
 
 int igrad_ring_init(struct igrad_device *idev);
 int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job);
@@ -75,8 +97,12 @@ void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int err
 bool igrad_ring_process(struct igrad_device *idev);
 bool igrad_ring_is_stuck(struct igrad_device *idev);
 void igrad_ring_pause(struct igrad_device *idev);
+bool igrad_ring_settle(struct igrad_device *idev, const u32 *started, int blame);
+void igrad_ring_start(struct igrad_device *idev);
 int igrad_ring_restart(struct igrad_device *idev, const u32 *started, int blame);
+void igrad_ring_close(struct igrad_device *idev, int error);
 void igrad_ring_kill(struct igrad_device *idev, int error);
 int igrad_ring_error(struct igrad_device *idev);
+bool igrad_ring_is_quiet(struct igrad_device *idev);
 
 #endif /* __IGRAD_RING_H__ */

@@ -4,6 +4,7 @@
  * there on nothing can.
  */
 
+#include <drm/drm_drv.h>
 #include <drm/drm_exec.h>
 #include <drm/drm_syncobj.h>
 #include <linux/dma-resv.h>
@@ -15,8 +16,10 @@
 #include "igrad_device.h"
 #include "igrad_gem.h"
 #include "igrad_job.h"
+#include "igrad_pm.h"
 #include "igrad_queue.h"
 #include "igrad_submit.h"
+#include "igrad_trace.h"
 
 /*
  * Fences that one submission may add to a buffer. Its jobs are in one queue, so that a later job's
@@ -173,6 +176,7 @@ static int igrad_submit_commit(struct igrad_submit *submit, u64 *seqno)
 		drm_sched_job_arm(&job->base);
 		job->seqno = *seqno - submit->count + 1 + i;
 		igrad_job_publish_fence(job);
+		trace_igrad_submit(job);
 		drm_sched_entity_push_job(&job->base);
 	}
 	submit->count = 0;
@@ -185,14 +189,21 @@ out_unlock:
 
 static int igrad_submit_run(struct igrad_submit *submit, u64 *seqno)
 {
+	struct igrad_device *idev = submit->queue->idev;
 	struct drm_exec exec;
 	int ret;
+
+	/* Each accepted job keeps it awake from then on. */
+	ret = igrad_pm_get(idev);
+	if (ret)
+		return ret;
 
 	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
 	ret = igrad_submit_lock(submit, &exec) ?:
 		igrad_submit_add_implicit(submit) ?:
 		igrad_submit_commit(submit, seqno);
 	drm_exec_fini(&exec);
+	igrad_pm_put(idev);
 
 	return ret;
 }
@@ -209,7 +220,7 @@ int igrad_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 {
 	struct drm_igrad_submit *args = data;
 	struct igrad_submit submit = { };
-	int ret;
+	int idx, ret;
 
 	if (args->flags || !args->jobs.count)
 		return -EINVAL;
@@ -222,8 +233,13 @@ int igrad_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 		return -ENOENT;
 
 	ret = igrad_submit_load(&submit, file, &args->jobs);
-	if (!ret)
-		ret = igrad_submit_run(&submit, &args->seqno);
+	if (!ret) {
+		ret = -ENODEV;
+		if (drm_dev_enter(drm, &idx)) {
+			ret = igrad_submit_run(&submit, &args->seqno);
+			drm_dev_exit(idx);
+		}
+	}
 
 	/* None are left when they were accepted. */
 	while (submit.count)

@@ -21,7 +21,7 @@
 
 /**
  * igrad_vm_create() - make an empty address space
- * @idev: device
+ * @idev: device, between drm_dev_enter() and drm_dev_exit()
  *
  * Return: the address space, or an ERR_PTR().
  */
@@ -45,6 +45,9 @@ struct igrad_vm *igrad_vm_create(struct igrad_device *idev)
 	drm_mm_init(&vm->mm, IGRAD_VM_START, IGRAD_VM_END - IGRAD_VM_START);
 	drm_dev_get(&idev->drm);
 	vm->idev = idev;
+	mutex_lock(&idev->mapped_lock);
+	list_add(&vm->node, &idev->vms);
+	mutex_unlock(&idev->mapped_lock);
 
 	return vm;
 }
@@ -67,7 +70,13 @@ static void igrad_vm_release(struct kref *ref)
 	struct igrad_vm *vm = container_of(ref, struct igrad_vm, ref);
 	struct igrad_device *idev = vm->idev;
 
-	igrad_mmu_flush_tlb(idev, igrad_mmu_root(&vm->mmu));
+	mutex_lock(&idev->mapped_lock);
+	list_del(&vm->node);
+	mutex_unlock(&idev->mapped_lock);
+	if (vm->mmu.root) {
+		WARN_ON(vm->mmu.root->used);
+		igrad_mmu_flush_tlb(idev, igrad_mmu_root(&vm->mmu));
+	}
 	drm_mm_takedown(&vm->mm);
 	igrad_mmu_fini(&vm->mmu);
 	mutex_destroy(&vm->lock);
@@ -101,6 +110,25 @@ void igrad_vm_close(struct igrad_vm *vm)
 }
 
 /**
+ * igrad_vm_unplug() - free the page tables of all address spaces
+ * @idev: device that is gone, and was quiet before
+ *
+ * The address spaces live on until their files are closed, but nothing is mapped in them any more.
+ */
+void igrad_vm_unplug(struct igrad_device *idev)
+{
+	struct igrad_vm *vm;
+
+	mutex_lock(&idev->mapped_lock);
+	list_for_each_entry(vm, &idev->vms, node) {
+		mutex_lock(&vm->lock);
+		igrad_mmu_fini(&vm->mmu);
+		mutex_unlock(&vm->lock);
+	}
+	mutex_unlock(&idev->mapped_lock);
+}
+
+/**
  * igrad_vm_wait_unmapped() - wait for the mappings that have ended to be gone
  * @vm: address space
  *
@@ -127,9 +155,11 @@ static void igrad_mapping_unmap(struct igrad_mapping *mapping)
 
 	lockdep_assert_held(&vm->lock);
 
-	igrad_mmu_unmap(&vm->mmu, mapping->va.start, mapping->bo->base.base.size, &freed);
-	igrad_mmu_flush_tlb(vm->idev, igrad_mmu_root(&vm->mmu));
-	igrad_mmu_free_tables(&vm->mmu, &freed);
+	if (vm->mmu.root) {
+		igrad_mmu_unmap(&vm->mmu, mapping->va.start, mapping->bo->base.base.size, &freed);
+		igrad_mmu_flush_tlb(vm->idev, igrad_mmu_root(&vm->mmu));
+		igrad_mmu_free_tables(&vm->mmu, &freed);
+	}
 	drm_mm_remove_node(&mapping->va);
 }
 
@@ -215,7 +245,7 @@ static int igrad_mapping_insert(struct igrad_mapping *mapping, struct sg_table *
 	if (ret)
 		return ret;
 
-	ret = igrad_mmu_map(&vm->mmu, mapping->va.start, size, sgt);
+	ret = igrad_mmu_map(&vm->mmu, mapping->va.start, size, sgt, !mapping->bo->read_only);
 	if (ret)
 		igrad_mapping_unmap(mapping);
 
@@ -224,7 +254,7 @@ static int igrad_mapping_insert(struct igrad_mapping *mapping, struct sg_table *
 
 /**
  * igrad_mapping_map() - give a buffer its address, if it has none yet
- * @mapping: mapping
+ * @mapping: mapping; the caller is between drm_dev_enter() and drm_dev_exit()
  *
  * Return: 0, -ENOMEM, -ENOSPC when there is no room, -EINVAL for an import that cannot be mapped,
  * or -ERESTARTSYS.

@@ -20,6 +20,7 @@ struct igrad_device;
  * struct igrad_vm - the address space of a file
  * @ref: held by the file, its jobs and its mappings
  * @idev: device, of which it holds a reference
+ * @node: in &igrad_device.vms
  * @mm: which addresses are taken
  * @mmu: page tables
  * @unmapping: mappings that are on their way out
@@ -30,6 +31,7 @@ struct igrad_device;
 struct igrad_vm {
 	struct kref ref;
 	struct igrad_device *idev;
+	struct list_head node;
 	/** @lock: protects @mm and @mmu */
 	struct mutex lock;
 	struct drm_mm mm;
@@ -64,6 +66,7 @@ struct igrad_vm *igrad_vm_create(struct igrad_device *idev);
 struct igrad_vm *igrad_vm_get(struct igrad_vm *vm);
 void igrad_vm_put(struct igrad_vm *vm);
 void igrad_vm_close(struct igrad_vm *vm);
+void igrad_vm_unplug(struct igrad_device *idev);
 int igrad_vm_wait_unmapped(struct igrad_vm *vm);
 
 struct igrad_mapping *igrad_mapping_create(struct igrad_vm *vm, struct igrad_bo *bo);

@@ -174,6 +174,31 @@ static void insert(struct igrad_trial trials[], int num, const struct igrad_tria
 	trials[num] = *trial;
 }
 
+/* Execute a candidate, and put it where it belongs among @trials; the worst makes room. */
+static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
+		   const struct igrad_task *dummy, const struct igrad_candidate *candidate,
+		   struct igrad_trial trials[], int *num)
+{
+	struct igrad_trial trial = {.estimate = *candidate};
+	int err = execute(bench, dummy, &candidate->plan, &trial.report);
+
+	if (err)
+		return err == -E2BIG ? 0 : err;
+	trial.energy = energy_of(bench, task, &trial.report);
+	if (*num == IGRAD_MAX_CANDIDATES &&
+	    igrad_trial_compare(&trial, &trials[--*num], igrad_task_objective(task)) >= 0)
+		trial = trials[*num];
+	insert(trials, (*num)++, &trial, igrad_task_objective(task));
+	return 0;
+}
+
+/* What ws can also do with a plan: see to dW first, so that updates go on while dX is streamed. */
+static bool has_twin(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	return problem->backward && problem->schedule == IGRAD_SCHEDULE_WS && !plan->dx_turned &&
+	       problem->home & 1u << IGRAD_ROLE_DX && problem->update != IGRAD_UPDATE_NONE;
+}
+
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		    enum igrad_schedule schedule, struct igrad_trial trials[])
 {
@@ -196,16 +221,13 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
 	 */
 	for (int i = 0; !err && i < n && (!num || commands < MANY_COMMANDS); i++) {
-		struct igrad_trial trial = {.estimate = candidates[i]};
-
 		commands += candidates[i].commands;
-		err = execute(bench, &dummy.task, &candidates[i].plan, &trial.report);
-		if (err == -E2BIG) {
-			err = 0;
-			continue;
-		}
-		trial.energy = energy_of(bench, task, &trial.report);
-		insert(trials, num++, &trial, igrad_task_objective(task));
+		err = attempt(bench, task, &dummy.task, &candidates[i], trials, &num);
+	}
+	if (!err && num && has_twin(&problem, &trials[0].estimate.plan)) {
+		candidates[0] = trials[0].estimate;
+		candidates[0].plan.dw_first = true;
+		err = attempt(bench, task, &dummy.task, &candidates[0], trials, &num);
 	}
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);

@@ -50,8 +50,9 @@ static void name_slots(const struct igrad_problem *problem, const struct igrad_p
 static void name_turns(const struct igrad_plan *plan, char *words, size_t size)
 {
 	if (plan->schedule == IGRAD_SCHEDULE_WS)
-		append(words, size, ", %s stationary for dx, %s for dw",
-		       plan->dx_turned ? "dy" : "w", plan->dw_turned ? "x" : "dy");
+		append(words, size, ", %s stationary for dx, %s for dw%s",
+		       plan->dx_turned ? "dy" : "w", plan->dw_turned ? "x" : "dy",
+		       plan->dw_first ? ", dw first" : "");
 }
 
 static struct igrad_tiling tiling_of(const struct igrad_problem *problem,
@@ -65,6 +66,7 @@ static struct igrad_tiling tiling_of(const struct igrad_problem *problem,
 		.cols = plan->tile.cols,
 		.dx_turned = plan->dx_turned,
 		.dw_turned = plan->dw_turned,
+		.dw_first = plan->dw_first,
 		.sram_bytes = igrad_plan_bytes(plan),
 	};
 

@@ -230,7 +230,7 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 {
 	struct igrad_size size = igrad_role_size(problem, role);
 	uint64_t words = (uint64_t)size.rows * size.cols, missed = words, in = 0, out = 0;
-	uint32_t bytes = problem->half & 1u << role ? 2 : 4;
+	uint32_t bytes = igrad_role_width(problem, role);
 	enum touch how = touch(problem, plan, role);
 
 	if (!plan->slots[role])

@@ -150,6 +150,24 @@ static int products_of(const struct igrad_problem *problem, const struct igrad_p
 	return 1;
 }
 
+/* Do tiles of both products alternate, so that one's loads are hidden by the other's drains? */
+static bool take_turns(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	return problem->schedule == IGRAD_SCHEDULE_WS_OS &&
+	       plan->block[IGRAD_DIM_I] <= plan->tile.rows &&
+	       plan->block[IGRAD_DIM_O] <= plan->tile.cols;
+}
+
+static int merge(struct product products[2])
+{
+	products[0].streams += products[1].streams;
+	products[0].rows += products[1].rows;
+	products[0].loads += products[1].loads;
+	products[0].moves += products[1].moves;
+	products[0].pitch = 0;
+	return 1;
+}
+
 /* ---------------------------------------------------------------- the whole */
 
 static double vector_cycles(const struct igrad_problem *problem)
@@ -182,7 +200,8 @@ static double loaded(const struct igrad_problem *problem, const uint32_t part[IG
 		if (!problem->backward && roles[i] == IGRAD_ROLE_Y)
 			continue;
 		if (problem->home & 1u << roles[i])
-			bytes += 4.0 * size.rows * size.cols;
+			bytes += (double)igrad_role_width(problem, roles[i]) * size.rows *
+				 size.cols;
 	}
 	return bytes;
 }
@@ -221,8 +240,8 @@ static double delay(const struct igrad_problem *problem, const struct igrad_plan
 }
 
 /*
- * A slot is used again when what was in it has been worked on and has left, and what comes next is
- * there: with few slots this goes round more slowly than the array works.
+ * A slot is used again when what was in it has gone through the array and has left, and what comes
+ * next is there: with few slots this goes round more slowly than the array works.
  */
 static double turnaround(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			 enum igrad_role role, double array)
@@ -230,12 +249,17 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 	const struct igrad_device_info *info = problem->device;
 	struct igrad_size size = igrad_role_size(problem, role);
 	struct igrad_size block = igrad_role_block(plan, role);
-	bool both = role == IGRAD_ROLE_DX || role == IGRAD_ROLE_W || role == IGRAD_ROLE_VW;
-	double blocks = igrad_window_blocks(size, block), bytes = 4.0 * size.rows * size.cols;
+	bool home = problem->home & 1u << role;
+	bool both = role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
+	double blocks = igrad_window_blocks(size, block), bytes;
+	double through = info->rows + info->cols + (both ? 2.0 * info->rows + info->cols : 0);
 
+	bytes = (double)igrad_role_width(problem, role) * size.rows * size.cols;
 	if (!plan->slots[role] || plan->slots[role] >= blocks)
 		return 0;
-	return (array +
+	if (!home)
+		return (array + blocks * through) / plan->slots[role];
+	return (array + blocks * through +
 		(1 + both) * (bytes / info->dram_bytes_per_cycle + blocks * info->dram_latency)) /
 	       plan->slots[role];
 }
@@ -248,9 +272,9 @@ static double last_bytes(const struct igrad_problem *problem, const struct igrad
 	double bytes = 0;
 
 	if (!problem->backward)
-		return 4.0 * plan->block[IGRAD_DIM_B] * cols;
+		return plan->block[IGRAD_DIM_B] * cols * igrad_role_width(problem, IGRAD_ROLE_Y);
 	if (problem->home & 1u << IGRAD_ROLE_DX)
-		bytes += 4.0 * plan->block[IGRAD_DIM_B] * rows;
+		bytes += plan->block[IGRAD_DIM_B] * rows * igrad_role_width(problem, IGRAD_ROLE_DX);
 	return bytes + 4.0 * rows * cols;
 }
 
@@ -289,6 +313,8 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	candidate->commands = 0;
 	candidate->accesses = 0;
 	n = products_of(problem, &candidate->plan, products);
+	if (n == 2 && take_turns(problem, &candidate->plan))
+		n = merge(products);
 	for (int i = 0; i < n; i++) {
 		array += product_cycles(problem, &products[i]);
 		candidate->accesses += product_accesses(problem, &products[i]);
@@ -301,9 +327,7 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	cycles = max_double(cycles, vector_cycles(problem));
 	cycles = max_double(cycles, candidate->traffic.written / width);
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
-		if (problem->home & 1u << role)
-			cycles = max_double(cycles,
-					    turnaround(problem, &candidate->plan, role, array));
+		cycles = max_double(cycles, turnaround(problem, &candidate->plan, role, array));
 	candidate->cycles = cycles + last_bytes(problem, &candidate->plan) / width +
 			    2.0 * info->dram_latency + info->rows + info->cols;
 	return true;

@@ -15,7 +15,7 @@
 #define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
 #define MAX_SLOPES   4	  /* plans that are refined */
 #define MAX_STEPS    8	  /* rounds of refinement */
-#define NEARLY	     1.05 /* traffic as good as the least, unless that is compulsory */
+#define NEARLY	     1.06 /* traffic as good as the least, unless that is compulsory */
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -62,8 +62,15 @@ static void list_sizes(uint32_t dim, uint32_t unit, bool fine, struct sizes *siz
 
 /* ---------------------------------------------------------------- candidates so far */
 
+/*
+ * @unit: what blocks smaller than the layer are multiples of; of the batch only to begin with
+ * @relaxed: there is a plan that moves everything once, and has room for two blocks of what streams
+ */
 struct search {
 	const struct igrad_problem *problem;
+	uint32_t unit[IGRAD_NUM_DIMS];
+	uint64_t compulsory;
+	bool relaxed;
 	struct igrad_candidate *found;
 	size_t num, room;
 	uint64_t least; /* traffic */
@@ -251,7 +258,7 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 /* Everything if possible; a few blocks that go round, so that transfers and work overlap. */
 static void slots(struct search *search, struct igrad_plan *plan)
 {
-	static const uint32_t depths[] = {UINT32_MAX, 4, 2, 1};
+	static const uint32_t depths[] = {UINT32_MAX, 8, 4, 2, 1};
 	uint64_t before = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
@@ -260,6 +267,8 @@ static void slots(struct search *search, struct igrad_plan *plan)
 			continue;
 		before = igrad_plan_bytes(plan);
 		residencies(search, plan);
+		if (depths[i] > 1 && search->least == search->compulsory)
+			search->relaxed = true;
 	}
 }
 
@@ -292,10 +301,22 @@ static void orders(struct search *search, struct igrad_plan *plan)
 	}
 }
 
+/* In whole tiles, the way round in which they lie on the array; ws has them both ways. */
+static void set_units(struct search *search)
+{
+	const struct igrad_problem *problem = search->problem;
+	uint32_t rows = problem->device->rows, cols = problem->device->cols;
+	uint32_t most = rows > cols ? rows : cols;
+	bool turned = problem->backward && problem->schedule <= IGRAD_SCHEDULE_WS;
+
+	search->unit[IGRAD_DIM_B] = MIN_STREAM;
+	search->unit[IGRAD_DIM_I] = turned ? most : rows;
+	search->unit[IGRAD_DIM_O] = turned ? most : cols;
+}
+
 static void search_sizes(struct search *search, bool fine)
 {
 	const struct igrad_device_info *info = search->problem->device;
-	uint32_t unit = info->rows > info->cols ? info->rows : info->cols;
 	struct igrad_plan plan = {
 		.schedule = search->problem->schedule,
 		.tile = {info->rows, info->cols},
@@ -303,11 +324,8 @@ static void search_sizes(struct search *search, bool fine)
 	};
 	struct sizes sizes[IGRAD_NUM_DIMS];
 
-	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++) {
-		if (dim == IGRAD_DIM_B && unit < MIN_STREAM)
-			unit = MIN_STREAM;
-		list_sizes(search->problem->dim[dim], unit, fine, &sizes[dim]);
-	}
+	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
+		list_sizes(search->problem->dim[dim], search->unit[dim], fine, &sizes[dim]);
 	for (int b = 0; b < sizes[IGRAD_DIM_B].num; b++) {
 		plan.block[IGRAD_DIM_B] = sizes[IGRAD_DIM_B].size[b];
 		for (int i = 0; i < sizes[IGRAD_DIM_I].num; i++) {
@@ -329,24 +347,72 @@ static int by_bytes(const void *a, const void *b)
 	return moved_a < moved_b ? -1 : moved_a > moved_b;
 }
 
-/* Tries a few more and a few less blocks of one dimension; true if that was worth it. */
-static bool vary(struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+static uint32_t in_units(const struct search *search, enum igrad_dim dim, uint32_t size)
 {
-	uint32_t size = plan->block[dim], whole = search->problem->dim[dim], best = size;
-	int blocks = (whole - 1) / size + 1;
+	uint32_t most = igrad_min(search->problem->dim[dim], IGRAD_MAX_BATCH);
+	uint64_t rounded = round_up(size, search->unit[dim]);
+
+	if (dim == IGRAD_DIM_B)
+		rounded = size > search->unit[dim] ? size : search->unit[dim];
+	return rounded < most ? rounded : most;
+}
+
+/* The largest blocks of a dimension that fit, but no more unequal than need be. */
+static void grow(const struct search *search, struct igrad_plan *plan, enum igrad_dim dim)
+{
+	const struct igrad_problem *problem = search->problem;
+	uint32_t whole = problem->dim[dim], low = 1;
+	uint32_t high = igrad_min(whole, IGRAD_MAX_BATCH);
+
+	while (low < high) {
+		plan->block[dim] = high - (high - low) / 2;
+		set_least(problem, plan, 1);
+		if (fits(problem, plan))
+			low = plan->block[dim];
+		else
+			high = plan->block[dim] - 1;
+	}
+	if (low > search->unit[dim] && low < whole && dim != IGRAD_DIM_B)
+		low -= low % search->unit[dim];
+	plan->block[dim] = in_units(search, dim, (whole - 1) / ((whole - 1) / low + 1) + 1);
+}
+
+/* Looks at a plan, and keeps it in @best if it moves less than any before. */
+static void improve(struct search *search, struct igrad_plan *plan, struct igrad_plan *best)
+{
+	uint64_t least = search->least;
+
+	slots(search, plan);
+	if (search->least < least)
+		*best = *plan;
+}
+
+/* Tries a few more and a few less blocks of one dimension, alone and with as large blocks of
+ * another one as then fit. */
+static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim dim)
+{
+	const struct igrad_plan from = *best;
+	uint32_t whole = search->problem->dim[dim];
+	int blocks = (whole - 1) / from.block[dim] + 1;
 
 	for (int more = -2; more <= 2; more++) {
-		uint64_t least = search->least;
+		struct igrad_plan plan = from;
+		uint32_t size;
 
 		if (blocks + more < 1)
 			continue;
-		plan->block[dim] = igrad_min((whole - 1) / (blocks + more) + 1, IGRAD_MAX_BATCH);
-		slots(search, plan);
-		if (search->least < least)
-			best = plan->block[dim];
+		size = in_units(search, dim, (whole - 1) / (blocks + more) + 1);
+		plan.block[dim] = size;
+		improve(search, &plan, best);
+		for (int other = 0; other < IGRAD_NUM_DIMS; other++) {
+			if (other == (int)dim)
+				continue;
+			memcpy(plan.block, from.block, sizeof(plan.block));
+			plan.block[dim] = size;
+			grow(search, &plan, other);
+			improve(search, &plan, best);
+		}
 	}
-	plan->block[dim] = best;
-	return best != size;
 }
 
 /* Downhill from the best plan of each order of loops. */
@@ -355,6 +421,8 @@ static void refine(struct search *search)
 	struct igrad_plan plans[MAX_SLOPES];
 	int n = 0;
 
+	if (!search->num)
+		return;
 	qsort(search->found, search->num, sizeof(*search->found), by_bytes);
 	for (size_t i = 0; i < search->num && n < MAX_SLOPES; i++) {
 		const struct igrad_plan *plan = &search->found[i].plan;
@@ -366,12 +434,12 @@ static void refine(struct search *search)
 			plans[n++] = *plan;
 	}
 	for (int i = 0; i < n; i++) {
-		bool better = true;
+		uint64_t before = UINT64_MAX;
 
-		for (int step = 0; better && step < MAX_STEPS && !search->err; step++) {
-			better = false;
-			for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
-				better |= vary(search, &plans[i], dim);
+		for (int step = 0; step < MAX_STEPS && search->least < before; step++) {
+			before = search->least;
+			for (int dim = 0; dim < IGRAD_NUM_DIMS && !search->err; dim++)
+				vary(search, &plans[i], dim);
 		}
 	}
 }
@@ -422,7 +490,7 @@ static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
 {
 	return !memcmp(a->block, b->block, sizeof(a->block)) &&
 	       !memcmp(a->order, b->order, sizeof(a->order)) && a->dx_turned == b->dx_turned &&
-	       a->dw_turned == b->dw_turned;
+	       a->dw_turned == b->dw_turned && a->dw_first == b->dw_first;
 }
 
 /* The most promising ones, no cut more than twice. */
@@ -434,10 +502,11 @@ static int pick(struct search *search, enum igrad_objective objective,
 		[IGRAD_OBJECTIVE_ENERGY] = by_energy,
 		[IGRAD_OBJECTIVE_DRAM] = by_dram,
 	};
-	uint64_t compulsory = igrad_problem_compulsory(search->problem);
-	double enough = search->least == compulsory ? compulsory : NEARLY * search->least;
+	double enough = search->relaxed ? search->least : NEARLY * search->least;
 	int n = 0;
 
+	if (!search->num)
+		return 0;
 	qsort(search->found, search->num, sizeof(*search->found), orders[objective]);
 	for (size_t i = 0; i < search->num && n < IGRAD_MAX_CANDIDATES; i++) {
 		int same = 0;
@@ -450,17 +519,31 @@ static int pick(struct search *search, enum igrad_objective objective,
 	return n;
 }
 
+/* Looks at blocks that are smaller than tiles too: that saves bytes, and leaves PEs idle. */
+static void search_finely(struct search *search)
+{
+	search_sizes(search, true);
+	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
+		search->unit[dim] = 1;
+	refine(search);
+}
+
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
 		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
 {
-	struct search search = {.problem = problem, .least = UINT64_MAX};
+	struct search search = {
+		.problem = problem,
+		.least = UINT64_MAX,
+		.compulsory = igrad_problem_compulsory(problem),
+	};
 	int n;
 
+	set_units(&search);
 	search_sizes(&search, false);
-	if (search.least > igrad_problem_compulsory(problem)) {
-		search_sizes(&search, true);
+	if (search.num && search.least > search.compulsory)
 		refine(&search);
-	}
+	if (!search.num || (objective == IGRAD_OBJECTIVE_DRAM && search.least > search.compulsory))
+		search_finely(&search);
 	n = search.err ? search.err : pick(&search, objective, candidates);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;

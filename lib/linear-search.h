@@ -29,7 +29,8 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
  * igrad_plan_search - the best plans on paper, the most promising first
  * @objective: what they are to be good for
  *
- * Returns how many; all of them move the fewest bytes that any does, or nearly so. -ENOSPC when
+ * Returns how many; all of them move the fewest bytes that any does, or nearly so: any at all for
+ * IGRAD_OBJECTIVE_DRAM, otherwise any that is made of whole tiles, if there is one. -ENOSPC when
  * none fits SRAM, -E2BIG when none has few enough commands, -ENOMEM.
  */
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,

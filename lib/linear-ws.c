@@ -40,6 +40,11 @@ static void dx_done(struct igrad_backward *bw, struct igrad_part part, struct ig
 		igrad_linear_done(&bw->linear, IGRAD_ROLE_DX, part);
 }
 
+static bool dw_comes_first(const struct igrad_backward *bw)
+{
+	return bw->linear.plan.dw_first && !bw->linear.plan.dx_turned && bw->args->dx;
+}
+
 /* Wᵀ stationary, out-features on the array's rows and in-features on its columns; dY streamed */
 static void dgrad_w(struct igrad_backward *bw, const struct igrad_block *block,
 		    struct igrad_tile tile)
@@ -49,6 +54,8 @@ static void dgrad_w(struct igrad_backward *bw, const struct igrad_block *block,
 	struct igrad_part part = igrad_part_x(tile, b, n);
 
 	stationary(bw, IGRAD_FLAG_TRANSPOSE, turned, IGRAD_ROLE_W, igrad_part_w(tile));
+	if (dw_comes_first(bw) && bw->updates && igrad_batch_ends(bw, block))
+		igrad_backward_update(bw, block, tile); /* while the array streams */
 	igrad_emit_fprop(&bw->linear.e, tile.o ? IGRAD_FLAG_ADD : 0, turned, n,
 			 at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
 			 dx(bw, part, tile.o));
@@ -182,7 +189,7 @@ static void sum_strip(struct igrad_backward *bw, const struct igrad_block *block
 	if (!igrad_batch_ends(bw, block))
 		return;
 	igrad_linear_done(&bw->linear, sum->role, igrad_part_w(strip));
-	if (bw->updates && sum == bw->weights.sum)
+	if (bw->updates && sum == bw->weights.sum && !dw_comes_first(bw))
 		igrad_backward_update(bw, block, strip);
 }
 
@@ -206,8 +213,10 @@ void igrad_backward_visit_ws(struct igrad_backward *bw, const struct igrad_block
 {
 	if (!block->at[IGRAD_DIM_I])
 		igrad_backward_bias(bw, block, whole(block));
-	if (bw->args->dx)
+	if (bw->args->dx && !dw_comes_first(bw))
 		(bw->linear.plan.dx_turned ? dgrad_dy_block : dgrad_w_block)(bw, block);
 	for (unsigned int i = 0; i < bw->weights.num; i++)
 		wgrad_block(bw, block, &bw->weights.sum[i]);
+	if (dw_comes_first(bw))
+		dgrad_w_block(bw, block);
 }

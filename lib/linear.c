@@ -76,7 +76,7 @@ int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_
 static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
 				    uint32_t least_bytes)
 {
-	uint64_t bytes = linear->problem.half & 1u << role ? 2 : 4;
+	uint64_t bytes = igrad_role_width(&linear->problem, role);
 	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
 	struct igrad_plan cut = linear->plan;
 

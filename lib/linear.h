@@ -72,6 +72,8 @@ struct igrad_problem {
  * @narrow: the problem's
  * @dx_turned: ws: dX with dY stationary, in-features of W streamed; else with W stationary
  * @dw_turned: ws: dW with X stationary, out-features of dY streamed; else with dY stationary
+ * @dw_first: ws, with W stationary for dX: dW comes before dX, and a tile is updated as soon as the
+ *            array has its old weights
  */
 struct igrad_plan {
 	enum igrad_schedule schedule;
@@ -82,6 +84,7 @@ struct igrad_plan {
 	uint32_t narrow;
 	bool dx_turned;
 	bool dw_turned;
+	bool dw_first;
 };
 
 /** igrad_problem_whole - bit per role: sums that must not leave SRAM before they are final */
@@ -119,6 +122,12 @@ bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_
 
 /** igrad_problem_compulsory - bytes that any plan moves: each operand in or out once, or both */
 uint64_t igrad_problem_compulsory(const struct igrad_problem *problem);
+
+/** igrad_role_width - bytes of an element in DRAM */
+static inline uint32_t igrad_role_width(const struct igrad_problem *problem, enum igrad_role role)
+{
+	return problem->half & 1u << role ? 2 : 4;
+}
 
 /** igrad_role_size, igrad_role_block - an operand's shape, and that of its blocks */
 struct igrad_size igrad_role_size(const struct igrad_problem *problem, enum igrad_role role);

@@ -6,10 +6,8 @@
 #include "igrad/igrad.h"
 
 static const char *const schedules[IGRAD_NUM_SCHEDULES] = {
-	[IGRAD_SCHEDULE_WS_PAPER] = "ws-paper",
-	[IGRAD_SCHEDULE_WS] = "ws",
-	[IGRAD_SCHEDULE_WS_OS] = "ws+os",
-	[IGRAD_SCHEDULE_INTERLEAVED] = "interleaved",
+	[IGRAD_SCHEDULE_WS_PAPER] = "ws-paper", [IGRAD_SCHEDULE_WS] = "ws",
+	[IGRAD_SCHEDULE_WS_OS] = "ws+os",	[IGRAD_SCHEDULE_INTERLEAVED] = "interleaved",
 	[IGRAD_SCHEDULE_AUTO] = "auto",
 };
 

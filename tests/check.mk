@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 # Running the tests: what there is, in the order of how quickly it tells, and one summary by prove.
 
-KSELFTEST_DEVICES := 1 2
 QTESTS   = $(patsubst tests/qtest/%.c,$(BUILD)/qemu/%,$(wildcard tests/qtest/*-test.c))
 E2E      = $(wildcard tests/e2e/*.t)
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# Tests of the driver share one guest for each number of devices; prove reads what they said there.
-KSELFTEST_RESULTS = $(foreach n,$(KSELFTEST_DEVICES),$(foreach t,$(notdir $(KSELFTESTS)),$(BUILD)/check/kselftest-$(n)/$(t).tap))
+# Tests of the driver share a guest; prove reads what they said there. Guests: NAME:KERNEL:DEVICES:WHO
+GUESTS := kselftest-1:stock:1:user kselftest-2:stock:2:user kselftest-root:stock:2:root
+DEBUG_GUESTS := debug-user:debug:2:user debug-root:debug:2:root
+guest_tests = $(if $(filter %:root,$(1)),$(KSELFTESTS_ROOT),$(KSELFTESTS))
+guest_name = $(firstword $(subst :, ,$(1)))
+guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
+run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-long check-unit check-qtest check-kselftest lint bench
+.PHONY: check check-debug check-debug-kselftest check-long check-unit check-qtest check-kselftest lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -17,20 +21,23 @@ check-unit: unit-tests
 check-qtest: qemu
 	@tests/run $(QTESTS)
 
-check-kselftest: vm $(KSELFTESTS)
-	@tests/kselftest-run '$(KSELFTEST_DEVICES)' $(KSELFTESTS)
-	@tests/run $(KSELFTEST_RESULTS) $(KSELFTEST_DEVICES:%=$(BUILD)/check/kselftest-%/kernel-log.tap)
+check-kselftest: vm $(KSELFTESTS) $(KSELFTESTS_ROOT)
+	@$(call run_guests,$(GUESTS))
+	@tests/run $(call guest_results,$(GUESTS))
 
-check: unit-tests vm $(KSELFTESTS) $(E2E_PROGRAMS)
-	$(if $(KSELFTESTS),@tests/kselftest-run '$(KSELFTEST_DEVICES)' $(KSELFTESTS))
-	@tests/run $(UNIT_TESTS) $(QTESTS) $(KSELFTEST_RESULTS) \
-		$(if $(KSELFTESTS),$(KSELFTEST_DEVICES:%=$(BUILD)/check/kselftest-%/kernel-log.tap)) $(E2E)
+check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
+	@$(call run_guests,$(GUESTS))
+	@tests/run $(UNIT_TESTS) $(QTESTS) $(call guest_results,$(GUESTS)) $(E2E)
 
-# The same sources with sanitizers, apart from the others, then lint.
-check-debug:
+# The host's sources with sanitizers, apart from the others; the driver's tests on a kernel that looks for mistakes; lint.
+check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
 	@$(MAKE) --no-print-directory lint
+
+check-debug-kselftest: vm-debug $(KSELFTESTS) $(KSELFTESTS_ROOT)
+	@$(call run_guests,$(DEBUG_GUESTS))
+	@tests/run $(call guest_results,$(DEBUG_GUESTS)) $(BUILD)/check/debug-root/kunit.tap
 
 check-long:
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check

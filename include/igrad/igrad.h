@@ -48,7 +48,8 @@ struct igrad_fence;
  * igrad_device_open - open a device
  * @uri: "drm:/dev/accel/accel0", or "sim:" for a device inside this process, with the hardware's
  *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2", job-timeout-ms for the
- *       driver's, and timing-only=on to account for commands without computing; NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
+ *       driver's, and timing-only=on to account for commands without computing;
+ *       NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
  */
 int igrad_device_open(const char *uri, struct igrad_device **device, struct igrad_error *error);
 struct igrad_device *igrad_device_ref(struct igrad_device *device);
@@ -247,8 +248,8 @@ struct igrad_matrix {
 };
 
 enum igrad_schedule {
-	IGRAD_SCHEDULE_WS_PAPER,    /* a fixed weight-stationary array: dX with W, dW with dY stationary */
-	IGRAD_SCHEDULE_WS,	    /* the same array, each product with its better stationary operand */
+	IGRAD_SCHEDULE_WS_PAPER,    /* W stationary for dX, dY for dW, on a fixed array */
+	IGRAD_SCHEDULE_WS,	    /* the better operand stationary for each product */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
 	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer */
@@ -269,8 +270,8 @@ enum igrad_update {
 /**
  * struct igrad_optimizer - what becomes of a gradient
  *
- * With momentum the sum over the batch goes on from the velocity: v is round(momentum·v), to which each
- * batch row is then added in order, by one fused multiply-add (biases: one addition).
+ * With momentum the sum over the batch goes on from the velocity: v is round(momentum·v), to which
+ * each batch row is then added in order, by one fused multiply-add (biases: one addition).
  *
  * @lr: η
  * @momentum: μ, IGRAD_UPDATE_MOMENTUM only
@@ -333,9 +334,9 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
 /**
  * struct igrad_linear_backward - a linear layer's backward pass
  *
- * x, y, dy and dx are all fp32 or all bf16, everything else is fp32. With bf16, products are those of
- * x, dy and w rounded to bf16, all sums are fp32, and dx is rounded once, when it is stored; what is
- * updated is w as it is.
+ * x, y, dy and dx are all fp32 or all bf16, everything else is fp32. With bf16, products are those
+ * of x, dy and w rounded to bf16, all sums are fp32, and dx is rounded once, when it is stored;
+ * what is updated is w as it is.
  *
  * @schedule: how; the results are the same bit for bit
  * @x: B×I, the layer's input
@@ -344,8 +345,8 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @y: B×O or NULL: the layer's output after ReLU; its gradient is then applied to @dy first
  * @dy: B×O
  * @dx: B×I, or NULL when the input needs no gradient (then only wgrad runs, in every schedule)
- * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional. With momentum it is a sum of its
- *      own, which takes another product
+ * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional. With momentum it is a sum
+ *      of its own, which takes another product
  * @db: 1×O, or NULL
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise

@@ -26,6 +26,7 @@ extern "C" {
  * @order: the loops over blocks, outermost first: a permutation of "BIO"
  * @dx_turned: ws: dX with dY stationary, else with W stationary
  * @dw_turned: ws: dW with X stationary, else with dY stationary
+ * @dw_first: ws: dW is computed before dX, and updates go on while dX is streamed
  * @sram_bytes: what it takes
  * @words: all of this and what stays in SRAM, in a sentence
  */
@@ -38,6 +39,7 @@ struct igrad_tiling {
 	char order[4];
 	bool dx_turned;
 	bool dw_turned;
+	bool dw_first;
 	uint32_t sram_bytes;
 	char words[256];
 };

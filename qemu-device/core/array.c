@@ -62,6 +62,23 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 	array->dirty = false;
 }
 
+/* The bits of w and acc; what else there is follows from them. */
+void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *config,
+			  struct igrad_serial *serial)
+{
+	igrad_serial_bool(serial, &array->dirty);
+	if (!array->dirty)
+		return;
+	for (uint32_t r = 0; r < config->rows; r++) {
+		const size_t row = (size_t)r * array->stride;
+
+		igrad_serial_bytes(serial, array->w + row, config->cols * sizeof(float));
+		igrad_serial_bytes(serial, array->acc + row, config->cols * sizeof(float));
+	}
+	if (serial->loading)
+		weights_changed(array);
+}
+
 /* --------------------------------------------------------------------------------------------- */
 /* The weights as products want them: as they are, transposed for dgrad, rounded for bf16 */
 /* --------------------------------------------------------------------------------------------- */

@@ -5,11 +5,12 @@
  */
 #include "internal.h"
 
-/* A run of words that is contiguous on both sides. */
+/* Rows of words: each contiguous on both sides. */
 struct run {
 	uint64_t va;
 	uint8_t *sram;
 	size_t words;
+	uint32_t rows;
 };
 
 static bool cancelled(struct igrad_core *core)
@@ -33,83 +34,114 @@ static size_t in_memory(const struct igrad_cmd *cmd)
 	return cmd->flags & IGRAD_FLAG_MEM_BF16 ? 2 : 4;
 }
 
-static int load_chunk(struct igrad_core *core, const struct igrad_cmd *cmd, uint64_t va,
-		      uint8_t *sram, size_t words, struct igrad_fault *fault)
+/* The rows as they are in memory: in SRAM itself, or where they are converted. */
+static struct igrad_rows rows_of(struct igrad_core *core, const struct igrad_cmd *cmd,
+				 const struct run *run)
 {
-	const size_t len = words * in_memory(cmd);
-	const void *raw = core->bounce;
+	const size_t len = run->words * in_memory(cmd);
 
-	if (!converts(cmd))
-		return igrad_space_read(&core->space, va, sram, len, fault);
-	if (igrad_space_read(&core->space, va, core->bounce, len, fault))
+	return (struct igrad_rows){
+		.va = run->va,
+		.pitch = cmd->u.dma.pitch,
+		.bytes = converts(cmd) ? core->bounce : run->sram,
+		.stride = converts(cmd) ? len : cmd->u.dma.sram_pitch,
+		.len = len,
+		.rows = run->rows,
+	};
+}
+
+static void convert(struct igrad_core *core, const struct igrad_cmd *cmd, const struct run *run,
+		    bool load)
+{
+	const size_t len = run->words * in_memory(cmd);
+
+	for (uint32_t i = 0; i < run->rows; i++) {
+		uint8_t *memory = core->bounce + i * len;
+		uint8_t *sram = run->sram + (size_t)i * cmd->u.dma.sram_pitch;
+		void *to = load ? sram : memory;
+		const void *from = load ? memory : sram;
+
+		if (!(cmd->flags & IGRAD_FLAG_BF16) == load)
+			core->kernels->widen(to, from, run->words);
+		else
+			core->kernels->narrow(to, from, run->words);
+	}
+}
+
+static int move_piece(struct igrad_core *core, const struct igrad_cmd *cmd, const struct run *run,
+		      struct igrad_fault *fault)
+{
+	const bool load = cmd->opcode == IGRAD_OP_DMA_LOAD;
+	const struct igrad_rows rows = rows_of(core, cmd, run);
+
+	if (!load && converts(cmd))
+		convert(core, cmd, run, load);
+	if (igrad_space_rows(&core->space, &rows, !load, fault))
 		return -1;
-	if (cmd->flags & IGRAD_FLAG_BF16)
-		core->kernels->narrow((uint16_t *)(void *)sram, raw, words);
-	else
-		core->kernels->widen((float *)(void *)sram, raw, words);
+	if (load && converts(cmd))
+		convert(core, cmd, run, load);
 	return 0;
 }
 
-static int store_chunk(struct igrad_core *core, const struct igrad_cmd *cmd, uint64_t va,
-		       uint8_t *sram, size_t words, struct igrad_fault *fault)
-{
-	const size_t len = words * in_memory(cmd);
-	void *raw = core->bounce;
-
-	if (!converts(cmd))
-		return igrad_space_write(&core->space, va, sram, len, fault);
-	if (cmd->flags & IGRAD_FLAG_BF16)
-		core->kernels->widen(raw, (const uint16_t *)(const void *)sram, words);
-	else
-		core->kernels->narrow(raw, (const float *)(const void *)sram, words);
-	return igrad_space_write(&core->space, va, core->bounce, len, fault);
-}
-
-static int move_run(struct igrad_core *core, const struct igrad_cmd *cmd, struct run run,
+/* A row that is longer than a chunk, in pieces */
+static int move_row(struct igrad_core *core, const struct igrad_cmd *cmd, struct run run,
 		    struct igrad_fault *fault)
 {
 	const size_t most = IGRAD_DMA_CHUNK / in_memory(cmd);
 
-	while (run.words && !cancelled(core)) {
-		const size_t words = run.words < most ? run.words : most;
-
-		if (cmd->opcode == IGRAD_OP_DMA_LOAD
-			    ? load_chunk(core, cmd, run.va, run.sram, words, fault)
-			    : store_chunk(core, cmd, run.va, run.sram, words, fault))
+	run.rows = 1;
+	for (size_t left = run.words; left && !cancelled(core); left -= run.words) {
+		run.words = left < most ? left : most;
+		if (move_piece(core, cmd, &run, fault))
 			return -1;
-		run.va += words * in_memory(cmd);
-		run.sram += words * in_sram(cmd);
-		run.words -= words;
+		run.va += run.words * in_memory(cmd);
+		run.sram += run.words * in_sram(cmd);
 	}
 	return 0;
 }
 
-/* Rows that follow each other without a gap on both sides are one run. */
-static uint32_t runs_of(const struct igrad_cmd *cmd, struct run *run)
+/* Rows that follow each other without a gap on both sides are one. */
+static struct run run_of(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_dma *dma = &cmd->u.dma;
+	struct run run = {dma->va, core->sram.bytes + dma->sram, dma->cols, dma->rows};
 
-	run->words = dma->cols;
-	if (dma->pitch != run->words * in_memory(cmd) ||
-	    dma->sram_pitch != run->words * in_sram(cmd) || dma->fill_cols)
-		return dma->rows;
-	run->words *= dma->rows;
-	return 1;
+	if (dma->pitch == run.words * in_memory(cmd) &&
+	    dma->sram_pitch == run.words * in_sram(cmd) && !dma->fill_cols) {
+		run.words *= dma->rows;
+		run.rows = 1;
+	}
+	return run;
 }
 
-static int each_run(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault)
+/*
+ * How many rows move together, if the space can do that: alone, short ones would each go a long way
+ * behind an IOMMU. None, if one alone is more than a chunk.
+ */
+static uint32_t together(const struct igrad_core *core, const struct igrad_cmd *cmd,
+			 const struct run *run)
 {
-	const struct igrad_cmd_dma *dma = &cmd->u.dma;
-	struct run run = {.va = dma->va, .sram = core->sram.bytes + dma->sram};
-	const uint32_t runs = runs_of(cmd, &run);
+	const size_t fit = IGRAD_DMA_CHUNK / (run->words * in_memory(cmd));
+	const uint32_t most = core->space.rows ? IGRAD_DMA_ROWS : 1;
+	const uint32_t rows = run->rows < most ? run->rows : most;
 
-	for (uint32_t i = 0; i < runs && !cancelled(core); i++) {
-		if (move_run(core, cmd, run, fault))
+	return fit < rows ? (uint32_t)fit : rows;
+}
+
+static int move_all(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault)
+{
+	struct run run = run_of(core, cmd);
+	uint32_t left = run.rows;
+
+	for (uint32_t n; left && !cancelled(core); left -= n) {
+		run.rows = left;
+		n = together(core, cmd, &run);
+		run.rows = n;
+		if (n ? move_piece(core, cmd, &run, fault) : move_row(core, cmd, run, fault))
 			return -1;
-		if (i + 1 < runs) {
-			run.va += dma->pitch;
-			run.sram += dma->sram_pitch;
-		}
+		n = n ? n : 1;
+		run.va += (uint64_t)n * cmd->u.dma.pitch;
+		run.sram += (uint64_t)n * cmd->u.dma.sram_pitch;
 	}
 	return 0;
 }
@@ -129,7 +161,7 @@ static void fill(struct igrad_core *core, const struct igrad_cmd *cmd)
 
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault)
 {
-	if (each_run(core, cmd, fault))
+	if (move_all(core, cmd, fault))
 		return -1;
 	fill(core, cmd);
 	return 0;
@@ -137,5 +169,5 @@ int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct 
 
 int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault)
 {
-	return each_run(core, cmd, fault);
+	return move_all(core, cmd, fault);
 }

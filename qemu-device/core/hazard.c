@@ -459,3 +459,87 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 		return IGRAD_REASON_INTERNAL;
 	return IGRAD_REASON_NONE;
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints: entries that are not stale; the rest follows from them */
+/* --------------------------------------------------------------------------------------------- */
+
+/* What the entries of a log must be like. */
+struct bounds {
+	uint32_t most; /* entries */
+	uint32_t next; /* command */
+	uint64_t end;  /* of the memory */
+	unsigned int shift;
+	bool write;
+};
+
+static void save_log(struct igrad_log *log, struct igrad_serial *serial,
+		     const struct bounds *bounds)
+{
+	igrad_serial_u32(serial, &log->live);
+	for (uint32_t i = log->head; i < log->tail; i++) {
+		if (is_stale(log, i))
+			continue;
+		igrad_serial_u32(serial, &log->index[i]);
+		igrad_strided_transfer(&log->region[i], serial, bounds->end);
+	}
+}
+
+static void load_log(struct igrad_log *log, struct igrad_serial *serial,
+		     const struct bounds *bounds)
+{
+	uint32_t count = 0, before = 0;
+
+	igrad_serial_u32(serial, &count);
+	igrad_serial_check(serial, count <= bounds->most);
+	for (uint32_t i = 0; i < count && !serial->failed; i++) {
+		struct igrad_strided region = {0};
+		struct sought sought;
+		uint32_t index = 0;
+
+		igrad_serial_u32(serial, &index);
+		igrad_strided_transfer(&region, serial, bounds->end);
+		igrad_serial_check(serial, index >= before && index <= bounds->next);
+		if (!igrad_serial_check(serial, log->tail < log->room || grow(log)))
+			return;
+		sought = seek(region, bounds->shift, bounds->write);
+		append(log, sought.first, sought.last, index, &region);
+		log->live++;
+		before = index;
+	}
+}
+
+static void transfer_log(struct igrad_log *log, struct igrad_serial *serial,
+			 const struct bounds *bounds)
+{
+	igrad_serial_u32(serial, &log->evicted);
+	igrad_serial_check(serial, log->evicted <= bounds->next + 1);
+	if (serial->loading)
+		load_log(log, serial, bounds);
+	else
+		save_log(log, serial, bounds);
+}
+
+void igrad_hazards_transfer(struct igrad_hazards *hazards, struct igrad_serial *serial,
+			    uint32_t next, uint32_t sram_bytes)
+{
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		for (unsigned int write = 0; write < 2; write++) {
+			const bool never = e == IGRAD_ENGINE_LOAD && write == IGRAD_LOG_READS;
+
+			transfer_log(&hazards->sram[e][write], serial,
+				     &(struct bounds){.most = never ? 0 : hazards->max_live,
+						      .next = next,
+						      .end = sram_bytes,
+						      .write = write});
+		}
+	}
+	for (unsigned int write = 0; write < 2; write++)
+		transfer_log(&hazards->dram[write], serial,
+			     &(struct bounds){.most = 2 * IGRAD_MAX_COMMANDS,
+					      .next = next,
+					      .end = IGRAD_VA_END + UINT32_MAX,
+					      .shift = IGRAD_PAGE_SHIFT,
+					      .write = write});
+	igrad_shadow_transfer(&hazards->shadow, serial, next);
+}

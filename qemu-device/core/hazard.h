@@ -73,4 +73,11 @@ enum igrad_reason igrad_hazards_check(struct igrad_hazards *hazards, const struc
 				      const uint32_t known[][IGRAD_NUM_ENGINES],
 				      uint32_t *conflict);
 
+/**
+ * igrad_hazards_transfer - save, or load into what was reset
+ * @next: index of the next command, which may be noted already
+ */
+void igrad_hazards_transfer(struct igrad_hazards *hazards, struct igrad_serial *serial,
+			    uint32_t next, uint32_t sram_bytes);
+
 #endif /* IGRAD_HAZARD_H */

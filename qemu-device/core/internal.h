@@ -14,6 +14,7 @@
 #include "igrad_core.h"
 #include "kernels.h"
 #include "pool.h"
+#include "serial.h"
 #include "timing.h"
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -45,6 +46,7 @@ int igrad_sram_init(struct igrad_sram *sram, uint32_t size);
 void igrad_sram_destroy(struct igrad_sram *sram);
 void igrad_sram_mark(struct igrad_sram *sram, uint64_t begin, uint64_t end);
 void igrad_sram_scrub(struct igrad_sram *sram);
+void igrad_sram_transfer(struct igrad_sram *sram, struct igrad_serial *serial);
 
 /* --------------------------------------------------------------------------------------------- */
 /* check.c: is this command one that the manual allows? */
@@ -142,6 +144,7 @@ struct igrad_core {
 	/* shared with other threads */
 	_Atomic uint64_t retired;
 	_Atomic bool cancelled;
+	_Atomic bool interrupted;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 };
@@ -163,10 +166,15 @@ int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, si
 int igrad_space_write(const struct igrad_space *space, uint64_t va, const void *buf, size_t len,
 		      struct igrad_fault *fault);
 
+int igrad_space_rows(const struct igrad_space *space, const struct igrad_rows *rows, bool write,
+		     struct igrad_fault *fault);
+
 /* array.c, stream.c, vector.c, dma.c: execute a command that has been checked */
 int igrad_array_init(struct igrad_array *array, const struct igrad_config *config);
 void igrad_array_destroy(struct igrad_array *array);
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config);
+void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *config,
+			  struct igrad_serial *serial);
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
 				 uint32_t cols, size_t *row);

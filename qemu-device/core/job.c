@@ -61,6 +61,11 @@ void igrad_core_free(struct igrad_core *core)
 	free(core);
 }
 
+const struct igrad_desc *igrad_core_desc(const struct igrad_core *core)
+{
+	return &core->desc;
+}
+
 const struct igrad_config *igrad_core_config(const struct igrad_core *core)
 {
 	return &core->config;
@@ -93,8 +98,13 @@ static bool malformed(struct igrad_core *core, enum igrad_reason reason)
 	return end(core, IGRAD_STATUS_MALFORMED, reason, 0);
 }
 
+/* An access that was interrupted did not fail: the step is to be done again. */
 static bool faulted(struct igrad_core *core, const struct igrad_fault *fault)
 {
+	if (fault->reason == IGRAD_REASON_NONE)
+		return true;
+	if (fault->reason >= IGRAD_REASON_INTERNAL)
+		return end(core, IGRAD_STATUS_DEVICE, fault->reason, fault->addr);
 	return end(core, IGRAD_STATUS_FAULT, fault->reason, fault->addr);
 }
 
@@ -120,12 +130,22 @@ bool igrad_core_cancelled(const struct igrad_core *core)
 	return atomic_load(&core->cancelled);
 }
 
-static void hang(struct igrad_core *core)
+void igrad_core_interrupt(struct igrad_core *core, bool on)
 {
 	pthread_mutex_lock(&core->lock);
-	while (!atomic_load(&core->cancelled))
+	atomic_store(&core->interrupted, on);
+	pthread_cond_broadcast(&core->wake);
+	pthread_mutex_unlock(&core->lock);
+}
+
+/* Until cancelled, or, returning -1, interrupted */
+static int hang(struct igrad_core *core)
+{
+	pthread_mutex_lock(&core->lock);
+	while (!atomic_load(&core->cancelled) && !atomic_load(&core->interrupted))
 		pthread_cond_wait(&core->wake, &core->lock);
 	pthread_mutex_unlock(&core->lock);
+	return atomic_load(&core->cancelled) ? 0 : -1;
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -177,7 +197,7 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 {
 	if (cmd->opcode == IGRAD_OP_NOP) {
 		if (core->config.hang_tag && cmd->tag == core->config.hang_tag)
-			hang(core);
+			return hang(core);
 		return 0;
 	}
 	if (core->config.timing_only)
@@ -338,17 +358,20 @@ static bool has_report(const struct igrad_core *core)
 	       core->result.reason != IGRAD_REASON_DESC;
 }
 
-void igrad_core_finish(struct igrad_core *core, struct igrad_result *result)
+bool igrad_core_finish(struct igrad_core *core, struct igrad_result *result)
 {
 	struct igrad_fault fault;
 	struct igrad_report report;
 
+	core->ended = true;
+
 	if (has_report(core)) {
 		igrad_core_report(core, &report);
 		if (igrad_space_write(&core->space, core->desc.report, &report, sizeof(report),
-				      &fault))
-			faulted(core, &fault);
+				      &fault) &&
+		    faulted(core, &fault))
+			return false;
 	}
-	core->ended = true;
 	*result = core->result;
+	return true;
 }

@@ -424,3 +424,73 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 	remember(o, words, n, span.start);
 	return span;
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints */
+/* --------------------------------------------------------------------------------------------- */
+
+static bool small(int64_t cycles)
+{
+	return cycles >= -2 && cycles <= 2;
+}
+
+/* Rows do not run into each other, and the last ends inside SRAM. */
+static bool sound(const struct igrad_words *words, uint32_t sram_bytes)
+{
+	const int64_t end = (int64_t)IGRAD_SERIAL_MAX_TIME;
+
+	return (words->bytes == 4 || words->bytes == 2) && words->rows && words->words &&
+	       words->rows <= sram_bytes && words->words <= sram_bytes / words->bytes &&
+	       row_end(words, words->rows - 1) <= sram_bytes &&
+	       (words->rows == 1 || row_end(words, 0) <= row_begin(words, 1)) &&
+	       words->first > -end && words->first < end && small(words->per_row) &&
+	       small(words->per_word);
+}
+
+static void transfer_words(struct igrad_words *words, struct igrad_serial *serial,
+			   uint32_t sram_bytes)
+{
+	igrad_serial_u32(serial, &words->addr);
+	igrad_serial_u32(serial, &words->pitch);
+	igrad_serial_u32(serial, &words->bytes);
+	igrad_serial_u32(serial, &words->rows);
+	igrad_serial_u32(serial, &words->words);
+	igrad_serial_i64(serial, &words->first);
+	igrad_serial_i64(serial, &words->per_row);
+	igrad_serial_i64(serial, &words->per_word);
+	igrad_serial_bool(serial, &words->written);
+	igrad_serial_check(serial, sound(words, sram_bytes));
+}
+
+static void transfer_remembered(struct igrad_overlap *overlap, struct igrad_serial *serial,
+				uint32_t sram_bytes)
+{
+	uint64_t count = overlap->count;
+
+	igrad_serial_u64(serial, &count);
+	if (!igrad_serial_check(serial, count <= (uint64_t)IGRAD_MAX_COMMANDS * IGRAD_MAX_WORDS))
+		return;
+	if (serial->loading)
+		overlap->count = 0;
+	for (uint64_t i = 0; i < count && !serial->failed; i++) {
+		if (serial->loading && !igrad_serial_check(serial, igrad_overlap_reserve(overlap)))
+			return;
+		transfer_words(&overlap->words[i], serial, sram_bytes);
+		if (serial->loading && !serial->failed)
+			overlap->count++;
+	}
+}
+
+void igrad_overlap_transfer(struct igrad_overlap *overlap, struct igrad_serial *serial,
+			    uint32_t sram_bytes)
+{
+	uint64_t *const times[] = {
+		&overlap->dispatched, &overlap->front,	   &overlap->load,  &overlap->swap_w,
+		&overlap->swap_acc,   &overlap->fprop_end, &overlap->drain, &overlap->drain_before,
+	};
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		igrad_serial_time(serial, times[i]);
+	igrad_serial_u64(serial, &overlap->drains);
+	transfer_remembered(overlap, serial, sram_bytes);
+}

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "igrad/hw.h"
+#include "serial.h"
 
 /* Words of SRAM that a command reads or writes: row i, word j in cycle first + i·per_row +
  * j·per_word. */
@@ -67,5 +68,9 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap);
  */
 struct igrad_span igrad_overlap_place(struct igrad_overlap *overlap, uint32_t rows, uint32_t cols,
 				      const struct igrad_cmd *cmd, uint64_t ready);
+
+/** igrad_overlap_transfer - save or load; every word that is remembered lies within @sram_bytes */
+void igrad_overlap_transfer(struct igrad_overlap *overlap, struct igrad_serial *serial,
+			    uint32_t sram_bytes);
 
 #endif /* IGRAD_OVERLAP_H */

@@ -10,21 +10,21 @@
 #include <stdlib.h>
 
 /*
- * A round of work is one word: its number, how many parts it has and the next to be taken. Whoever
- * takes a part does so for the round that it saw, so that a worker that comes late finds nothing
- * and keeps nobody waiting. Rounds follow each other within microseconds when the device is busy:
- * both sides look for a while before they sleep.
+ * A round of work is one word: its number, and which parts are left. Whoever takes a part does so
+ * for the round that it saw, so that a worker that comes late finds nothing and keeps nobody
+ * waiting. The caller takes parts from the front and workers take them from the back, so that
+ * rounds which are alike find what they work on in the same host's cache. Rounds follow each other
+ * within microseconds when the device is busy: both sides look for a while before they sleep.
  */
-#define NEXT_BITS 16
-#define NEXT_MASK ((1ull << NEXT_BITS) - 1)
-#define LOOKS	  4000
+#define FRONT 0x10000ull
+#define LOOKS 4000
 
 struct igrad_pool {
 	unsigned int threads;
 	unsigned int started; /* of the threads - 1 workers */
 	pthread_t *workers;
 
-	_Atomic uint64_t round;	   /* number << 32 | parts << 16 | next */
+	_Atomic uint64_t round;	   /* number << 32 | first part left << 16 | behind the last one */
 	_Atomic unsigned int left; /* parts that have not been done */
 	_Atomic bool stop;
 
@@ -51,15 +51,19 @@ static uint32_t number_of(uint64_t round)
 	return (uint32_t)(round >> 32);
 }
 
-static bool take(struct igrad_pool *pool, unsigned int *part)
+static bool take(struct igrad_pool *pool, bool front, unsigned int *part)
 {
 	uint64_t round = atomic_load(&pool->round);
+	uint64_t rest;
 
 	do {
-		*part = (unsigned int)(round & NEXT_MASK);
-		if (*part >= (round >> NEXT_BITS & NEXT_MASK))
+		const unsigned int first = (uint16_t)(round / FRONT), end = (uint16_t)round;
+
+		if (first == end)
 			return false;
-	} while (!atomic_compare_exchange_weak(&pool->round, &round, round + 1));
+		*part = front ? first : end - 1;
+		rest = front ? round + FRONT : round - 1;
+	} while (!atomic_compare_exchange_weak(&pool->round, &round, rest));
 	return true;
 }
 
@@ -72,11 +76,11 @@ static void finish(struct igrad_pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void take_parts(struct igrad_pool *pool)
+static void take_parts(struct igrad_pool *pool, bool front)
 {
 	unsigned int part;
 
-	while (take(pool, &part)) {
+	while (take(pool, front, &part)) {
 		pool->fn(pool->context, part);
 		finish(pool);
 	}
@@ -138,7 +142,7 @@ static void *worker(void *opaque)
 		if (atomic_load(&pool->stop))
 			return NULL;
 		seen = number_of(atomic_load(&pool->round));
-		take_parts(pool);
+		take_parts(pool, false);
 	}
 }
 
@@ -185,20 +189,25 @@ unsigned int igrad_pool_threads(const struct igrad_pool *pool)
 	return pool->threads;
 }
 
-void igrad_pool_run(struct igrad_pool *pool, unsigned int parts,
+void igrad_pool_run(struct igrad_pool *pool, unsigned int parts, void (*first)(void *context),
 		    void (*fn)(void *context, unsigned int part), void *context)
 {
-	if (parts <= 1 || !pool->started) {
-		for (unsigned int part = 0; part < parts; part++)
-			fn(context, part);
-		return;
+	const bool alone = parts <= 1 || !pool->started;
+
+	if (!alone) {
+		pool->fn = fn;
+		pool->context = context;
+		atomic_store(&pool->left, parts);
+		atomic_store(&pool->round,
+			     (number_of(atomic_load(&pool->round)) + 1ull) << 32 | parts);
+		wake_workers(pool);
 	}
-	pool->fn = fn;
-	pool->context = context;
-	atomic_store(&pool->left, parts);
-	atomic_store(&pool->round, (number_of(atomic_load(&pool->round)) + 1ull) << 32 |
-					   (uint64_t)parts << NEXT_BITS);
-	wake_workers(pool);
-	take_parts(pool);
-	wait_until_done(pool);
+	if (first)
+		first(context);
+	for (unsigned int part = 0; alone && part < parts; part++)
+		fn(context, part);
+	if (!alone) {
+		take_parts(pool, true);
+		wait_until_done(pool);
+	}
 }

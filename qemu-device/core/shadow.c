@@ -179,3 +179,68 @@ uint32_t igrad_shadow_conflict(const struct igrad_shadow *shadow, const struct i
 		raise(&last, row_conflict(shadow, begin, begin + region->bytes, touch, before));
 	return last;
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints: the pages that there are, each with its number, and a number that is none */
+/* --------------------------------------------------------------------------------------------- */
+
+#define NO_PAGE UINT32_MAX
+
+static void transfer_unit(struct unit *unit, struct igrad_serial *serial, uint32_t last)
+{
+	igrad_serial_u32(serial, &unit->write);
+	igrad_serial_check(serial, unit->write >> ENGINE_SHIFT < IGRAD_NUM_ENGINES &&
+					   (unit->write & INDEX_MASK) <= last + 1);
+	for (unsigned int i = 0; i < IGRAD_NUM_ENGINES - 1; i++) {
+		igrad_serial_u32(serial, &unit->read[i]);
+		igrad_serial_check(serial, unit->read[i] <= last + 1);
+	}
+}
+
+static void transfer_page(struct igrad_shadow_page **page, struct igrad_serial *serial,
+			  uint32_t last)
+{
+	uint32_t shift = *page ? (*page)->shift : 0;
+
+	igrad_serial_u32(serial, &shift);
+	if (!igrad_serial_check(serial, shift == 1 || shift == 2))
+		return;
+	if (serial->loading)
+		*page = new_page(shift);
+	if (!igrad_serial_check(serial, *page))
+		return;
+	for (uint32_t i = 0; i < PAGE_BYTES >> shift && !serial->failed; i++)
+		transfer_unit(&(*page)->unit[i], serial, last);
+}
+
+static void load_pages(struct igrad_shadow *shadow, struct igrad_serial *serial, uint32_t last)
+{
+	for (;;) {
+		uint32_t page = NO_PAGE;
+
+		igrad_serial_u32(serial, &page);
+		if (serial->failed || page == NO_PAGE)
+			return;
+		if (!igrad_serial_check(serial, page < shadow->count && !shadow->pages[page]))
+			return;
+		shadow->used = true;
+		transfer_page(&shadow->pages[page], serial, last);
+	}
+}
+
+void igrad_shadow_transfer(struct igrad_shadow *shadow, struct igrad_serial *serial, uint32_t last)
+{
+	uint32_t none = NO_PAGE;
+
+	if (serial->loading) {
+		load_pages(shadow, serial, last);
+		return;
+	}
+	for (uint32_t page = 0; shadow->used && page < shadow->count; page++) {
+		if (!shadow->pages[page])
+			continue;
+		igrad_serial_u32(serial, &page);
+		transfer_page(&shadow->pages[page], serial, last);
+	}
+	igrad_serial_u32(serial, &none);
+}

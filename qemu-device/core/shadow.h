@@ -42,4 +42,7 @@ bool igrad_shadow_note(struct igrad_shadow *shadow, const struct igrad_touch *to
 uint32_t igrad_shadow_conflict(const struct igrad_shadow *shadow, const struct igrad_touch *touch,
 			       const uint32_t before[IGRAD_NUM_ENGINES]);
 
+/** igrad_shadow_transfer - save or load; indices are at most @last */
+void igrad_shadow_transfer(struct igrad_shadow *shadow, struct igrad_serial *serial, uint32_t last);
+
 #endif /* IGRAD_SHADOW_H */

@@ -4,6 +4,8 @@
  * multiply-add after the other are matrix products with sums in the same order, a chunk of batch
  * rows at a time. Operands that are bf16, or lie the wrong way round, are staged as fp32 first.
  */
+#include <sched.h>
+
 #include "internal.h"
 
 /* Below so many multiply-adds a product is done sooner by one thread. */
@@ -38,6 +40,7 @@ struct stream {
 	struct operand g;
 	const float *w; /* as the product wants it: its rows the sum's terms */
 	size_t w_row;
+	_Atomic bool w_ready;
 };
 
 static bool is(const struct stream *s, enum igrad_opcode opcode)
@@ -226,10 +229,25 @@ static bool cancelled(const struct stream *s)
 	return atomic_load_explicit(&s->core->cancelled, memory_order_relaxed);
 }
 
+/* While others may have begun with what needs no weights. */
+static void make_weights(void *context)
+{
+	struct stream *s = context;
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	if (s->cmd->opcode == IGRAD_OP_WGRAD || atomic_load(&s->w_ready))
+		return;
+	s->w = igrad_array_weights(s->core, s->cmd->flags & IGRAD_FLAG_BF16,
+				   s->cmd->opcode != IGRAD_OP_FPROP, a->rows, a->cols, &s->w_row);
+	atomic_store(&s->w_ready, true);
+}
+
 static void make_psums(const struct stream *s, uint32_t begin, uint32_t end)
 {
 	struct igrad_tile tile;
 
+	while (!atomic_load(&s->w_ready))
+		sched_yield();
 	if (is(s, IGRAD_OP_DGRAD))
 		tile = dgrad(s, begin, end);
 	else if (s->cmd->flags & IGRAD_FLAG_TURN)
@@ -274,15 +292,17 @@ static void any_part(void *context, unsigned int part)
 		acc_part(context, part - s->batch_parts);
 }
 
-/* Two parts for each thread even out what else the host does to them; of fours of rows. */
+/* One part for each thread, of fours of rows; more of them even out what else the host does. */
 static uint32_t share_of(const struct stream *s, uint32_t whole)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const uint64_t macs = (uint64_t)a->rows * a->cols * s->count;
 	const unsigned int threads = igrad_pool_threads(s->core->pool);
-	const unsigned int parts = macs < SPLIT_MACS || threads == 1 ? 1 : 2 * threads;
+	const unsigned int most = threads == 1 ? 1 : 4 * threads;
+	uint64_t parts = macs / SPLIT_MACS;
 
-	return ((whole + parts - 1) / parts + 3) & ~3u;
+	parts = parts > most ? most : parts ? parts : 1;
+	return (uint32_t)((whole + parts - 1) / parts + 3) & ~3u;
 }
 
 /* Without staging, psums and acc have nothing to wait for in each other. */
@@ -303,10 +323,10 @@ static void run_chunk(struct stream *s)
 	if (is(s, IGRAD_OP_WGRAD))
 		acc_parts = (rows + s->acc_share - 1) / s->acc_share;
 	if (staged) {
-		igrad_pool_run(pool, s->batch_parts, batch_part, s);
-		igrad_pool_run(pool, acc_parts, acc_part, s);
+		igrad_pool_run(pool, s->batch_parts, make_weights, batch_part, s);
+		igrad_pool_run(pool, acc_parts, NULL, acc_part, s);
 	} else {
-		igrad_pool_run(pool, s->batch_parts + acc_parts, any_part, s);
+		igrad_pool_run(pool, s->batch_parts + acc_parts, make_weights, any_part, s);
 	}
 }
 
@@ -331,10 +351,6 @@ static struct stream stream_of(struct igrad_core *core, const struct igrad_cmd *
 		use_stage(&s.x, array->stage_x);
 	if (s.g.used && s.g.bf16)
 		use_stage(&s.g, array->stage_g);
-	if (cmd->opcode != IGRAD_OP_WGRAD)
-		s.w = igrad_array_weights(core, cmd->flags & IGRAD_FLAG_BF16,
-					  cmd->opcode != IGRAD_OP_FPROP, a->rows, a->cols,
-					  &s.w_row);
 	return s;
 }
 

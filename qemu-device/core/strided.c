@@ -82,3 +82,17 @@ bool igrad_strided_meet(const struct igrad_strided *a, const struct igrad_stride
 				     a->addr + first * a->pitch - b->addr + a->bytes - 1,
 				     (uint64_t)a->bytes + b->bytes - 1);
 }
+
+void igrad_strided_transfer(struct igrad_strided *a, struct igrad_serial *serial, uint64_t end)
+{
+	igrad_serial_u64(serial, &a->addr);
+	igrad_serial_u32(serial, &a->pitch);
+	igrad_serial_u32(serial, &a->rows);
+	igrad_serial_u32(serial, &a->bytes);
+	if (!igrad_serial_check(serial, a->rows && a->bytes && a->addr < end &&
+						(a->rows == 1 ? !a->pitch : a->pitch > a->bytes)))
+		return;
+	/* first that nothing wraps */
+	igrad_serial_check(serial, (a->rows == 1 || a->rows - 1 <= (end - a->addr) / a->pitch) &&
+					   igrad_strided_end(a) <= end);
+}

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "serial.h"
+
 /* @pitch: at least @bytes; 0 if there is one row, and what is contiguous is one row */
 struct igrad_strided {
 	uint64_t addr;
@@ -35,5 +37,8 @@ static inline bool igrad_strided_same(const struct igrad_strided *a, const struc
 
 /** igrad_strided_meet - is there a byte in both? Exact, in a time that hardly depends on them */
 bool igrad_strided_meet(const struct igrad_strided *a, const struct igrad_strided *b);
+
+/** igrad_strided_transfer - save or load a set that ends by @end */
+void igrad_strided_transfer(struct igrad_strided *a, struct igrad_serial *serial, uint64_t end);
 
 #endif /* IGRAD_STRIDED_H */

@@ -163,3 +163,63 @@ struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
 	complete(timing, cmd, IGRAD_ENGINE_ARRAY, end, span.end);
 	return (struct igrad_moments){span.start, span.end, clock->completed};
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints */
+/* --------------------------------------------------------------------------------------------- */
+
+static void transfer_engine(struct igrad_engine_clock *clock, struct igrad_serial *serial)
+{
+	igrad_serial_time(serial, &clock->free);
+	igrad_serial_time(serial, &clock->completed);
+	igrad_serial_time(serial, &clock->busy);
+	igrad_serial_time(serial, &clock->stalled);
+}
+
+/* What is ordered before something: commands below an index that is at most @count. */
+static void transfer_order(uint32_t order[], struct igrad_serial *serial, uint32_t count)
+{
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		igrad_serial_u32(serial, &order[e]);
+		igrad_serial_check(serial, order[e] <= count);
+	}
+}
+
+/* Loaded, its room grows with what has really come. */
+static void transfer_semaphore(struct igrad_semaphore *semaphore, struct igrad_serial *serial,
+			       uint32_t retired)
+{
+	uint32_t owner = (uint32_t)(semaphore->owner + 1);
+	uint32_t value = semaphore->value;
+
+	igrad_serial_u32(serial, &owner);
+	igrad_serial_u32(serial, &value);
+	if (!igrad_serial_check(serial,
+				owner <= IGRAD_NUM_ENGINES && value <= retired && !owner == !value))
+		return;
+	semaphore->owner = (int)owner - 1;
+	if (serial->loading)
+		semaphore->value = 0;
+	for (uint32_t i = 0; i < value && !serial->failed; i++) {
+		if (serial->loading && !igrad_serial_check(serial, reserve(semaphore)))
+			return;
+		igrad_serial_time(serial, &semaphore->signals[i].time);
+		transfer_order(semaphore->signals[i].after, serial, retired);
+		if (serial->loading)
+			semaphore->value++;
+	}
+}
+
+void igrad_timing_transfer(struct igrad_timing *timing, struct igrad_serial *serial,
+			   uint32_t retired, uint32_t sram_bytes)
+{
+	for (unsigned int i = 0; i < IGRAD_NUM_ENGINES; i++) {
+		transfer_engine(&timing->engine[i], serial);
+		transfer_order(timing->known[i], serial, retired);
+	}
+	for (unsigned int i = 1; i < IGRAD_NUM_SEMAPHORES; i++)
+		transfer_semaphore(&timing->semaphore[i], serial, retired);
+	igrad_overlap_transfer(&timing->overlap, serial, sram_bytes);
+	igrad_serial_time(serial, &timing->cycles);
+	timing->count = retired;
+}

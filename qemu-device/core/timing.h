@@ -8,6 +8,7 @@
 
 #include "igrad/hw.h"
 #include "overlap.h"
+#include "serial.h"
 
 /*
  * A semaphore reached its next value: when, and what had completed then. By engine, that is all
@@ -81,5 +82,13 @@ struct igrad_moments igrad_timing_run(struct igrad_timing *timing, const struct 
 struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
 						 const struct igrad_cmd *cmd, uint32_t rows,
 						 uint32_t cols);
+
+/**
+ * igrad_timing_transfer - save or load
+ * @retired: commands that ran so far, a bound for every semaphore
+ * @sram_bytes: where the accesses lie that are remembered
+ */
+void igrad_timing_transfer(struct igrad_timing *timing, struct igrad_serial *serial,
+			   uint32_t retired, uint32_t sram_bytes);
 
 #endif /* IGRAD_TIMING_H */

@@ -37,7 +37,8 @@ static void split(struct igrad_core *core, struct operation *op, size_t whole,
 		  void (*fn)(void *context, unsigned int part))
 {
 	op->piece = piece_of(core->pool, whole, op->rows * op->cols);
-	igrad_pool_run(core->pool, (unsigned int)((whole + op->piece - 1) / op->piece), fn, op);
+	igrad_pool_run(core->pool, (unsigned int)((whole + op->piece - 1) / op->piece), NULL, fn,
+		       op);
 }
 
 static size_t end_of(const struct operation *op, unsigned int part, size_t whole)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What igrad-sim says of command lines and files that it cannot use."""
 import os
+import stat
 import subprocess
 import sys
 
@@ -29,7 +30,7 @@ for option, bad, wanted in [
         ("rows", "257", "from 1 to 256"), ("cols", "0", "from 1 to 256"), ("rows", " 4", "a whole number"),
         ("overlap", "maybe", "there are off, on"), ("sram-kib", "15", "from 16 to"),
         ("dram-bytes-per-cycle", "0", "from 1 to 65536"), ("dram-latency", "1000001", "from 0 to 1000000"),
-        ("schedule", "fast", "ws-paper, ws, ws+os, interleaved, auto"), ("objective", "speed", "cycles, energy, dram"),
+        ("schedule", "ws,", "ws-paper, ws"), ("schedule", "fast", "ws-paper, ws, ws+os, interleaved, auto"), ("objective", "speed", "cycles, energy, dram"),
         ("decay", "-1", "at least 0"), ("decay", "nan", "at least 0"), ("decay", "1x", "at least 0"),
         ("optimizer", "lion", "sgd, momentum, adam"), ("optimizer", "adam", "no command for Adam's"),
         ("dtype", "fp8", "fp32, bf16")]:
@@ -61,6 +62,8 @@ if os.access("/dev/full", os.W_OK):
                                 stderr=subprocess.PIPE, text=True)
         ok(result.returncode == 1 and "stdout" in result.stderr, "says when its output goes nowhere")
     refuses(1, "/dev/full", "a trace that does not fit", *layer, "--trace", "/dev/full")
+    refuses(1, "gnuplot", "a picture that cannot be drawn", *layer, "--svg", "/dev/full", env={"PATH": "/nowhere"})
+    ok(stat.S_ISCHR(os.stat("/dev/full").st_mode), "what is no file is not removed")
 
 # ------------------------------------------------------------------ energy tables
 refuses(1, "/nowhere/x", "an energy table that is not there", *layer, "--energy", "/nowhere/x")

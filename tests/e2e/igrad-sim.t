@@ -5,10 +5,13 @@ import csv
 import io
 import json
 import os
+import pty
+import subprocess
 import sys
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
+import tap  # noqa: E402
 from tap import finish, note, ok, output, parsed, refuses, same, tmp, top, write  # noqa: E402
 
 FIELDS = ["schedule", "cycles", "utilization", "macs", "sram_reads", "sram_writes", "sram_by_operand", "dram_read_bytes",
@@ -49,6 +52,7 @@ for result in results:
        result["dram_write_bytes"] >= 4 * (24 * 100 + 6000), f"{result['schedule']}: at least the compulsory bytes")
     same(parsed("layer", *size, "--schedule", result["schedule"]), result, f"{result['schedule']}: alone, one object, the same")
 by_name = {r["schedule"]: r for r in results}
+same(parsed("layer", *size, "--schedule", "interleaved,ws"), [by_name["ws"], by_name["interleaved"]], "several schedules")
 ok(by_name["auto"]["cycles"] == min(by_name[s]["cycles"] for s in FIXED), "auto has the least cycles")
 table = by_name["ws"]["energy_table"]
 same((table["name"], table["unit"]), ("horowitz-45nm", "pJ"), "the table")
@@ -147,8 +151,8 @@ for overlap in "on", "off":
         streams = [e for e in mine if e["args"].get("batch")]
         same(sum(e["args"]["rows"] * e["args"]["cols"] * e["args"]["batch"] * (2 if "INTER" in e["name"] else 1)
                  for e in streams), result["macs"], f"overlap={overlap}, {name}: all multiply-adds are there")
-    tiles = [e["name"] for e in busy if names[e["pid"]] == "interleaved" and e["name"].startswith("INTERLEAVED")]
-    same(set(tiles), {f"INTERLEAVED i{i} o{o} b0" for i in range(0, 100, 16) for o in range(0, 60, 8)},
+    tiles = [e["name"].rpartition(" b")[0] for e in busy if names[e["pid"]] == "interleaved" and e["name"].startswith("INTERLEAVED")]
+    same(set(tiles), {f"INTERLEAVED i{i} o{o}" for i in range(0, 100, 16) for o in range(0, 60, 8)},
          f"overlap={overlap}: the tiles of the layer, by name")
     loads = {e["name"].split()[1] for e in busy if e["name"].startswith("DMA_")}
     same(loads, {"x", "w", "dy", "dx"}, f"overlap={overlap}: DMA by name")
@@ -171,6 +175,18 @@ ok([r["cycles"] for r in again] == [int(r["cycles"]) for r in rows] and
 svg = xml.etree.ElementTree.parse(picture).getroot()
 ok(all(s in "".join(svg.itertext()) for s in FIXED + ["8 × 8", "16 × 8", "energy"]), "sweep: curves")
 ok(len(output(*sweep).splitlines()) == 3 + 20, "sweep: text")
+
+terminal, end = pty.openpty()
+with subprocess.Popen([os.path.join(tap.build, "bin", "igrad-sim"), "sweep", "--in", "1024", "--out", "1024"], stdout=subprocess.DEVNULL,
+                      stderr=end, stdin=subprocess.DEVNULL) as program:
+    os.close(end)
+    bar = b""
+    while True:
+        try:
+            bar += os.read(terminal, 4096)
+        except OSError:
+            break
+ok(b"\r" in bar and b"/28 " in bar and b"[#" in bar and bar.endswith(b"\r\x1b[K"), "sweep: a bar on a terminal, gone at the end")
 
 # ------------------------------------------------------------------ networks
 net = parsed("network", "nets/alexnet-classifier.net", "--schedule", "interleaved", "--rows", 128, "--cols", 128)
@@ -208,13 +224,13 @@ same([layer["shape"] for layer in shape["layers"]], ["4 x 9 x 10", "6 x 3 x 4", 
 ok("Nothing in this network is costed" in output("network", "--batch", 1, file("s.net")), "a network without linear layers")
 
 # ------------------------------------------------------------------ SCALE-Sim's files
-heading = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+heading = 12 * "," + "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
 topology = write("topo.csv", heading + """Conv1, 227, 227, 11, 11, 3, 96, 4,
 
 FC6, 6, 6, 6, 6, 16, 40, 1,\r
-FC7, 1, 1, 1, 1, 40, 20, 1, 1:1,
+FC7, 1, 1, 1, 1, 40, 20, 1, 1:1,,,and,more,than,twelve,columns
 FC8, 1, 1, 1, 1, 20, 10, 1, 2:4
-DPconv, 9, 9, 3, 3, 8, 1, 1, 2
+DPconv, 9, 9, 3, 3, 8, 1, 1, 2, #dw
 """)
 net = parsed("network", topology, "--schedule", "ws+os")
 same([(n["name"], n["kind"], n["costed"], n["shape"], n["line"]) for n in net["layers"]],

@@ -11,7 +11,7 @@
 
 #include "igrad_test.h"
 
-#define SLOW_COMMANDS 4096
+#define SLOW_COMMANDS 512
 #define RW	      (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
 
 static struct test_bo data;
@@ -60,7 +60,7 @@ static int reset_device(const char *path)
 	return ret;
 }
 
-/* Reset the device under a job that has begun: it is not run again, what is behind it runs. */
+/* Have the device reset under a job that has begun: it is finished first, what is behind it runs after. */
 static int reset(int fd, const char *path)
 {
 	const int first = test_queue_create(fd), second = test_queue_create(fd);

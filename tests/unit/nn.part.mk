@@ -8,5 +8,5 @@ $(eval $(call unit_test,test-plan,$(addprefix tests/unit/,test-plan.c matrices.c
 $(eval $(call unit_test,test-planner,$(addprefix tests/unit/,test-planner.c matrices.c),$(NN_TEST_LIBS),,-O3 -Ilib))
 $(eval $(call unit_test,test-traffic,$(addprefix tests/unit/,test-traffic.c matrices.c),$(NN_TEST_LIBS),,-O3 -Ilib))
 $(eval $(call unit_test,test-auto,$(addprefix tests/unit/,test-auto.c matrices.c),$(NN_TEST_LIBS)))
+$(eval $(call unit_test,test-buffering,$(addprefix tests/unit/,test-buffering.c matrices.c),$(NN_TEST_LIBS),,-Ilib))
 $(eval $(call unit_test,test-nn,$(addprefix tests/unit/,test-nn.c matrices.c refnet.c hostref.c),$(NN_TEST_LIBS),,-O3))
-$(eval $(call unit_test,test-engines,tests/unit/test-engines.c,$(NN_TEST_LIBS),,-O2 -Ilib))

@@ -131,11 +131,12 @@ static void open_random(struct layer *l, struct igrad_rng *rng)
 	static const unsigned int widths[] = {4, 16, 64, 1024};
 	char uri[160];
 
-	snprintf(uri, sizeof(uri),
-		 "sim:timing-only=on,rows=%u,cols=%u,overlap=%s,sram-kib=%u,dram-bytes-per-cycle=%u",
-		 sides[igrad_rng_below(rng, 7)], sides[igrad_rng_below(rng, 7)],
-		 igrad_rng_below(rng, 2) ? "on" : "off", srams[igrad_rng_below(rng, 4)],
-		 widths[igrad_rng_below(rng, 4)]);
+	snprintf(
+		uri, sizeof(uri),
+		"sim:timing-only=on,rows=%u,cols=%u,overlap=%s,sram-kib=%u,dram-bytes-per-cycle=%u",
+		sides[igrad_rng_below(rng, 7)], sides[igrad_rng_below(rng, 7)],
+		igrad_rng_below(rng, 2) ? "on" : "off", srams[igrad_rng_below(rng, 4)],
+		widths[igrad_rng_below(rng, 4)]);
 	layer_open(l, uri, random_between(rng, 1, 300), random_between(rng, 1, 400),
 		   random_between(rng, 1, 400));
 	l->backward.optimizer.update = igrad_rng_below(rng, 3);
@@ -221,7 +222,8 @@ static void check_choice(const struct layer *l, const struct igrad_choice *choic
 	assert_int_equal(choice->report.status, IGRAD_STATUS_OK);
 	assert_true(choice->utilisation > 0 && choice->utilisation <= 1);
 	assert_true(choice->utilisation * pes * choice->report.cycles -
-			    (double)choice->report.macs < 1);
+			    (double)choice->report.macs <
+		    1);
 	assert_true(choice->energy > 0);
 }
 
@@ -238,7 +240,8 @@ static void test_explanations(void **state)
 	for (size_t i = 0; i < count; i++) {
 		check_choice(&l, &choices[i]);
 		assert_true(choices[i].schedule < IGRAD_SCHEDULE_AUTO);
-		assert_int_equal(choices[i].best, !i || choices[i].schedule != choices[i - 1].schedule);
+		assert_int_equal(choices[i].best,
+				 !i || choices[i].schedule != choices[i - 1].schedule);
 		seen[choices[i].schedule] = true;
 		best += choices[i].best;
 	}
@@ -258,8 +261,8 @@ static void test_explanations(void **state)
 		assert_int_equal(choices[i].chosen, !i);
 	}
 	free(choices);
-	assert_int_equal(igrad_linear_explain_forward(l.device, &elsewhere.forward, &choices, &count),
-			 0);
+	assert_int_equal(
+		igrad_linear_explain_forward(l.device, &elsewhere.forward, &choices, &count), 0);
 	assert_true(count > 1 && choices[0].chosen);
 	check_choice(&l, &choices[0]);
 	free(choices);

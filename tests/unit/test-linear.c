@@ -404,6 +404,7 @@ static void draw_plan(struct planned *planned, const struct igrad_problem *probl
 		.narrow = problem->narrow,
 		.dx_turned = !problem->narrow && igrad_rng_below(rng, 2),
 		.dw_turned = igrad_rng_below(rng, 2),
+		.dw_first = igrad_rng_below(rng, 2),
 	};
 	for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
 		plan->order[d] = orders[order][d];

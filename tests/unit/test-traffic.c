@@ -53,6 +53,7 @@ static void lab_close(struct lab *lab)
 /* A layer's operands, by role, and a pass that uses them. */
 struct layer {
 	uint32_t dim[IGRAD_NUM_DIMS];
+	enum igrad_element dtype; /* of activations */
 	struct igrad_matrix m[IGRAD_NUM_ROLES];
 	struct igrad_linear_forward forward;
 	struct igrad_linear_backward backward;
@@ -73,6 +74,7 @@ static void layer_draw(struct layer *layer, struct igrad_rng *rng)
 	for (int d = 0; d < IGRAD_NUM_DIMS; d++)
 		layer->dim[d] = random_between(rng, 1, igrad_rng_below(rng, 3) ? 40 : 90);
 	layer->is_backward = igrad_rng_below(rng, 4);
+	layer->dtype = igrad_rng_below(rng, 3) ? IGRAD_FP32 : IGRAD_BF16;
 	layer->forward = (struct igrad_linear_forward){
 		.x = &m[IGRAD_ROLE_X],
 		.w = &m[IGRAD_ROLE_W],
@@ -110,9 +112,14 @@ static void layer_fill(struct layer *layer, struct igrad_device *device, uint64_
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		struct igrad_size size = igrad_role_size(&problem, role);
 		float *values = calloc((size_t)size.rows * size.cols, sizeof(*values));
+		bool activation = role == IGRAD_ROLE_X || role == IGRAD_ROLE_Y ||
+				  role == IGRAD_ROLE_DY || role == IGRAD_ROLE_DX;
+		enum igrad_element dtype = activation ? layer->dtype : IGRAD_FP32;
 
-		layer->m[role] = matrix_new(device, &rng, size.rows, size.cols);
+		layer->m[role] = matrix_new_of(device, &rng, size.rows, size.cols, dtype);
 		random_values(&rng, values, (size_t)size.rows * size.cols, false);
+		for (size_t i = 0; dtype == IGRAD_BF16 && i < (size_t)size.rows * size.cols; i++)
+			values[i] = (float)(int)(values[i] * 128) / 128; /* exact in bf16 */
 		matrix_put(&layer->m[role], values);
 		free(values);
 	}
@@ -170,8 +177,11 @@ static struct igrad_plan random_plan(struct igrad_rng *rng, const struct igrad_p
 		memset(&plan, 0, sizeof(plan));
 		plan.schedule = problem->schedule;
 		plan.tile = (struct igrad_size){problem->device->rows, problem->device->cols};
-		plan.dx_turned = plan.schedule == IGRAD_SCHEDULE_WS && igrad_rng_below(rng, 2);
+		plan.narrow = problem->narrow;
+		plan.dx_turned = plan.schedule == IGRAD_SCHEDULE_WS && !problem->narrow &&
+				 igrad_rng_below(rng, 2);
 		plan.dw_turned = plan.schedule == IGRAD_SCHEDULE_WS && igrad_rng_below(rng, 2);
+		plan.dw_first = plan.schedule == IGRAD_SCHEDULE_WS && igrad_rng_below(rng, 2);
 		igrad_rng_shuffle(rng, order, IGRAD_NUM_DIMS);
 		for (int d = 0; d < IGRAD_NUM_DIMS; d++) {
 			plan.order[d] = order[d];
@@ -192,14 +202,14 @@ static struct igrad_plan random_plan(struct igrad_rng *rng, const struct igrad_p
 
 static void print_plan(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	print_message("# %s, schedule %d, update %d, home %x scratch %x spill %x, B=%u I=%u O=%u on "
-		      "%u×%u: blocks %u %u %u order %d%d%d turned %d%d slots",
-		      problem->backward ? "backward" : "forward", problem->schedule,
-		      problem->update, problem->home, problem->scratch, problem->spill,
-		      problem->dim[0], problem->dim[1], problem->dim[2], problem->device->rows,
-		      problem->device->cols, plan->block[0], plan->block[1], plan->block[2],
-		      plan->order[0], plan->order[1], plan->order[2], plan->dx_turned,
-		      plan->dw_turned);
+	print_message(
+		"# %s, schedule %d, update %d, home %x scratch %x spill %x, B=%u I=%u O=%u on "
+		"%u×%u: blocks %u %u %u order %d%d%d turned %d%d slots",
+		problem->backward ? "backward" : "forward", problem->schedule, problem->update,
+		problem->home, problem->scratch, problem->spill, problem->dim[0], problem->dim[1],
+		problem->dim[2], problem->device->rows, problem->device->cols, plan->block[0],
+		plan->block[1], plan->block[2], plan->order[0], plan->order[1], plan->order[2],
+		plan->dx_turned, plan->dw_turned);
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
 		print_message(" %u", plan->slots[role]);
 	print_message("\n");
@@ -209,8 +219,7 @@ static void print_plan(const struct igrad_problem *problem, const struct igrad_p
 
 static void same_results(const struct layer *a, const struct layer *b)
 {
-	static const char *const names[] = {"x",  "w",	"b",  "y",  "dy",
-					    "dx", "dw", "db", "vw", "vb"};
+	static const char *const names[] = {"x", "w", "b", "y", "dy", "dx", "dw", "db", "vw", "vb"};
 
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		float *values = matrix_get(&b->m[role]);

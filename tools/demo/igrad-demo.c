@@ -42,8 +42,8 @@ static void print_table(const struct comparison *c, uint32_t batch)
 		uint64_t accesses = igrad_report_sram_accesses(report);
 
 		printf("%-12s %10" PRIu64 " %14" PRIu64 " %12" PRIu64 " %22.2f %5.2f %5.2f\n",
-		       igrad_schedule_name(compared[i]), report->cycles, accesses, dram_bytes(report),
-		       (double)report->cycles / reference->cycles,
+		       igrad_schedule_name(compared[i]), report->cycles, accesses,
+		       dram_bytes(report), (double)report->cycles / reference->cycles,
 		       (double)accesses / igrad_report_sram_accesses(reference),
 		       (double)dram_bytes(report) / dram_bytes(reference));
 	}

@@ -5,7 +5,7 @@ SETUP := tools/setup
 export KERNEL KDIR QEMU_SRC IGRAD_CACHE ACCEL JOBS
 export BUILD_DIR := $(abspath $(BUILD))
 
-.PHONY: packages fetch fetch-kernel fetch-kernel-source fetch-qemu fetch-data refresh
+.PHONY: packages fetch fetch-kernel fetch-kernel-source fetch-kernel-tree fetch-qemu fetch-data refresh
 
 packages:
 	@$(SETUP)/host-packages
@@ -15,6 +15,8 @@ fetch-kernel: | packages
 	@$(SETUP)/fetch-kernel
 fetch-kernel-source: | packages
 	@$(SETUP)/fetch-kernel-source
+fetch-kernel-tree: | packages
+	@$(SETUP)/fetch-kernel-tree
 fetch-qemu: | packages
 	@$(SETUP)/fetch-qemu
 fetch-data: | packages
@@ -34,8 +36,10 @@ $(MODULE): $(wildcard kernel/*.[ch] kernel/Kbuild include/igrad/*.h include/uapi
 	@$(SETUP)/build-module W=1
 	@touch $@
 
-# Whether anything is to do is ninja's business.
-.PHONY: qemu module
+# Whether anything is to do is ninja's business, and kbuild's.
+.PHONY: qemu module debug-kernel
 qemu: | fetch
 	@$(SETUP)/build-qemu
+debug-kernel: | fetch fetch-kernel-tree
+	@$(SETUP)/build-own-kernel debug
 module: $(MODULE)

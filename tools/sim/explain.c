@@ -107,6 +107,7 @@ static struct json_object *json_tiling(const struct igrad_tiling *t)
 	json_string(object, "order", t->order);
 	json_object_object_add(object, "dx_turned", json_object_new_boolean(t->dx_turned));
 	json_object_object_add(object, "dw_turned", json_object_new_boolean(t->dw_turned));
+	json_object_object_add(object, "dw_first", json_object_new_boolean(t->dw_first));
 	json_count(object, "sram_bytes", t->sram_bytes);
 	json_string(object, "words", t->words);
 	return object;

@@ -87,4 +87,7 @@ command_fn command_layer, command_network, command_sweep, command_paper, command
 __attribute__((format(printf, 3, 4))) int fail(struct igrad_error *error, int err,
 					       const char *format, ...);
 
+/** discard - remove an output that was not finished, if it is a file: never a device or a pipe */
+void discard(const char *path);
+
 #endif /* IGRAD_SIM_TOOL_H */

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "options.h"
 
@@ -36,6 +38,14 @@ int fail(struct igrad_error *error, int err, const char *format, ...)
 	vsnprintf(error->message, sizeof(error->message), format, args);
 	va_end(args);
 	return err;
+}
+
+void discard(const char *path)
+{
+	struct stat status;
+
+	if (!lstat(path, &status) && S_ISREG(status.st_mode))
+		unlink(path);
 }
 
 static const struct command *find(const char *name)

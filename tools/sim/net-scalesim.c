@@ -34,9 +34,12 @@ static void trim(struct field *field)
 		field->text[--length] = '\0';
 }
 
-/* Splits a line; the comma that ends SCALE-Sim's lines ends ours too. */
-static int split(const struct net *net, char *line, unsigned int number, struct row *row,
-		 struct igrad_error *error)
+/*
+ * Splits a line of at least @least columns. The comma that ends SCALE-Sim's lines ends ours too;
+ * what is behind an empty column further on is a remark.
+ */
+static int split(const struct net *net, char *line, unsigned int number, uint32_t least,
+		 struct row *row, struct igrad_error *error)
 {
 	const char *start = line;
 	char *rest = line;
@@ -47,7 +50,7 @@ static int split(const struct net *net, char *line, unsigned int number, struct 
 
 		strsep(&rest, ",");
 		trim(&field);
-		if (!rest && !*field.text && row->count)
+		if (!*field.text && row->count && (!rest || row->count >= least))
 			break;
 		if (row->count == MAX_FIELDS)
 			return net_bad(error, &field.place, "more than %d columns", MAX_FIELDS);
@@ -271,6 +274,21 @@ static void add_notes(struct net *net, bool gemm)
 			"the format fixes the batch at 1; --batch says another";
 }
 
+/* SCALE-Sim takes the first line for a heading, whatever it says; a layer there would be lost. */
+static int check_heading(const struct net *net, const char *line, struct igrad_error *error)
+{
+	const char *second = strchr(line, ',');
+	struct net_place place = {net->path, 1, 1};
+
+	if (!second)
+		return 0;
+	second += 1 + strspn(second + 1, " \t");
+	place.column += second - line;
+	if (*second < '0' || *second > '9')
+		return 0;
+	return net_bad(error, &place, "the first line must be a heading, but has a number here");
+}
+
 int net_read_scalesim(struct net *net, char *text, bool gemm, struct igrad_error *error)
 {
 	struct net_place place = {net->path, 0, 1};
@@ -281,17 +299,15 @@ int net_read_scalesim(struct net *net, char *text, bool gemm, struct igrad_error
 		char *line = strsep(&text, "\n");
 
 		place.line++;
+		line[strcspn(line, "#")] = '\0'; /* behind its last comma SCALE-Sim reads nothing */
 		if (!line[strspn(line, " \t\r,")])
 			continue;
-		err = split(net, line, place.line, &row, error);
-		if (err)
-			break;
-		/* SCALE-Sim takes the first line for a heading, whatever it says. */
-		if (place.line == 1 && row.count > 1 && *row.fields[1].text >= '0' &&
-		    *row.fields[1].text <= '9')
-			err = net_bad(error, &row.fields[1].place,
-				      "the first line must be a heading, but has a number here");
-		else if (place.line > 1)
+		if (place.line == 1) {
+			err = check_heading(net, line, error);
+			continue;
+		}
+		err = split(net, line, place.line, gemm ? 4 : 8, &row, error);
+		if (!err)
 			err = gemm ? read_gemm(net, &row, error) : read_conv(net, &row, error);
 	}
 	if (!err && !net->num_layers)

@@ -64,13 +64,17 @@ static unsigned int choice(const char *option, const char *text, const char *con
 	wrong("--%s %s: there are %s", option, text, list);
 }
 
-static uint32_t schedules(const char *text)
+/* "ws" or "ws,interleaved" */
+static uint32_t schedules(char *list)
 {
-	const char *names[IGRAD_NUM_SCHEDULES + 1] = {0};
+	const char *names[IGRAD_NUM_SCHEDULES + 1] = {0}, *item;
+	uint32_t set = 0;
 
 	for (int i = 0; i < IGRAD_NUM_SCHEDULES; i++)
 		names[i] = igrad_schedule_name(i);
-	return 1u << choice("schedule", text, names);
+	while ((item = strsep(&list, ",")))
+		set |= 1u << choice("schedule", item, names);
+	return set;
 }
 
 static enum igrad_objective objective(const char *text)
@@ -228,7 +232,7 @@ static void set_layer(struct settings *s, int option, const char *value)
 	}
 }
 
-static void set_manner(struct settings *s, int option, const char *value)
+static void set_manner(struct settings *s, int option, char *value)
 {
 	static const char *const dtypes[] = {"fp32", "bf16", NULL};
 

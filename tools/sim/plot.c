@@ -66,7 +66,7 @@ int plot_close(struct plot *plot, struct igrad_error *error)
 		;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	unlink(plot->path);
+	discard(plot->path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
 		return fail(error, -ENOENT, "--svg needs gnuplot (Debian package gnuplot-nox)");
 	return fail(error, -EIO, "gnuplot could not draw %.160s", plot->path);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tiles.h"
 #include "trace.h"
@@ -230,7 +229,7 @@ int trace_close(struct trace *trace, bool whole, struct igrad_error *error)
 	if (err)
 		fail(error, err, "%.160s: cannot be written: %s", trace->path, strerror(errno));
 	if (err || !whole)
-		unlink(trace->path);
+		discard(trace->path);
 	free(trace->path);
 	free(trace);
 	return err;

@@ -7,7 +7,11 @@ INITRAMFS := $(BUILD)/vm/initramfs.cpio
 $(INITRAMFS): $(MODULE) $(HOST_PROGRAMS) tools/vm/init tools/vm/initramfs $(BUILD)/kernel.id | fetch
 	@tools/vm/initramfs $@ $(BUILD)/kernel $(MODULE) $(HOST_PROGRAMS)
 
-.PHONY: vm shell demo
+# The same guest on a kernel of our own, kernel/configs-debug.
+vm-debug: qemu host debug-kernel
+	@tools/vm/initramfs $(BUILD)/debug/initramfs.cpio $(BUILD)/debug/kernel $(BUILD)/debug/igrad.ko $(HOST_PROGRAMS)
+
+.PHONY: vm vm-debug shell demo
 vm: qemu $(INITRAMFS) host
 
 shell: vm

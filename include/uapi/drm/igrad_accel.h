@@ -212,6 +212,9 @@ struct drm_igrad_array {
 
 /**
  * struct drm_igrad_bo_ref - a buffer that a job uses, with memory and VA kept until it has ended
+ *
+ * An import of a dma-buf that may not be written to cannot be listed with DRM_IGRAD_BO_WRITE
+ * (-EINVAL), and a job that writes to it faults.
  */
 struct drm_igrad_bo_ref {
 	/** @handle: GEM handle; listing one twice: -EINVAL */

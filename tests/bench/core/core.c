@@ -7,6 +7,7 @@
  * usage: bench-core [--json]
  */
 #include <cblas.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,16 +280,39 @@ static double sum(const double *p, uint32_t n)
 	return s;
 }
 
+/* This thread, and those that it creates from now on, on the @index-th of the CPUs that we have. */
+static void run_on(const cpu_set_t *cpus, unsigned int index)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, cpus) && index-- == 0)
+			CPU_SET(cpu, &one);
+	}
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Returns 0 where two threads would have to share a CPU. */
 static double speedup(struct igrad_core *core, uint32_t n, uint32_t count)
 {
-	struct igrad_core *pair = new_core(n, 2);
-	double *one = times(), *two = times(), ratio;
+	double *one, *two, ratio;
+	struct igrad_core *pair;
+	cpu_set_t cpus;
 
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
+		return 0.0;
+	run_on(&cpus, 1);
+	pair = new_core(n, 2);
+	run_on(&cpus, 0);
+	one = times();
+	two = times();
 	for (unsigned int i = 0; i < 4 * RUNS; i++) {
 		time_commands(core, count, one);
 		time_commands(pair, count, two);
 	}
 	ratio = sum(one, count) / sum(two, count);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
 	igrad_core_free(pair);
 	free(one);
 	free(two);

@@ -133,6 +133,7 @@ static void test_scrub_after_fault(void **state)
 
 static void test_scrub_after_cancel(void **state)
 {
+	const struct igrad_space space = rig_space(&rig);
 	struct igrad_cmd cmds[DIRTYING];
 
 	(void)state;
@@ -141,8 +142,7 @@ static void test_scrub_after_cancel(void **state)
 	rig.desc.num_cmds = DIRTYING;
 	memcpy(rig.memory + RIG_CMDS, cmds, sizeof(cmds));
 	rig.desc.cmds = RIG_CMDS;
-	igrad_core_begin(rig.core, &rig.desc,
-			 &(struct igrad_space){rig_space(&rig).read, rig_space(&rig).write, &rig});
+	igrad_core_begin(rig.core, &rig.desc, &space);
 	for (unsigned int i = 0; i < 4; i++)
 		assert_true(igrad_core_step(rig.core));
 	igrad_core_cancel(rig.core);
@@ -532,7 +532,7 @@ static void test_pool(void **state)
 	for (unsigned int parts = 1; parts <= PARTS; parts++) {
 		_Atomic unsigned int done[PARTS] = {0};
 
-		igrad_pool_run(pool, parts, slow_part, done);
+		igrad_pool_run(pool, parts, NULL, slow_part, done);
 		for (unsigned int i = 0; i < PARTS; i++)
 			assert_int_equal(done[i], i < parts);
 	}

@@ -105,7 +105,7 @@ static struct igrad_tile random_tile(struct rng *rng, const struct operands *o)
 	t.a_row = transposed ? 1 : t.k + rng_below(rng, 5);
 	t.a_step = transposed ? t.m + rng_below(rng, 5) : 1;
 	if (!transposed && rng_below(rng, 3) == 0)
-		t.a_row = 256 * rng_between(rng, 1, 4); /* such rows are copied first */
+		t.a_row = 256 * rng_between(rng, 1, 4); /* rows that crowd into a cache's sets */
 	t.b_row = t.n + rng_below(rng, 5);
 	t.c_row = t.n + rng_below(rng, 5);
 	return t;
@@ -169,6 +169,27 @@ static void test_transpose(void **state)
 			memset(o->got, 0, WORDS * sizeof(float));
 			igrad_kernels_get(i)->transpose(o->got, d_row, o->a, a_row, rows, cols);
 			same(igrad_kernels_get(i)->name, "transpose", o->got, o->expected);
+		}
+	}
+}
+
+static void test_copy(void **state)
+{
+	const struct operands *o = *state;
+	struct rng rng = {seed_of_test("copies")};
+
+	make(&rng, o->a, WORDS, true);
+	for (unsigned int round = 0; round < count_of_test(60); round++) {
+		const size_t rows = length(&rng, 130), cols = length(&rng, 130);
+		const size_t a_row = cols + rng_below(&rng, 9), d_row = cols + rng_below(&rng, 9);
+
+		memset(o->expected, 0, WORDS * sizeof(float));
+		for (size_t r = 0; r < rows; r++)
+			memcpy(o->expected + r * d_row, o->a + r * a_row, cols * sizeof(float));
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			memset(o->got, 0, WORDS * sizeof(float));
+			igrad_kernels_get(i)->copy(o->got, d_row, o->a, a_row, rows, cols);
+			same(igrad_kernels_get(i)->name, "copy", o->got, o->expected);
 		}
 	}
 }
@@ -315,9 +336,9 @@ static void test_selection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tile),	  cmocka_unit_test(test_transpose),
-		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_bf16),
-		cmocka_unit_test(test_selection),
+		cmocka_unit_test(test_tile), cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_bf16), cmocka_unit_test(test_selection),
 	};
 
 	return run_group("core-kernels", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -10,6 +10,7 @@ core-streams := $(addprefix $(core-tests)/, streams.c streams-order.c)
 
 $(eval $(call core_test,property,$(core-reference) $(core-streams)))
 $(eval $(call core_test,check))
+$(eval $(call core_test,checkpoint))
 $(eval $(call core_test,kernels))
 $(eval $(call core_test,pool))
 $(eval $(call core_test,math))

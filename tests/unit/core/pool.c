@@ -23,6 +23,14 @@ static void part(void *context, unsigned int index)
 	atomic_fetch_add(&round->done[index], 1);
 }
 
+static void first(void *context)
+{
+	struct round *round = context;
+
+	if (round->slow % 2)
+		sched_yield();
+}
+
 /* Long enough for everybody to fall asleep. */
 static void pause_a_little(void)
 {
@@ -36,7 +44,7 @@ static void one_round(struct igrad_pool *pool, struct rng *rng)
 	struct round round = {.slow = rng_below(rng, MOST)};
 	const unsigned int parts = rng_below(rng, 4) ? rng_below(rng, 9) : rng_below(rng, MOST);
 
-	igrad_pool_run(pool, parts, part, &round);
+	igrad_pool_run(pool, parts, rng_below(rng, 2) ? first : NULL, part, &round);
 	for (unsigned int i = 0; i < MOST; i++)
 		assert_int_equal(atomic_load(&round.done[i]), i < parts);
 }

@@ -139,6 +139,7 @@ static void one_round(struct rng *rng)
 
 	memset(image + RIG_DATA, 0, STREAM_MEMORY);
 	rig_config(&s.config, 1, 1);
+	s.config.threads = most > 20 ? rng_between(rng, 1, 3) : 1;
 	s.config.sram_bytes = most > 20 ? STREAM_SRAM : STREAM_SRAM / 4;
 	s.config.rows = extent(rng, most);
 	s.config.cols = extent(rng, most);

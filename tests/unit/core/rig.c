@@ -54,6 +54,10 @@ unsigned int count_of_test(unsigned int normal)
 
 static int touch(struct rig *rig, uint64_t va, size_t len, struct igrad_fault *fault)
 {
+	if (rig->interrupt_every && ++rig->accesses % rig->interrupt_every == 0) {
+		*fault = (struct igrad_fault){.reason = IGRAD_REASON_NONE};
+		return -1;
+	}
 	if (va < rig->bad_end && va + len > rig->bad_begin) {
 		if (rig->seen) {
 			rig->seen(rig);

@@ -44,6 +44,8 @@ struct rig {
 	void (*seen)(struct rig *rig);
 	void *opaque;
 	uint64_t reads;
+	uint32_t interrupt_every; /* n: one in so many accesses is interrupted; 0: none */
+	uint32_t accesses;
 	struct igrad_desc desc; /* of the next job: rig_run() fills cmds, num_cmds, report */
 	struct igrad_result result;
 	struct igrad_report report;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What can be seen of jobs and devices from outside: tracepoints, coredumps, fdinfo, debugfs. */
+#include <glob.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+
+#include "igrad_test.h"
+#include "root_test.h"
+
+#define RW (DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE)
+#define TRACING "/sys/kernel/tracing"
+#define NOWHERE (1ull << 36)
+#define SECRET 0x5ec4e7aa
+
+FIXTURE(visible)
+{
+	int fd;
+	__u32 queue;
+	struct test_bo data;
+	struct test_cmds increment, fault, hang;
+	char dir[PATH_MAX];
+	char text[1 << 20];
+};
+
+FIXTURE_SETUP(visible)
+{
+	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
+	self->fd = root_open(self->dir);
+	ASSERT_GE(self->fd, 0);
+	self->queue = test_queue_create(self->fd);
+	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->data));
+	ASSERT_EQ(0, test_cmds_create(self->fd, 64, &self->increment));
+	ASSERT_EQ(0, test_cmds_create(self->fd, 4, &self->fault));
+	ASSERT_EQ(0, test_cmds_create(self->fd, 4, &self->hang));
+	test_increment(&self->increment, self->data.va, 1);
+	test_nop(&self->fault, 0xabcdef);
+	test_dma(&self->fault, true, NOWHERE, 0, 1);
+	test_nop(&self->hang, HANG_TAG);
+}
+
+FIXTURE_TEARDOWN(visible)
+{
+	close(self->fd);
+}
+
+static int run(FIXTURE_DATA(visible) *self, const struct test_cmds *cmds)
+{
+	struct test_job job;
+
+	test_job_init(&job, cmds);
+	test_job_bo(&job, &self->data, RW);
+
+	return test_run(self->fd, self->queue, &job);
+}
+
+static unsigned int count(const char *text, const char *word)
+{
+	unsigned int found = 0;
+
+	for (; (text = strstr(text, word)); text++)
+		found++;
+
+	return found;
+}
+
+TEST_F_TIMEOUT(visible, tracepoints, 120)
+{
+	char *name = strrchr(self->dir, '/') + 1;
+	char word[64];
+
+	if (!root_exists(TRACING "/events")) {
+		if (system("mount -t tracefs tracefs " TRACING))
+			SKIP(return, "no tracing in this kernel");
+	}
+	ASSERT_EQ(0, root_write(TRACING "/trace", ""));
+	ASSERT_EQ(0, root_write(TRACING "/events/igrad/enable", "1"));
+	EXPECT_EQ(0, run(self, &self->increment));
+	EXPECT_EQ(-EFAULT, run(self, &self->fault));
+	self->queue = test_queue_create(self->fd);
+	EXPECT_EQ(-ETIME, run(self, &self->hang));
+	ASSERT_EQ(0, root_write(TRACING "/events/igrad/enable", "0"));
+
+	ASSERT_GE(root_read(TRACING "/trace", self->text, sizeof(self->text)), 1);
+	EXPECT_EQ(3, count(self->text, "igrad_submit: "));
+	EXPECT_EQ(3, count(self->text, "igrad_run: "));
+	EXPECT_EQ(3, count(self->text, "igrad_done: "));
+	EXPECT_EQ(2, count(self->text, "igrad_fault: "));
+	EXPECT_EQ(1, count(self->text, "igrad_reset: "));
+	EXPECT_EQ(1, count(self->text, "addr=0x1000000000"));
+	snprintf(word, sizeof(word), "dev=%s ", name);
+	EXPECT_EQ(12, count(self->text, word));
+	snprintf(word, sizeof(word), "error=%d", -ETIME);
+	EXPECT_EQ(3, count(self->text, word));
+}
+
+/* Read the coredump of the device and let it go. */
+static int coredump(FIXTURE_DATA(visible) *self)
+{
+	double end = test_now() + WAIT_SECONDS;
+	glob_t found;
+	int ret = -ENOENT;
+
+	do {
+		if (!glob("/sys/class/devcoredump/devcd*/data", 0, NULL, &found)) {
+			ret = root_read(found.gl_pathv[0], self->text, sizeof(self->text));
+			root_write(found.gl_pathv[0], "0");
+		} else {
+			usleep(10000);
+		}
+		globfree(&found);
+	} while (ret < 0 && test_now() < end);
+
+	return ret;
+}
+
+static void forget_coredumps(FIXTURE_DATA(visible) *self)
+{
+	glob_t found;
+
+	/* One a second is as much as there is. */
+	sleep(2);
+	while (!glob("/sys/class/devcoredump/devcd*/data", 0, NULL, &found)) {
+		root_write(found.gl_pathv[0], "0");
+		globfree(&found);
+		usleep(10000);
+	}
+}
+
+TEST_F_TIMEOUT(visible, coredump_of_a_fault, 120)
+{
+	struct igrad_cmd *other = self->increment.bo.map;
+	char word[32];
+
+	if (!root_exists("/sys/class/devcoredump"))
+		SKIP(return, "no coredumps of devices in this kernel");
+
+	/* Another job's command, behind the end of the guilty one's, must not be seen. */
+	other[self->increment.count].tag = SECRET;
+	((struct igrad_cmd *)self->fault.bo.map)[self->fault.count].tag = SECRET;
+	forget_coredumps(self);
+	EXPECT_EQ(0, run(self, &self->increment));
+	EXPECT_EQ(-EFAULT, run(self, &self->fault));
+	ASSERT_GE(coredump(self), 1);
+	EXPECT_EQ(1, count(self->text, "command=1 reason=0x21 addr=0x1000000000\n"));
+	EXPECT_EQ(1, count(self->text, "register STATUS: "));
+	EXPECT_EQ(8, count(self->text, "\ndescriptor "));
+	EXPECT_EQ(8, count(self->text, "\ncompletion "));
+	EXPECT_EQ(self->fault.count, count(self->text, "\ncommand "));
+	EXPECT_EQ(1, count(self->text, " 00abcdef"));
+	snprintf(word, sizeof(word), "%08x", SECRET);
+	EXPECT_EQ(0, count(self->text, word));
+}
+
+TEST_F_TIMEOUT(visible, coredump_of_a_hang, 120)
+{
+	char word[32];
+
+	if (!root_exists("/sys/class/devcoredump"))
+		SKIP(return, "no coredumps of devices in this kernel");
+
+	forget_coredumps(self);
+	EXPECT_EQ(-ETIME, run(self, &self->hang));
+	ASSERT_GE(coredump(self), 1);
+	snprintf(word, sizeof(word), "error=%d", -ETIME);
+	EXPECT_EQ(1, count(self->text, word));
+	/* As the registers were before the reset. */
+	EXPECT_EQ(1, count(self->text, "register RING_TAIL: "));
+	EXPECT_EQ(0, count(self->text, "register RING_TAIL: 00000000"));
+	EXPECT_EQ(1, count(self->text, "\ncommand "));
+}
+
+static long long fdinfo(FIXTURE_DATA(visible) *self, const char *key)
+{
+	char path[64], *line;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	if (root_read(path, self->text, sizeof(self->text)) < 0)
+		return -1;
+	line = strstr(self->text, key);
+
+	return line && line[strlen(key)] == ':' ? atoll(line + strlen(key) + 1) : -1;
+}
+
+TEST_F_TIMEOUT(visible, fdinfo, 120)
+{
+	struct test_bo bo;
+	long long before;
+	int i;
+
+	EXPECT_EQ(0, fdinfo(self, "drm-engine-array"));
+	EXPECT_NE(NULL, strstr(self->text, "drm-driver:\tigrad\n"));
+	EXPECT_NE(NULL, strstr(self->text, "drm-client-id:\t"));
+	EXPECT_NE(NULL, strstr(self->text, strrchr(self->dir, '/') + 1));
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(0, run(self, &self->increment));
+	before = fdinfo(self, "drm-engine-array");
+	EXPECT_GE(before, 1);
+	EXPECT_EQ(before, fdinfo(self, "drm-engine-array"));
+
+	before = fdinfo(self, "drm-total-memory");
+	EXPECT_GE(before, 1);
+	ASSERT_EQ(0, test_bo_create(self->fd, 1 << 20, &bo));
+	EXPECT_EQ(before + 1024, fdinfo(self, "drm-total-memory"));
+	ASSERT_EQ(0, test_bo_close(self->fd, &bo));
+	EXPECT_EQ(before, fdinfo(self, "drm-total-memory"));
+}
+
+TEST_F_TIMEOUT(visible, debugfs, 120)
+{
+	char pattern[PATH_MAX + 32];
+	glob_t found;
+	int number;
+
+	snprintf(pattern, sizeof(pattern), "%s/accel/accel*", self->dir);
+	ASSERT_EQ(0, glob(pattern, 0, NULL, &found));
+	number = atoi(strrchr(found.gl_pathv[0], '/') + strlen("/accel"));
+	globfree(&found);
+	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/accel/%d/vms", number);
+	if (!root_exists(pattern))
+		SKIP(return, "no debugfs");
+
+	EXPECT_EQ(0, run(self, &self->increment));
+	ASSERT_GE(root_read(pattern, self->text, sizeof(self->text)), 1);
+	EXPECT_GE(count(self->text, "address space: "), 1);
+	EXPECT_GE(count(self->text, "used"), 1);
+	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/accel/%d/queues", number);
+	ASSERT_GE(root_read(pattern, self->text, sizeof(self->text)), 1);
+	EXPECT_GE(count(self->text, "submitted 1, completed 1, error 0\n"), 1);
+	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/accel/%d/ring", number);
+	ASSERT_GE(root_read(pattern, self->text, sizeof(self->text)), 1);
+	EXPECT_EQ(1, count(self->text, "jobs: 0\n"));
+}
+
+TEST_HARNESS_MAIN
