@@ -9,20 +9,33 @@
 
 #include "access.h"
 
-#define WORD	4ull
+#define WORD	4u
+#define HALF	2u		 /* bf16 */
 #define DMA_MAX ((1u << 30) - 1) /* no memory has so many rows; sums below cannot overflow */
 
-static struct igrad_operand_use matrix(uint64_t start, uint64_t rows, uint64_t cols, uint32_t pitch,
-				       bool write)
+/* @element: bytes */
+static struct igrad_operand_use matrix(uint64_t start, uint64_t rows, uint64_t cols,
+				       uint32_t element, uint32_t pitch, bool write)
 {
-	return (struct igrad_operand_use){igrad_region(start, rows, cols * WORD, le32toh(pitch)),
+	return (struct igrad_operand_use){igrad_region(start, rows, cols * element, le32toh(pitch)),
 					  write};
 }
 
 static void sram(struct igrad_command_use *use, uint32_t address, uint64_t rows, uint64_t cols,
-		 uint32_t pitch, bool write)
+		 uint32_t element, uint32_t pitch, bool write)
 {
-	use->sram[use->num_sram++] = matrix(le32toh(address), rows, cols, pitch, write);
+	use->sram[use->num_sram++] = matrix(le32toh(address), rows, cols, element, pitch, write);
+}
+
+static bool has_flag(const struct igrad_cmd *cmd, uint16_t flag)
+{
+	return le16toh(cmd->flags) & flag;
+}
+
+/* What an operand that may be bf16 is made of. */
+static uint32_t element_of(const struct igrad_cmd *cmd)
+{
+	return has_flag(cmd, IGRAD_FLAG_BF16) ? HALF : WORD;
 }
 
 static int dma_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
@@ -37,12 +50,13 @@ static int dma_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 		return -ERANGE;
 	use->engine = load ? IGRAD_ENGINE_LOAD : IGRAD_ENGINE_STORE;
 	use->dma = true;
-	use->dram = matrix(0, rows, cols, dma->pitch, !load);
+	use->dram = matrix(0, rows, cols, has_flag(cmd, IGRAD_FLAG_MEM_BF16) ? HALF : WORD,
+			   dma->pitch, !load);
 	if (load) {
 		rows += le32toh(dma->fill_rows);
 		cols += le32toh(dma->fill_cols);
 	}
-	sram(use, dma->sram, rows, cols, dma->sram_pitch, load);
+	sram(use, dma->sram, rows, cols, element_of(cmd), dma->sram_pitch, load);
 	return 0;
 }
 
@@ -51,7 +65,8 @@ static int array_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 	const struct igrad_cmd_array *array = &cmd->u.array;
 	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
 	uint64_t batch = le32toh(array->batch);
-	bool transpose = le16toh(cmd->flags) & IGRAD_FLAG_TRANSPOSE;
+	uint32_t element = element_of(cmd);
+	bool transpose = has_flag(cmd, IGRAD_FLAG_TRANSPOSE), turn = has_flag(cmd, IGRAD_FLAG_TURN);
 	bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
 
 	use->engine = IGRAD_ENGINE_ARRAY;
@@ -61,28 +76,29 @@ static int array_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 	case IGRAD_OP_LOAD_ACC:
-		sram(use, array->p, transpose ? cols : rows, transpose ? rows : cols,
+		sram(use, array->p, transpose ? cols : rows, transpose ? rows : cols, element,
 		     array->p_pitch, false);
 		return 0;
 	case IGRAD_OP_DRAIN_ACC:
 	case IGRAD_OP_DRAIN_W:
-		sram(use, array->p, rows, cols, array->p_pitch, true);
+		sram(use, array->p, rows, cols, WORD, array->p_pitch, true);
 		return 0;
 	case IGRAD_OP_FPROP:
-		sram(use, array->x, transpose ? rows : batch, transpose ? batch : rows,
+		sram(use, array->x, transpose ? rows : batch, transpose ? batch : rows, element,
 		     array->x_pitch, false);
-		sram(use, array->p, batch, cols, array->p_pitch, true);
+		sram(use, array->p, turn ? cols : batch, turn ? batch : cols, WORD, array->p_pitch,
+		     true);
 		return 0;
 	case IGRAD_OP_INTERLEAVED:
 	case IGRAD_OP_WGRAD:
-		sram(use, array->x, batch, rows, array->x_pitch, false);
+		sram(use, array->x, batch, rows, element, array->x_pitch, false);
 		/* fall through */
 	case IGRAD_OP_DGRAD:
-		sram(use, array->g, batch, cols, array->g_pitch, false);
+		sram(use, array->g, batch, cols, element, array->g_pitch, false);
 		if (cmd->opcode != IGRAD_OP_WGRAD)
-			sram(use, array->p, batch, rows, array->p_pitch, true);
+			sram(use, array->p, batch, rows, WORD, array->p_pitch, true);
 		return 0;
-	default: /* IGRAD_OP_UPDATE works inside the array */
+	default: /* IGRAD_OP_UPDATE and IGRAD_OP_SCALE_ACC work inside the array */
 		return 0;
 	}
 }
@@ -91,30 +107,30 @@ static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 {
 	const struct igrad_cmd_vec *vec = &cmd->u.vec;
 	uint64_t rows = le32toh(vec->rows), cols = le32toh(vec->cols);
+	uint32_t element = element_of(cmd);
+	bool sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
 
 	use->engine = IGRAD_ENGINE_VECTOR;
 	if (!rows || !cols)
 		return -EINVAL;
 
 	if (cmd->opcode != IGRAD_OP_VEC_FILL)
-		sram(use, vec->a, rows, cols, vec->a_pitch, false);
+		sram(use, vec->a, rows, cols, element, vec->a_pitch, false);
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
-		sram(use, vec->b, 1, cols, 0, false);
+		sram(use, vec->b, 1, cols, WORD, 0, false);
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
-		sram(use, vec->b, rows, cols, vec->b_pitch, false);
+		sram(use, vec->b, rows, cols, element, vec->b_pitch, false);
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
-		sram(use, vec->b, rows, 1, vec->b_pitch, false);
-		sram(use, vec->imm2, 1, rows, 0, true);
+		sram(use, vec->b, rows, 1, WORD, vec->b_pitch, false);
+		sram(use, vec->imm2, 1, rows, WORD, 0, true);
 		break;
 	}
-	if (cmd->opcode == IGRAD_OP_VEC_COLSUM)
-		rows = 1;
-	sram(use, vec->d, rows, cols, vec->d_pitch, true);
+	sram(use, vec->d, sums ? 1 : rows, cols, sums ? WORD : element, vec->d_pitch, true);
 	return 0;
 }
 
@@ -133,9 +149,9 @@ int igrad_command_use(const struct igrad_cmd *cmd, struct igrad_command_use *use
 		return nop_use(cmd, use);
 	if (opcode == IGRAD_OP_DMA_LOAD || opcode == IGRAD_OP_DMA_STORE)
 		return dma_use(cmd, use);
-	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_DRAIN_W)
+	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_SCALE_ACC)
 		return array_use(cmd, use);
-	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_SOFTMAX_XENT)
+	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_SCALE)
 		return vec_use(cmd, use);
 	return -EINVAL;
 }

@@ -18,9 +18,12 @@
 struct igrad_backend;
 struct igrad_report_chunk;
 struct igrad_report_slot;
+struct igrad_planner;
 
+/* @planner: made when a layer is first planned */
 struct igrad_device {
 	atomic_uint refs;
+	struct igrad_planner *_Atomic planner;
 	const struct igrad_backend *backend;
 	struct igrad_device_info info;
 	char *uri;
@@ -67,6 +70,7 @@ struct igrad_job {
 
 /**
  * struct igrad_backend - what a backend does
+ * @device_trace: as igrad_device_trace(); NULL if the backend cannot
  * @buffer_new: fills map, size and va
  * @queue_error: the first failure, and how many jobs have ended
  * @submit: gives a fence with its seqno; buffers in use stay reachable until the job has ended
@@ -76,6 +80,7 @@ struct igrad_job {
  */
 struct igrad_backend {
 	void (*device_free)(struct igrad_device *device);
+	int (*device_trace)(struct igrad_device *device, igrad_trace_fn fn, void *opaque);
 	int (*buffer_new)(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
 	void (*buffer_free)(struct igrad_buffer *buffer);
 	int (*queue_new)(struct igrad_device *device, struct igrad_queue **queue);

@@ -15,10 +15,8 @@ int igrad_cmdbuf_new(struct igrad_device *device, struct igrad_cmdbuf **cmdbuf)
 	*cmdbuf = NULL;
 	if (!new)
 		return -ENOMEM;
-	if (igrad_tracker_init(&new->sram, device->info.sram_bytes)) {
-		free(new);
-		return -ENOMEM;
-	}
+	igrad_tracker_init(&new->sram, 0);
+	igrad_tracker_init(&new->dram, IGRAD_PAGE_SHIFT);
 	atomic_init(&new->refs, 1);
 	new->device = igrad_device_ref(device);
 	*cmdbuf = new;
@@ -33,10 +31,8 @@ struct igrad_cmdbuf *igrad_cmdbuf_ref(struct igrad_cmdbuf *cmdbuf)
 
 static void drop_buffers(struct igrad_cmdbuf *cmdbuf)
 {
-	for (uint32_t i = 0; i < cmdbuf->num_buffers; i++) {
-		igrad_tracker_fini(&cmdbuf->buffers[i].tracker);
-		igrad_buffer_unref(cmdbuf->buffers[i].use.buffer);
-	}
+	for (uint32_t i = 0; i < cmdbuf->num_buffers; i++)
+		igrad_buffer_unref(cmdbuf->buffers[i].buffer);
 	cmdbuf->num_buffers = 0;
 	cmdbuf->last_buffer = 0;
 }
@@ -53,6 +49,7 @@ void igrad_cmdbuf_unref(struct igrad_cmdbuf *cmdbuf)
 	free(cmdbuf->uses);
 	igrad_buffer_unref(cmdbuf->device_cmds);
 	igrad_tracker_fini(&cmdbuf->sram);
+	igrad_tracker_fini(&cmdbuf->dram);
 	igrad_order_fini(&cmdbuf->order);
 	free(cmdbuf->cmds);
 	igrad_device_unref(cmdbuf->device);
@@ -81,8 +78,7 @@ static int make_room(struct igrad_cmdbuf *cmdbuf)
 
 static int add_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer)
 {
-	struct igrad_cmdbuf_buffer *entry;
-	int ret;
+	struct igrad_use *entry;
 
 	if (buffer->device != cmdbuf->device)
 		return -EINVAL;
@@ -96,16 +92,13 @@ static int add_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer)
 		cmdbuf->buffers_room = room;
 	}
 	entry = &cmdbuf->buffers[cmdbuf->num_buffers];
-	ret = igrad_tracker_init(&entry->tracker, buffer->size);
-	if (ret)
-		return ret;
-	entry->use = (struct igrad_use){igrad_buffer_ref(buffer), false, false};
+	*entry = (struct igrad_use){igrad_buffer_ref(buffer), false, false};
 	cmdbuf->last_buffer = cmdbuf->num_buffers++;
 	return 0;
 }
 
 static int find_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer,
-		       struct igrad_cmdbuf_buffer **entry)
+		       struct igrad_use **entry)
 {
 	int ret;
 
@@ -113,7 +106,7 @@ static int find_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer,
 	for (uint32_t i = 0; i < cmdbuf->num_buffers; i++) {
 		uint32_t index = (cmdbuf->last_buffer + i) % cmdbuf->num_buffers;
 
-		if (cmdbuf->buffers[index].use.buffer == buffer) {
+		if (cmdbuf->buffers[index].buffer == buffer) {
 			cmdbuf->last_buffer = index;
 			*entry = &cmdbuf->buffers[index];
 			return 0;
@@ -124,7 +117,7 @@ static int find_buffer(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *buffer,
 	return ret;
 }
 
-static int track(struct igrad_tracker *tracker, uint64_t size,
+static int track(struct igrad_tracker *tracker, uint64_t end,
 		 const struct igrad_operand_use *operand, enum igrad_engine engine,
 		 const struct igrad_order *order, uint32_t need[])
 {
@@ -135,9 +128,10 @@ static int track(struct igrad_tracker *tracker, uint64_t size,
 		.write = operand->write,
 	};
 
-	if (igrad_region_end(&operand->region) > size)
+	if (igrad_region_end(&operand->region) > end)
 		return -ERANGE;
-	return igrad_tracker_access(tracker, &access, need);
+	return igrad_tracker_access(tracker, &access, igrad_order_ended(order, engine)->ended,
+				    need);
 }
 
 /* Makes u.dma.va an address and notes what is touched in the buffer. */
@@ -145,7 +139,7 @@ static int track_dram(struct igrad_cmdbuf *cmdbuf, struct igrad_command_use *use
 		      struct igrad_buffer *buffer, struct igrad_cmd *cmd, uint32_t need[])
 {
 	uint64_t offset = le64toh(cmd->u.dma.va);
-	struct igrad_cmdbuf_buffer *entry;
+	struct igrad_use *entry;
 	int ret;
 
 	if (offset >= buffer->size)
@@ -153,12 +147,14 @@ static int track_dram(struct igrad_cmdbuf *cmdbuf, struct igrad_command_use *use
 	ret = find_buffer(cmdbuf, buffer, &entry);
 	if (ret)
 		return ret;
-	use->dram.region.start = offset;
-	ret = track(&entry->tracker, buffer->size, &use->dram, use->engine, &cmdbuf->order, need);
+	/* Buffers have addresses of their own for as long as they are held. */
+	use->dram.region.start = buffer->va + offset;
+	ret = track(&cmdbuf->dram, buffer->va + buffer->size, &use->dram, use->engine,
+		    &cmdbuf->order, need);
 	if (ret)
 		return ret;
-	entry->use.write |= use->dram.write;
-	entry->use.read |= !use->dram.write;
+	entry->write |= use->dram.write;
+	entry->read |= !use->dram.write;
 	cmd->u.dma.va = htole64(buffer->va + offset);
 	return 0;
 }
@@ -241,6 +237,7 @@ int igrad_cmdbuf_reset(struct igrad_cmdbuf *cmdbuf)
 		return -EBUSY;
 	drop_buffers(cmdbuf);
 	igrad_tracker_reset(&cmdbuf->sram);
+	igrad_tracker_reset(&cmdbuf->dram);
 	igrad_order_reset(&cmdbuf->order);
 	cmdbuf->num_cmds = 0;
 	cmdbuf->sram_next = 0;
@@ -301,7 +298,7 @@ int igrad_cmdbuf_job(struct igrad_cmdbuf *cmdbuf, struct igrad_buffer *report,
 		return -ENOMEM;
 	cmdbuf->uses = uses;
 	for (uint32_t i = 0; i < num; i++)
-		uses[i] = cmdbuf->buffers[i].use;
+		uses[i] = cmdbuf->buffers[i];
 	uses[num] = (struct igrad_use){cmdbuf->device_cmds, true, false};
 	uses[num + 1] = (struct igrad_use){report, false, true};
 

@@ -7,11 +7,6 @@
 #include "order.h"
 #include "tracker.h"
 
-struct igrad_cmdbuf_buffer {
-	struct igrad_use use;
-	struct igrad_tracker tracker;
-};
-
 /**
  * struct igrad_cmdbuf - commands, and what ordering and submitting them needs
  * @err: the first error; sticks until reset
@@ -29,10 +24,10 @@ struct igrad_cmdbuf {
 	struct igrad_cmd *cmds;
 	uint32_t num_cmds, room;
 
-	struct igrad_cmdbuf_buffer *buffers;
+	struct igrad_use *buffers;
 	uint32_t num_buffers, buffers_room, last_buffer;
 
-	struct igrad_tracker sram;
+	struct igrad_tracker sram, dram;
 	struct igrad_order order;
 	uint32_t sram_next;
 

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "backend.h"
+#include "planner.h"
 
 void igrad_device_init(struct igrad_device *device, const struct igrad_backend *backend)
 {
 	atomic_init(&device->refs, 1);
+	atomic_init(&device->planner, NULL);
 	device->backend = backend;
 }
 
@@ -56,8 +58,10 @@ struct igrad_device *igrad_device_ref(struct igrad_device *device)
 
 void igrad_device_unref(struct igrad_device *device)
 {
-	if (device && igrad_put(&device->refs))
-		device->backend->device_free(device);
+	if (!device || !igrad_put(&device->refs))
+		return;
+	igrad_planner_free(atomic_load(&device->planner));
+	device->backend->device_free(device);
 }
 
 const struct igrad_device_info *igrad_device_info(const struct igrad_device *device)
@@ -68,4 +72,11 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 const char *igrad_device_uri(const struct igrad_device *device)
 {
 	return device->uri;
+}
+
+int igrad_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque)
+{
+	if (!device->backend->device_trace)
+		return -ENOTSUP;
+	return device->backend->device_trace(device, fn, opaque);
 }

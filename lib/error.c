@@ -38,6 +38,7 @@ const char *igrad_strerror(int err)
 		{ENOMEM, "out of memory"},
 		{ENOSPC, "no space left"},
 		{EACCES, "permission denied"},
+		{ENOTSUP, "not supported"},
 		{ENOENT, "no such file, device or object"},
 		{EPROTO, "the kernel driver or the device is of an incompatible version"},
 		{EBADMSG, "the file is damaged or of another kind"},

@@ -7,258 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "linear.h"
-
-struct backward {
-	struct igrad_linear linear;
-	const struct igrad_linear_backward *args;
-	struct igrad_step step;
-	bool fused;  /* W is updated in the array */
-	bool biased; /* db is needed */
-};
-
-static struct igrad_place at(struct backward *bw, enum igrad_role role, uint32_t row, uint32_t col,
-			     enum igrad_window_use use)
-{
-	return igrad_linear_at(&bw->linear, role, row, col, use);
-}
-
-/* ---------------------------------------------------------------- the optimiser */
-
-/* weights and gradient at (@row, @col) of the operands with these roles, on the vector unit */
-static void update(struct backward *bw, enum igrad_role w, enum igrad_role dw, enum igrad_role v,
-		   uint32_t row, uint32_t col, struct igrad_size size)
-{
-	struct igrad_emitter *e = &bw->linear.e;
-	struct igrad_place gradient;
-
-	if (bw->args->optimizer.update == IGRAD_UPDATE_NONE)
-		return;
-	gradient = at(bw, dw, row, col, IGRAD_USE_IN);
-	if (bw->args->optimizer.update == IGRAD_UPDATE_MOMENTUM) {
-		struct igrad_place velocity = at(bw, v, row, col, IGRAD_USE_INOUT);
-
-		igrad_emit_axpy(e, size, bw->args->optimizer.momentum, velocity, gradient,
-				velocity);
-		gradient = velocity;
-	}
-	igrad_emit_sgd(e, size, &bw->step, at(bw, w, row, col, IGRAD_USE_INOUT), gradient);
-}
-
-/* ---------------------------------------------------------------- the bias */
-
-static void bias_gradient(struct backward *bw)
-{
-	const uint32_t *dim = bw->linear.problem.dim;
-	const uint32_t *block = bw->linear.plan.block;
-
-	for (uint32_t o = 0; o < dim[IGRAD_DIM_O] && !bw->linear.e.err; o += block[IGRAD_DIM_O]) {
-		struct igrad_size size = {0, igrad_min(block[IGRAD_DIM_O], dim[IGRAD_DIM_O] - o)};
-
-		for (uint32_t b = 0; b < dim[IGRAD_DIM_B] && !bw->linear.e.err;
-		     b += block[IGRAD_DIM_B]) {
-			size.rows = igrad_min(block[IGRAD_DIM_B], dim[IGRAD_DIM_B] - b);
-			igrad_emit_colsum(
-				&bw->linear.e, b ? IGRAD_FLAG_KEEP : 0, size,
-				at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN),
-				at(bw, IGRAD_ROLE_DB, 0, o, b ? IGRAD_USE_INOUT : IGRAD_USE_OUT));
-		}
-		size.rows = 1;
-		if (bw->args->b)
-			update(bw, IGRAD_ROLE_BIAS, IGRAD_ROLE_DB, IGRAD_ROLE_VB, 0, o, size);
-	}
-}
-
-/* ---------------------------------------------------------------- acc from chunk to chunk */
-
-/* Make acc go on where the batch's last chunk left it; returns the flag that says so. */
-static uint16_t resume_acc(struct backward *bw, uint32_t b, uint32_t i, uint32_t o,
-			   struct igrad_size tile)
-{
-	if (!b)
-		return 0;
-	if (!igrad_plan_keeps_acc(&bw->linear.plan))
-		igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_ACC, 0, tile,
-				at(bw, IGRAD_ROLE_DW, i, o, IGRAD_USE_IN));
-	return IGRAD_FLAG_KEEP;
-}
-
-static void drain_acc(struct backward *bw, bool first, uint32_t i, uint32_t o,
-		      struct igrad_size tile)
-{
-	igrad_emit_tile(&bw->linear.e, IGRAD_OP_DRAIN_ACC, 0, tile,
-			at(bw, IGRAD_ROLE_DW, i, o, first ? IGRAD_USE_OUT : IGRAD_USE_INOUT));
-}
-
-/* After a chunk: set acc aside, or, when the whole batch has passed, do with dW what is to be done.
- */
-static void retire_acc(struct backward *bw, const struct igrad_block *block, uint32_t i, uint32_t o,
-		       struct igrad_size tile)
-{
-	uint32_t b = block->at[IGRAD_DIM_B];
-	bool last = b + block->n[IGRAD_DIM_B] == bw->linear.problem.dim[IGRAD_DIM_B];
-	bool keeps = igrad_plan_keeps_acc(&bw->linear.plan);
-
-	if (!last) {
-		if (!keeps)
-			drain_acc(bw, !b, i, o, tile);
-	} else if (bw->fused) {
-		igrad_emit_update(&bw->linear.e, tile, &bw->step);
-		igrad_emit_tile(&bw->linear.e, IGRAD_OP_DRAIN_W, 0, tile,
-				at(bw, IGRAD_ROLE_W, i, o, IGRAD_USE_INOUT));
-	} else {
-		drain_acc(bw, !b || keeps, i, o, tile);
-		update(bw, IGRAD_ROLE_W, IGRAD_ROLE_DW, IGRAD_ROLE_VW, i, o, tile);
-	}
-}
-
-/* ---------------------------------------------------------------- tiles of the three schedules */
-
-/* in-features × out-features of the tile at (@i, @o) */
-typedef void tile_fn(struct backward *bw, const struct igrad_block *block, uint32_t i, uint32_t o,
-		     struct igrad_size tile);
-
-static struct igrad_place psum(struct backward *bw, uint32_t b, uint32_t i, uint32_t o)
-{
-	return at(bw, IGRAD_ROLE_DX, b, i, o ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
-}
-
-static void dgrad_tile(struct backward *bw, const struct igrad_block *block, uint32_t i, uint32_t o,
-		       struct igrad_size tile)
-{
-	uint32_t b = block->at[IGRAD_DIM_B];
-
-	igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, 0, tile,
-			at(bw, IGRAD_ROLE_W, i, o, IGRAD_USE_IN));
-	igrad_emit_dgrad(&bw->linear.e, o ? IGRAD_FLAG_ADD : 0, tile, block->n[IGRAD_DIM_B],
-			 at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN), psum(bw, b, i, o));
-}
-
-static void wgrad_tile(struct backward *bw, const struct igrad_block *block, uint32_t i, uint32_t o,
-		       struct igrad_size tile)
-{
-	uint32_t b = block->at[IGRAD_DIM_B];
-	uint16_t keep = resume_acc(bw, b, i, o, tile);
-
-	if (bw->fused)
-		igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, 0, tile,
-				at(bw, IGRAD_ROLE_W, i, o, IGRAD_USE_IN));
-	igrad_emit_wgrad(&bw->linear.e, keep, tile, block->n[IGRAD_DIM_B],
-			 at(bw, IGRAD_ROLE_X, b, i, IGRAD_USE_IN),
-			 at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN));
-	retire_acc(bw, block, i, o, tile);
-}
-
-static void interleaved_tile(struct backward *bw, const struct igrad_block *block, uint32_t i,
-			     uint32_t o, struct igrad_size tile)
-{
-	uint32_t b = block->at[IGRAD_DIM_B];
-	uint16_t flags = resume_acc(bw, b, i, o, tile) | (o ? IGRAD_FLAG_ADD : 0);
-
-	igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, 0, tile,
-			at(bw, IGRAD_ROLE_W, i, o, IGRAD_USE_IN));
-	igrad_emit_interleaved(&bw->linear.e, flags, tile, block->n[IGRAD_DIM_B],
-			       at(bw, IGRAD_ROLE_X, b, i, IGRAD_USE_IN),
-			       at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN), psum(bw, b, i, o));
-	retire_acc(bw, block, i, o, tile);
-}
-
-/* dX = dY·Wᵀ as a forward product: out-features on the array's rows, in-features on its columns */
-static void paper_dgrad_tile(struct backward *bw, const struct igrad_block *block, uint32_t i,
-			     uint32_t o, struct igrad_size tile)
-{
-	struct igrad_size turned = {tile.cols, tile.rows};
-	uint32_t b = block->at[IGRAD_DIM_B];
-
-	igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, IGRAD_FLAG_TRANSPOSE, turned,
-			at(bw, IGRAD_ROLE_W, i, o, IGRAD_USE_IN));
-	igrad_emit_fprop(&bw->linear.e, o ? IGRAD_FLAG_ADD : 0, turned, block->n[IGRAD_DIM_B],
-			 at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN), psum(bw, b, i, o));
-}
-
-/*
- * dW = Xᵀ·dY as a forward product: dY stationary with batch rows on the array's rows, in-features
- * streamed. The block's in-features all stream through each tile.
- */
-static void paper_wgrad_block(struct backward *bw, const struct igrad_block *block)
-{
-	uint32_t i = block->at[IGRAD_DIM_I], ni = block->n[IGRAD_DIM_I];
-	uint32_t end_b = block->at[IGRAD_DIM_B] + block->n[IGRAD_DIM_B];
-	uint32_t end_o = block->at[IGRAD_DIM_O] + block->n[IGRAD_DIM_O];
-	struct igrad_emitter *e = &bw->linear.e;
-	struct igrad_size tile;
-
-	for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
-		tile.cols = igrad_min(bw->linear.plan.tile.cols, end_o - o);
-		for (uint32_t b = block->at[IGRAD_DIM_B]; b < end_b; b += tile.rows) {
-			tile.rows = igrad_min(bw->linear.plan.tile.rows, end_b - b);
-			igrad_emit_tile(e, IGRAD_OP_LOAD_W, 0, tile,
-					at(bw, IGRAD_ROLE_DY, b, o, IGRAD_USE_IN));
-			igrad_emit_fprop(
-				e, IGRAD_FLAG_TRANSPOSE | (b ? IGRAD_FLAG_ADD : 0), tile, ni,
-				at(bw, IGRAD_ROLE_X, b, i, IGRAD_USE_IN),
-				at(bw, IGRAD_ROLE_DW, i, o, b ? IGRAD_USE_INOUT : IGRAD_USE_OUT));
-		}
-		if (end_b == bw->linear.problem.dim[IGRAD_DIM_B])
-			update(bw, IGRAD_ROLE_W, IGRAD_ROLE_DW, IGRAD_ROLE_VW, i, o,
-			       (struct igrad_size){ni, tile.cols});
-	}
-}
-
-/* ---------------------------------------------------------------- loops */
-
-static void tiles_of_block(struct backward *bw, const struct igrad_block *block,
-			   struct igrad_size most, tile_fn *fn)
-{
-	uint32_t end_i = block->at[IGRAD_DIM_I] + block->n[IGRAD_DIM_I];
-	uint32_t end_o = block->at[IGRAD_DIM_O] + block->n[IGRAD_DIM_O];
-	struct igrad_size tile;
-
-	for (uint32_t i = block->at[IGRAD_DIM_I]; i < end_i; i += tile.rows) {
-		tile.rows = igrad_min(most.rows, end_i - i);
-		for (uint32_t o = block->at[IGRAD_DIM_O]; o < end_o; o += tile.cols) {
-			tile.cols = igrad_min(most.cols, end_o - o);
-			fn(bw, block, i, o, tile);
-		}
-	}
-}
-
-static void all_tiles(struct backward *bw, struct igrad_size most, tile_fn *fn)
-{
-	struct igrad_block block;
-
-	igrad_linear_first(&bw->linear, &block);
-	do
-		tiles_of_block(bw, &block, most, fn);
-	while (!bw->linear.e.err && igrad_linear_next(&bw->linear, &block));
-}
-
-static void schedule_ws_paper(struct backward *bw)
-{
-	struct igrad_size tile = bw->linear.plan.tile;
-	struct igrad_block block;
-
-	if (bw->args->dx)
-		all_tiles(bw, (struct igrad_size){tile.cols, tile.rows}, paper_dgrad_tile);
-	igrad_linear_first(&bw->linear, &block);
-	do
-		paper_wgrad_block(bw, &block);
-	while (!bw->linear.e.err && igrad_linear_next(&bw->linear, &block));
-}
-
-static void schedule_ws_os(struct backward *bw)
-{
-	if (bw->args->dx)
-		all_tiles(bw, bw->linear.plan.tile, dgrad_tile);
-	all_tiles(bw, bw->linear.plan.tile, wgrad_tile);
-}
-
-static void schedule_interleaved(struct backward *bw)
-{
-	all_tiles(bw, bw->linear.plan.tile, bw->args->dx ? interleaved_tile : wgrad_tile);
-}
-
-/* ---------------------------------------------------------------- the entry point */
+#include "backward.h"
 
 static int check_args(const struct igrad_linear_backward *args)
 {
@@ -267,6 +16,7 @@ static int check_args(const struct igrad_linear_backward *args)
 	if (!args->x || !args->w || !args->dy)
 		return -EINVAL;
 	if ((unsigned int)args->schedule >= IGRAD_NUM_SCHEDULES ||
+	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES ||
 	    (unsigned int)args->optimizer.update > IGRAD_UPDATE_MOMENTUM)
 		return -EINVAL;
 	if (args->optimizer.update == IGRAD_UPDATE_NONE && !args->dw)
@@ -276,30 +26,111 @@ static int check_args(const struct igrad_linear_backward *args)
 	return 0;
 }
 
-static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
+/* ---------------------------------------------------------------- what is summed up */
+
+static void add_sum(struct igrad_sums *sums, enum igrad_role role, bool velocity)
+{
+	sums->sum[sums->num++] = (struct igrad_sum){role, velocity};
+}
+
+/* What parameters are updated with comes first; a gradient that is asked for besides a velocity is
+ * a sum of its own. */
+static struct igrad_sums sums_of(const struct igrad_linear_backward *args, bool updates,
+				 bool wanted, enum igrad_role gradient, enum igrad_role velocity)
+{
+	bool momentum = updates && args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	struct igrad_sums sums = {.num = 0};
+
+	if (momentum)
+		add_sum(&sums, velocity, true);
+	if (wanted || (updates && !momentum))
+		add_sum(&sums, gradient, false);
+	return sums;
+}
+
+static void set_sums(struct igrad_backward *bw)
 {
 	const struct igrad_linear_backward *args = bw->args;
+
+	bw->updates = args->optimizer.update != IGRAD_UPDATE_NONE;
+	bw->weights = sums_of(args, bw->updates, args->dw, IGRAD_ROLE_DW, IGRAD_ROLE_VW);
+	bw->biases = sums_of(args, bw->updates && args->b, args->db, IGRAD_ROLE_DB, IGRAD_ROLE_VB);
+}
+
+/* Bit per role: sums that nobody asked for. */
+static uint32_t unasked(const struct igrad_linear_backward *args, const struct igrad_sums *sums)
+{
+	uint32_t roles = 0;
+
+	for (unsigned int i = 0; i < sums->num; i++) {
+		enum igrad_role role = sums->sum[i].role;
+
+		if ((role == IGRAD_ROLE_DW && !args->dw) || (role == IGRAD_ROLE_DB && !args->db))
+			roles |= 1u << role;
+	}
+	return roles;
+}
+
+/* ---------------------------------------------------------------- the entry point */
+
+static void set_operands(const struct igrad_linear_backward *args,
+			 const struct igrad_matrix *operands[IGRAD_NUM_ROLES])
+{
 	bool updates = args->optimizer.update != IGRAD_UPDATE_NONE;
 	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {
-		[IGRAD_ROLE_X] = args->x,
-		[IGRAD_ROLE_W] = args->w,
-		[IGRAD_ROLE_BIAS] = updates ? args->b : NULL,
-		[IGRAD_ROLE_Y] = args->y,
-		[IGRAD_ROLE_DY] = args->dy,
-		[IGRAD_ROLE_DX] = args->dx,
-		[IGRAD_ROLE_DW] = args->dw,
-		[IGRAD_ROLE_DB] = args->db,
-		[IGRAD_ROLE_VW] = momentum ? args->vw : NULL,
-		[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL,
-	};
-	uint32_t dw = 1u << IGRAD_ROLE_DW, db = 1u << IGRAD_ROLE_DB;
-	uint32_t scratch = (args->dw || bw->fused ? 0 : dw) | (args->db || !bw->biased ? 0 : db);
-	int err;
 
-	err = igrad_linear_open(&bw->linear, cmdbuf, operands, scratch, bw->fused ? dw : 0,
-				args->schedule == IGRAD_SCHEDULE_WS_PAPER ? igrad_plan_paper
-									  : igrad_plan_backward);
+	operands[IGRAD_ROLE_X] = args->x;
+	operands[IGRAD_ROLE_W] = args->w;
+	operands[IGRAD_ROLE_BIAS] = updates ? args->b : NULL;
+	operands[IGRAD_ROLE_Y] = args->y;
+	operands[IGRAD_ROLE_DY] = args->dy;
+	operands[IGRAD_ROLE_DX] = args->dx;
+	operands[IGRAD_ROLE_DW] = args->dw;
+	operands[IGRAD_ROLE_DB] = args->db;
+	operands[IGRAD_ROLE_VW] = momentum ? args->vw : NULL;
+	operands[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL;
+}
+
+int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			   const struct igrad_linear_backward *args, enum igrad_schedule schedule)
+{
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_backward bw = {.args = args};
+	int err = check_args(args);
+
+	if (err)
+		return err;
+	set_operands(args, operands);
+	set_sums(&bw);
+	err = igrad_problem_init(problem, device, operands);
+	problem->narrow = problem->half & ~(1u << IGRAD_ROLE_DX);
+	problem->backward = true;
+	problem->schedule = schedule;
+	problem->update = args->optimizer.update;
+	problem->fused = schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates;
+	problem->scratch = unasked(args, &bw.biases);
+	if (problem->fused)
+		problem->spill = unasked(args, &bw.weights);
+	else
+		problem->scratch |= unasked(args, &bw.weights);
+	return err;
+}
+
+static int backward_open(struct igrad_backward *bw, struct igrad_cmdbuf *cmdbuf,
+			 const struct igrad_plan *plan)
+{
+	const struct igrad_linear_backward *args = bw->args;
+	const struct igrad_matrix *operands[IGRAD_NUM_ROLES] = {NULL};
+	struct igrad_problem problem;
+	int err = igrad_backward_problem(&problem, igrad_sram_device(cmdbuf), args, plan->schedule);
+
+	if (err)
+		return err;
+	set_operands(args, operands);
+	set_sums(bw);
+	if (plan->dx_turned && plan->schedule == IGRAD_SCHEDULE_WS && problem.narrow)
+		return -EINVAL; /* what is streamed must be bf16, and W is to be updated */
+	err = igrad_linear_open(&bw->linear, cmdbuf, operands, &problem, plan);
 	if (!err && args->y)
 		bw->linear.windows[IGRAD_ROLE_DY].relu = &bw->linear.windows[IGRAD_ROLE_Y];
 	return err;
@@ -307,46 +138,62 @@ static int backward_open(struct backward *bw, struct igrad_cmdbuf *cmdbuf)
 
 /*
  * dY may still be being computed by the layer behind this one, and loads are made in order: so
- * bring in first what the first block needs besides.
+ * bring in first what the first tiles need besides.
  */
-static void prefetch(struct backward *bw)
+static void prefetch(struct igrad_backward *bw)
 {
-	static const enum igrad_role roles[] = {IGRAD_ROLE_W, IGRAD_ROLE_X, IGRAD_ROLE_Y};
+	uint32_t wide = igrad_min(bw->linear.plan.tile.cols, bw->linear.plan.block[IGRAD_DIM_O]);
+	uint32_t high = igrad_min(bw->linear.plan.tile.rows, bw->linear.plan.block[IGRAD_DIM_I]);
+	uint32_t batch = bw->linear.plan.block[IGRAD_DIM_B];
 
-	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		if (bw->linear.windows[roles[i]].num_slots)
-			at(bw, roles[i], 0, 0, IGRAD_USE_IN);
+	igrad_linear_at(&bw->linear, IGRAD_ROLE_X, (struct igrad_part){0, 0, {batch, high}},
+			IGRAD_USE_IN);
+	if (bw->updates || bw->args->dx)
+		igrad_linear_at(&bw->linear, IGRAD_ROLE_W, (struct igrad_part){0, 0, {high, wide}},
+				IGRAD_USE_IN);
+	if (bw->args->y)
+		igrad_linear_at(&bw->linear, IGRAD_ROLE_Y, (struct igrad_part){0, 0, {batch, wide}},
+				IGRAD_USE_IN);
 }
 
-int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args)
+static void visit_blocks(struct igrad_backward *bw)
 {
-	static void (*const schedules[IGRAD_NUM_SCHEDULES])(struct backward *) = {
-		[IGRAD_SCHEDULE_WS_PAPER] = schedule_ws_paper,
-		[IGRAD_SCHEDULE_WS_OS] = schedule_ws_os,
-		[IGRAD_SCHEDULE_INTERLEAVED] = schedule_interleaved,
-	};
+	struct igrad_block block, next;
+	bool more;
+
+	igrad_linear_first(&bw->linear, &next);
+	do {
+		block = next;
+		more = igrad_linear_next(&bw->linear, &next);
+		bw->next = more ? &next : NULL;
+		if (bw->schedule <= IGRAD_SCHEDULE_WS)
+			igrad_backward_visit_ws(bw, &block);
+		else
+			igrad_backward_visit_os(bw, &block);
+	} while (!bw->linear.e.err && more);
+}
+
+int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			 const struct igrad_plan *plan)
+{
 	const struct igrad_optimizer *optimizer = &args->optimizer;
-	struct backward bw = {
+	struct igrad_backward bw = {
 		.args = args,
+		.schedule = plan->schedule,
 		.step =
 			{
 				.lr = optimizer->lr,
 				.keep = fmaf(-optimizer->lr, optimizer->decay, 1.0f),
 				.decay = optimizer->decay != 0.0f,
 			},
-		.fused = args->schedule == IGRAD_SCHEDULE_INTERLEAVED && !args->dw &&
-			 optimizer->update == IGRAD_UPDATE_SGD,
-		.biased = args->db || (args->b && optimizer->update != IGRAD_UPDATE_NONE),
 	};
-	int err = check_args(args);
 
-	if (err)
-		return err;
-	if (!backward_open(&bw, cmdbuf)) {
+	int err = backward_open(&bw, cmdbuf, plan), closed;
+
+	if (!err) {
 		prefetch(&bw);
-		if (bw.biased)
-			bias_gradient(&bw);
-		schedules[args->schedule](&bw);
+		visit_blocks(&bw);
 	}
-	return igrad_linear_close(&bw.linear);
+	closed = igrad_linear_close(&bw.linear);
+	return err ? err : closed;
 }

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: MIT
-/*
- * How a layer is cut. The rule here is simple: keep everything resident if it fits, in panels so
- * that computing starts before all is loaded; else shrink blocks, in-features first, then
- * out-features, the batch last, since only a whole batch lets a tile's weight gradient stay in the
- * array.
- */
-#include <errno.h>
+/* What a plan means: shapes, the order in which blocks are asked for, and what that costs in SRAM
+ * and DRAM traffic. */
+#include <stdlib.h>
 
 #include "linear.h"
-
-#define MIN_STREAM 16 /* shorter batch chunks cost more in the array's skew than they save */
 
 /* Dimensions of each operand; a row vector has no row dimension. */
 #define ONE_ROW IGRAD_NUM_DIMS
@@ -24,10 +18,7 @@ static const struct {
 	[IGRAD_ROLE_VW] = {IGRAD_DIM_I, IGRAD_DIM_O}, [IGRAD_ROLE_VB] = {ONE_ROW, IGRAD_DIM_O},
 };
 
-static uint32_t max_u32(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
+/* ---------------------------------------------------------------- shapes */
 
 static struct igrad_size shape(const uint32_t *dim, enum igrad_role role)
 {
@@ -47,15 +38,21 @@ struct igrad_size igrad_role_block(const struct igrad_plan *plan, enum igrad_rol
 	return shape(plan->block, role);
 }
 
+uint64_t igrad_slot_bytes(const struct igrad_plan *plan, enum igrad_role role)
+{
+	struct igrad_size block = igrad_role_block(plan, role);
+	uint64_t bytes = (uint64_t)block.rows * block.cols;
+
+	bytes *= plan->narrow & 1u << role ? 2 : 4;
+	return (bytes + 3) / 4 * 4;
+}
+
 uint64_t igrad_plan_bytes(const struct igrad_plan *plan)
 {
 	uint64_t bytes = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
-		struct igrad_size block = igrad_role_block(plan, role);
-
-		bytes += (uint64_t)plan->slots[role] * block.rows * block.cols * 4;
-	}
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		bytes += plan->slots[role] * igrad_slot_bytes(plan, role);
 	return bytes;
 }
 
@@ -66,175 +63,218 @@ bool igrad_plan_keeps_acc(const struct igrad_plan *plan)
 	       plan->block[IGRAD_DIM_O] <= plan->tile.cols;
 }
 
+/* ---------------------------------------------------------------- use */
+
 static uint32_t num_blocks(const struct igrad_problem *problem, const struct igrad_plan *plan,
-			   enum igrad_role role)
+			   enum igrad_dim dim)
 {
-	uint64_t blocks = igrad_window_blocks(igrad_role_size(problem, role),
-					      igrad_role_block(plan, role));
-
-	return blocks < UINT32_MAX ? blocks : UINT32_MAX;
+	return (problem->dim[dim] - 1) / plan->block[dim] + 1;
 }
 
-static bool needs_spill(const struct igrad_problem *problem, const struct igrad_plan *plan)
+/* How a pass uses an operand, over the blocks of the dimension that it does not have. */
+enum touch {
+	TOUCH_IN,     /* read every time */
+	TOUCH_INOUT,  /* read every time, changed the last time */
+	TOUCH_SUM,    /* begun the first time, continued every time */
+	TOUCH_CHANGE, /* read and changed every time */
+	TOUCH_ONCE_IN,
+	TOUCH_ONCE_OUT,
+	TOUCH_ONCE_INOUT,
+	TOUCH_NEVER,
+};
+
+/* Does dW go through SRAM for every block of the batch? */
+static bool dw_continues(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	return plan->block[IGRAD_DIM_B] < problem->dim[IGRAD_DIM_B] && !igrad_plan_keeps_acc(plan);
-}
+	const uint32_t both = 1u << IGRAD_ROLE_DW | 1u << IGRAD_ROLE_VW;
 
-/* Up to @most slots for each operand, no more than it has blocks. */
-static void set_slots(const struct igrad_problem *problem, struct igrad_plan *plan, uint32_t most)
-{
-	uint32_t scratch = problem->scratch;
-
-	if (needs_spill(problem, plan))
-		scratch |= problem->spill;
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
-		uint32_t blocks = num_blocks(problem, plan, role);
-
-		if (problem->home & 1u << role)
-			plan->slots[role] = igrad_min(blocks, most);
-		else if (scratch & 1u << role)
-			plan->slots[role] = igrad_min(blocks, igrad_min(most, 2));
-		else
-			plan->slots[role] = 0;
-	}
-}
-
-static bool fits(const struct igrad_problem *problem, const struct igrad_plan *plan)
-{
-	return igrad_plan_bytes(plan) <= problem->sram_bytes;
-}
-
-/* Half of @n, in whole units. */
-static uint32_t halve(uint32_t n, uint32_t unit)
-{
-	uint32_t half = n / 2;
-
-	return half <= unit ? unit : (half + unit - 1) / unit * unit;
-}
-
-/* The side of W that panels do not cut. */
-static enum igrad_dim across(enum igrad_dim panels)
-{
-	return panels == IGRAD_DIM_I ? IGRAD_DIM_O : IGRAD_DIM_I;
-}
-
-/* Make the plan smaller by one step; false when it cannot be. */
-static bool shrink(struct igrad_plan *plan, enum igrad_dim panels, uint32_t *most)
-{
-	enum igrad_dim other = across(panels);
-	uint32_t *block = plan->block;
-	uint32_t unit = max_u32(plan->tile.rows, plan->tile.cols);
-
-	if (block[panels] > unit)
-		block[panels] = halve(block[panels], unit);
-	else if (block[other] > 4 * unit)
-		block[other] = halve(block[other], unit);
-	else if (block[IGRAD_DIM_B] > 4 * unit)
-		block[IGRAD_DIM_B] = halve(block[IGRAD_DIM_B], unit);
-	else if (block[other] > unit)
-		block[other] = halve(block[other], unit);
-	else if (block[IGRAD_DIM_B] > MIN_STREAM)
-		block[IGRAD_DIM_B] = halve(block[IGRAD_DIM_B], MIN_STREAM);
-	else if (*most > 1)
-		*most = 1;
-	else if (unit > 1) {
-		plan->tile.rows = igrad_min(plan->tile.rows, unit / 2);
-		plan->tile.cols = igrad_min(plan->tile.cols, unit / 2);
-	} else if (block[IGRAD_DIM_B] > 1) {
-		block[IGRAD_DIM_B] = 1;
-	} else {
+	if (num_blocks(problem, plan, IGRAD_DIM_B) == 1)
 		return false;
+	if ((problem->home & both) == both) /* two sums take turns in the array */
+		return true;
+	return problem->schedule <= IGRAD_SCHEDULE_WS || !igrad_plan_keeps_acc(plan);
+}
+
+static enum touch touch_backward(const struct igrad_problem *problem, const struct igrad_plan *plan,
+				 enum igrad_role role)
+{
+	bool updates = problem->update != IGRAD_UPDATE_NONE;
+	bool has_dx = problem->home & 1u << IGRAD_ROLE_DX;
+	bool split = num_blocks(problem, plan, IGRAD_DIM_B) > 1;
+
+	switch (role) {
+	case IGRAD_ROLE_X:
+	case IGRAD_ROLE_Y:
+	case IGRAD_ROLE_DY:
+		return TOUCH_IN;
+	case IGRAD_ROLE_DX:
+	case IGRAD_ROLE_DB:
+		return TOUCH_SUM;
+	case IGRAD_ROLE_W:
+		if (has_dx)
+			return updates ? TOUCH_INOUT : TOUCH_IN;
+		return updates ? TOUCH_ONCE_INOUT : TOUCH_NEVER;
+	case IGRAD_ROLE_DW:
+		return dw_continues(problem, plan) ? TOUCH_SUM : TOUCH_ONCE_OUT;
+	case IGRAD_ROLE_VW:
+		return dw_continues(problem, plan) ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+	case IGRAD_ROLE_VB:
+		return split ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+	default:
+		return TOUCH_ONCE_INOUT;
 	}
+}
+
+static enum touch touch(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			enum igrad_role role)
+{
+	if (problem->backward)
+		return touch_backward(problem, plan, role);
+	return role == IGRAD_ROLE_Y ? TOUCH_SUM : TOUCH_IN;
+}
+
+/* ---------------------------------------------------------------- order */
+
+/* The dimension that an operand does not have: its blocks are asked for once for each block of it.
+ */
+static enum igrad_dim repeated(enum igrad_role role)
+{
+	if (geometry[role].row == ONE_ROW)
+		return IGRAD_DIM_B; /* all happens at one block of in-features */
+	return IGRAD_DIM_B + IGRAD_DIM_I + IGRAD_DIM_O - geometry[role].row - geometry[role].col;
+}
+
+static int depth(const struct igrad_plan *plan, enum igrad_dim dim)
+{
+	int loop = 0;
+
+	while (plan->order[loop] != dim)
+		loop++;
+	return loop;
+}
+
+struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
+				      const struct igrad_plan *plan, enum igrad_role role)
+{
+	enum igrad_dim row = geometry[role].row, col = geometry[role].col;
+	enum touch how = touch(problem, plan, role);
+	enum igrad_dim again = repeated(role);
+	struct igrad_visits visits = {.sweep = 1};
+	uint64_t sweep = 1;
+
+	if (row != ONE_ROW)
+		visits.by_columns = depth(plan, col) < depth(plan, row);
+	if (how >= TOUCH_ONCE_IN || num_blocks(problem, plan, again) == 1)
+		return visits;
+	if (depth(plan, col) > depth(plan, again))
+		sweep *= num_blocks(problem, plan, col);
+	if (row != ONE_ROW && depth(plan, row) > depth(plan, again))
+		sweep *= num_blocks(problem, plan, row);
+	visits.sweep = sweep < UINT32_MAX ? sweep : UINT32_MAX;
+	return visits;
+}
+
+/* ---------------------------------------------------------------- traffic */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Words of the first @count blocks of each sweep, all sweeps over different blocks together. */
+static uint64_t words_pinned(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			     enum igrad_role role, uint32_t count)
+{
+	struct igrad_visits visits = igrad_plan_visits(problem, plan, role);
+	struct igrad_size size = igrad_role_size(problem, role);
+	struct igrad_size block = igrad_role_block(plan, role);
+	uint64_t outer = visits.by_columns ? size.cols : size.rows;
+	uint64_t inner = visits.by_columns ? size.rows : size.cols;
+	uint64_t outer_block = visits.by_columns ? block.cols : block.rows;
+	uint64_t inner_block = visits.by_columns ? block.rows : block.cols;
+	uint64_t across = (inner - 1) / inner_block + 1;
+	uint64_t whole = count / across;
+
+	if (visits.sweep <= across) /* a sweep is one line of blocks, and there are many */
+		return outer * min_u64(count * inner_block, inner);
+	return min_u64(whole * outer_block, outer) * inner +
+	       min_u64(outer_block, outer - min_u64(whole * outer_block, outer)) *
+		       min_u64(count % across * inner_block, inner);
+}
+
+/* Words brought in or begun, when every block is asked for once for each block of another
+ * dimension. */
+static uint64_t words_missed(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			     enum igrad_role role)
+{
+	uint32_t sweep = igrad_plan_visits(problem, plan, role).sweep;
+	struct igrad_size size = igrad_role_size(problem, role);
+	uint64_t words = (uint64_t)size.rows * size.cols;
+	uint32_t slots = plan->slots[role];
+	uint64_t times, pinned;
+
+	/* y is asked for whenever a block of dY is brought in: what either keeps is loaded once. */
+	if (role == IGRAD_ROLE_Y && problem->backward && slots < plan->slots[IGRAD_ROLE_DY])
+		slots = plan->slots[IGRAD_ROLE_DY];
+
+	if (sweep <= slots)
+		return words;
+	times = num_blocks(problem, plan, repeated(role));
+	pinned = words_pinned(problem, plan, role, igrad_window_pinned(slots));
+	return times * words - (times - 1) * pinned;
+}
+
+/* Returns false when scratch would be lost. */
+static bool add_traffic(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			enum igrad_role role, struct igrad_traffic *traffic)
+{
+	struct igrad_size size = igrad_role_size(problem, role);
+	uint64_t words = (uint64_t)size.rows * size.cols, missed = words, in = 0, out = 0;
+	uint32_t bytes = igrad_role_width(problem, role);
+	enum touch how = touch(problem, plan, role);
+
+	if (!plan->slots[role])
+		return true;
+	if (how < TOUCH_ONCE_IN)
+		missed = words_missed(problem, plan, role);
+	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_CHANGE || how == TOUCH_ONCE_IN ||
+	    how == TOUCH_ONCE_INOUT)
+		in = missed;
+	else if (how == TOUCH_SUM)
+		in = missed - words;
+	if (how == TOUCH_SUM || how == TOUCH_CHANGE)
+		out = missed;
+	else if (how == TOUCH_INOUT || how == TOUCH_ONCE_OUT || how == TOUCH_ONCE_INOUT)
+		out = words;
+	if (!(problem->home & 1u << role))
+		return !in;
+	if (in && igrad_problem_whole(problem) & 1u << role)
+		return false;
+	traffic->read += bytes * in;
+	traffic->written += bytes * out;
 	return true;
 }
 
-/* With SRAM left over, make whole operands resident, those first that are visited most often. */
-static void use_up(const struct igrad_problem *problem, struct igrad_plan *plan)
+bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			struct igrad_traffic *traffic)
 {
-	static const enum igrad_role order[] = {IGRAD_ROLE_DY, IGRAD_ROLE_Y, IGRAD_ROLE_DX,
-						IGRAD_ROLE_X, IGRAD_ROLE_W};
+	bool possible = true;
 
-	for (unsigned int i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		uint32_t before = plan->slots[order[i]];
-
-		if (!before)
-			continue;
-		plan->slots[order[i]] = num_blocks(problem, plan, order[i]);
-		if (!fits(problem, plan))
-			plan->slots[order[i]] = before;
-	}
+	*traffic = (struct igrad_traffic){0, 0};
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		possible &= add_traffic(problem, plan, role, traffic);
+	return possible;
 }
 
-/* How wide a panel is whose W takes long enough to load to hide the DMA's latency. */
-static uint32_t panel(const struct igrad_problem *problem, enum igrad_dim panels)
+uint64_t igrad_problem_compulsory(const struct igrad_problem *problem)
 {
-	uint32_t unit = max_u32(problem->array.rows, problem->array.cols);
-	uint64_t words = problem->panel_bytes / 4 + 1;
-	uint64_t lines = words / problem->dim[across(panels)] + 1;
-	uint64_t panel = (lines + unit - 1) / unit * unit;
+	struct igrad_plan plan = {.order = {IGRAD_DIM_B, IGRAD_DIM_I, IGRAD_DIM_O}};
+	struct igrad_traffic traffic;
 
-	return panel < problem->dim[panels] ? panel : problem->dim[panels];
-}
-
-static int make_plan(const struct igrad_problem *problem, enum igrad_dim panels,
-		     struct igrad_plan *plan)
-{
-	enum igrad_dim other = across(panels);
-	uint32_t most = UINT32_MAX;
-
-	plan->tile = problem->array;
-	plan->block[IGRAD_DIM_B] = igrad_min(problem->dim[IGRAD_DIM_B], IGRAD_MAX_BATCH);
-	plan->block[panels] = igrad_min(panel(problem, panels), IGRAD_MAX_BATCH);
-	plan->block[other] = igrad_min(problem->dim[other], IGRAD_MAX_BATCH);
-	set_slots(problem, plan, most);
-	if (fits(problem, plan))
-		return 0;
-
-	most = 2;
-	set_slots(problem, plan, most);
-	while (!fits(problem, plan)) {
-		if (!shrink(plan, panels, &most))
-			return -ENOSPC;
-		set_slots(problem, plan, most);
-	}
-	use_up(problem, plan);
-	return 0;
-}
-
-static void set_order(struct igrad_plan *plan, enum igrad_dim outer, enum igrad_dim middle,
-		      enum igrad_dim inner)
-{
-	plan->order[0] = outer;
-	plan->order[1] = middle;
-	plan->order[2] = inner;
-}
-
-/*
- * Forward, y stays in SRAM until it is complete: with all out-features in one block, W is used in
- * the order in which its panels arrive.
- */
-int igrad_plan_forward(const struct igrad_problem *problem, struct igrad_plan *plan)
-{
-	int err;
-
-	set_order(plan, IGRAD_DIM_B, IGRAD_DIM_I, IGRAD_DIM_O);
-	err = make_plan(problem, IGRAD_DIM_I, plan);
-	if (plan->block[IGRAD_DIM_O] < problem->dim[IGRAD_DIM_O])
-		set_order(plan, IGRAD_DIM_B, IGRAD_DIM_O, IGRAD_DIM_I);
-	return err;
-}
-
-/* Backward, dW of a block is completed, and W updated, before the next block begins. */
-int igrad_plan_backward(const struct igrad_problem *problem, struct igrad_plan *plan)
-{
-	set_order(plan, IGRAD_DIM_I, IGRAD_DIM_O, IGRAD_DIM_B);
-	return make_plan(problem, IGRAD_DIM_I, plan);
-}
-
-/* With dY stationary in-features are streamed: the more of them the better, so panels cut the other
- * side. */
-int igrad_plan_paper(const struct igrad_problem *problem, struct igrad_plan *plan)
-{
-	set_order(plan, IGRAD_DIM_O, IGRAD_DIM_I, IGRAD_DIM_B);
-	return make_plan(problem, IGRAD_DIM_O, plan);
+	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
+		plan.block[dim] = problem->dim[dim];
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		plan.slots[role] = problem->home >> role & 1;
+	igrad_plan_traffic(problem, &plan, &traffic);
+	return traffic.read + traffic.written;
 }

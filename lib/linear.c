@@ -8,11 +8,17 @@
 
 #define MAX_DIM (1u << 24)
 
+/* What may be bf16: all of it or nothing. */
+#define ACTIVATIONS \
+	(1u << IGRAD_ROLE_X | 1u << IGRAD_ROLE_Y | 1u << IGRAD_ROLE_DY | 1u << IGRAD_ROLE_DX)
+
 static int check_matrix(const struct igrad_matrix *m, struct igrad_size size)
 {
+	uint32_t bytes = igrad_element_bytes(m->dtype);
+
 	if (!m->buffer || m->rows != size.rows || m->cols != size.cols)
 		return -EINVAL;
-	if (m->offset % 4 || m->pitch % 4 || (m->pitch && m->pitch < m->cols * 4))
+	if (m->offset % bytes || m->pitch % bytes || (m->pitch && m->pitch < m->cols * bytes))
 		return -EINVAL;
 	return 0;
 }
@@ -37,49 +43,73 @@ static int set_dims(struct igrad_problem *problem, const struct igrad_matrix *co
 	return 0;
 }
 
-static int set_problem(struct igrad_problem *problem, const struct igrad_device_info *info,
-		       const struct igrad_matrix *const operands[], uint32_t scratch,
-		       uint32_t spill)
+int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_matrix *const operands[IGRAD_NUM_ROLES])
 {
-	uint64_t panel = 8ull * info->dram_latency * info->dram_bytes_per_cycle;
-	int err = set_dims(problem, operands);
+	int err;
 
-	if (err)
-		return err;
-	problem->array.rows = info->rows;
-	problem->array.cols = info->cols;
-	problem->sram_bytes = info->sram_bytes;
-	problem->panel_bytes = panel < info->sram_bytes ? panel : info->sram_bytes;
-	problem->scratch = scratch;
-	problem->spill = spill;
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+	memset(problem, 0, sizeof(*problem));
+	problem->device = device;
+	err = set_dims(problem, operands);
+	for (int role = 0; !err && role < IGRAD_NUM_ROLES; role++) {
 		if (!operands[role])
 			continue;
 		err = check_matrix(operands[role], igrad_role_size(problem, role));
-		if (err)
-			return err;
 		problem->home |= 1u << role;
+		if (operands[role]->dtype == IGRAD_BF16)
+			problem->half |= 1u << role;
+		else if (operands[role]->dtype != IGRAD_FP32)
+			err = -EINVAL;
 	}
-	return 0;
+	if (!err && problem->half && problem->half != (problem->home & ACTIVATIONS))
+		err = -EINVAL;
+	if (!err && problem->half && !(device->features & IGRAD_FEATURE_BF16))
+		err = -ENOTSUP;
+	return err;
+}
+
+/*
+ * What is moved at once: the part of a block that belongs to one tile, or to several where that is
+ * so little that rounding to whole cycles would cost DMA time. Batch rows are streamed, and not
+ * cut.
+ */
+static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
+				    uint32_t least_bytes)
+{
+	uint64_t bytes = igrad_role_width(&linear->problem, role);
+	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
+	struct igrad_plan cut = linear->plan;
+
+	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
+	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
+	piece = igrad_role_block(&cut, role);
+	while (bytes * piece.rows * piece.cols < least_bytes && piece.cols < block.cols)
+		piece.cols = igrad_min(2 * piece.cols, block.cols);
+	while (bytes * piece.rows * piece.cols < least_bytes && piece.rows < block.rows)
+		piece.rows = igrad_min(2 * piece.rows, block.rows);
+	return piece;
 }
 
 static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
-			uint32_t sram_bytes)
+			const struct igrad_device_info *info)
 {
 	uint32_t bytes = igrad_plan_bytes(&linear->plan);
 	struct igrad_sram sram;
 
 	sram.next = igrad_sram_reserve(linear->e.cmdbuf, bytes);
-	sram.end = sram_bytes;
+	sram.end = info->sram_bytes;
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		int err;
 
 		if (!linear->plan.slots[role])
 			continue;
 		err = igrad_window_init(&linear->windows[role], &sram, operands[role],
+					linear->plan.narrow & 1u << role ? IGRAD_BF16 : IGRAD_FP32,
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
-					linear->plan.slots[role]);
+					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),
+					linear->plan.slots[role],
+					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)
 			return err;
 	}
@@ -87,21 +117,15 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 }
 
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
-		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill, igrad_planner *planner)
+		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES],
+		      const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
-	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
-	int err;
-
 	memset(linear, 0, sizeof(*linear));
 	linear->e.cmdbuf = cmdbuf;
-	err = set_problem(&linear->problem, info, operands, scratch, spill);
-	if (!err)
-		err = planner(&linear->problem, &linear->plan);
-	if (!err)
-		err = map_operands(linear, operands, info->sram_bytes);
-	linear->e.err = err;
-	return err;
+	linear->problem = *problem;
+	linear->plan = *plan;
+	linear->e.err = map_operands(linear, operands, problem->device);
+	return linear->e.err;
 }
 
 int igrad_linear_close(struct igrad_linear *linear)
@@ -113,10 +137,15 @@ int igrad_linear_close(struct igrad_linear *linear)
 	return linear->e.err;
 }
 
-struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
-				   uint32_t col, enum igrad_window_use use)
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role,
+				   struct igrad_part part, enum igrad_window_use use)
 {
-	return igrad_window_get(&linear->windows[role], &linear->e, row, col, use);
+	return igrad_window_get(&linear->windows[role], &linear->e, part, use);
+}
+
+void igrad_linear_done(struct igrad_linear *linear, enum igrad_role role, struct igrad_part part)
+{
+	igrad_window_done(&linear->windows[role], &linear->e, part);
 }
 
 static void set_extent(const struct igrad_linear *linear, struct igrad_block *block, int dim)

@@ -37,50 +37,97 @@ enum igrad_role {
 /**
  * struct igrad_problem - what a plan is for
  * @dim: B, I, O
- * @array: rows and columns of the array
- * @sram_bytes: SRAM to be used
- * @panel_bytes: a DMA of this many bytes hides its own latency
+ * @device: what it runs on
+ * @backward: which pass
+ * @schedule: of the backward pass, not auto
+ * @update: what becomes of the gradient
+ * @fused: W is updated in the array
  * @home: bit per role: operands that live in DRAM
  * @scratch: bit per role: intermediate results that are needed only while a block is worked on
  * @spill: bit per role: the same, needed only where a batch that is split makes acc move
+ * @half: bit per role: operands that are bf16 in DRAM
+ * @narrow: bit per role: operands that are bf16 in SRAM; sums are not
  */
 struct igrad_problem {
 	uint32_t dim[IGRAD_NUM_DIMS];
-	struct igrad_size array;
-	uint32_t sram_bytes;
-	uint32_t panel_bytes;
+	const struct igrad_device_info *device;
+	bool backward;
+	enum igrad_schedule schedule;
+	enum igrad_update update;
+	bool fused;
 	uint32_t home;
 	uint32_t scratch;
 	uint32_t spill;
+	uint32_t half;
+	uint32_t narrow;
 };
 
 /**
  * struct igrad_plan - how a layer is cut
+ * @schedule: of the backward pass: the problem's
  * @block: B, I and O of a block; each operand's blocks are made of two of them
  * @tile: the part of the array that is used: all of it unless SRAM cannot hold such a tile
  * @order: the loops over blocks, outermost first; tiles of a block are walked inside
  * @slots: per role, blocks kept in SRAM; all of them: the operand is resident
+ * @narrow: the problem's
+ * @dx_turned: ws: dX with dY stationary, in-features of W streamed; else with W stationary
+ * @dw_turned: ws: dW with X stationary, out-features of dY streamed; else with dY stationary
+ * @dw_first: ws, with W stationary for dX: dW comes before dX, and a tile is updated as soon as the
+ *            array has its old weights
  */
 struct igrad_plan {
+	enum igrad_schedule schedule;
 	uint32_t block[IGRAD_NUM_DIMS];
 	struct igrad_size tile;
 	enum igrad_dim order[IGRAD_NUM_DIMS];
 	uint32_t slots[IGRAD_NUM_ROLES];
+	uint32_t narrow;
+	bool dx_turned;
+	bool dw_turned;
+	bool dw_first;
 };
 
-/** igrad_planner - computes a plan; 0 or -ENOSPC */
-typedef int igrad_planner(const struct igrad_problem *problem, struct igrad_plan *plan);
+/** igrad_problem_whole - bit per role: sums that must not leave SRAM before they are final */
+static inline uint32_t igrad_problem_whole(const struct igrad_problem *problem)
+{
+	return problem->half & ~problem->narrow;
+}
 
-igrad_planner igrad_plan_forward;
-igrad_planner igrad_plan_backward; /* of ws+os and interleaved */
-igrad_planner igrad_plan_paper;	   /* backward of ws-paper */
-
-/** igrad_plan_bytes - SRAM that @plan takes */
+/** igrad_slot_bytes, igrad_plan_bytes - SRAM that a slot of an operand takes, and that @plan takes
+ */
+uint64_t igrad_slot_bytes(const struct igrad_plan *plan, enum igrad_role role);
 uint64_t igrad_plan_bytes(const struct igrad_plan *plan);
 
 /** igrad_plan_keeps_acc - does a tile's acc stay in the array from one chunk of the batch to the
  * next? */
 bool igrad_plan_keeps_acc(const struct igrad_plan *plan);
+
+/** igrad_plan_visits - how the blocks of an operand are asked for */
+struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
+				      const struct igrad_plan *plan, enum igrad_role role);
+
+/** struct igrad_traffic - bytes between DRAM and SRAM */
+struct igrad_traffic {
+	uint64_t read;
+	uint64_t written;
+};
+
+/**
+ * igrad_plan_traffic - what the commands of @plan will move: exactly what their report will say
+ *
+ * Returns false when the plan cannot work: something without a home would have to leave SRAM.
+ */
+bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			struct igrad_traffic *traffic);
+
+/** igrad_problem_compulsory - bytes that any plan moves: each operand in or out once, or both */
+uint64_t igrad_problem_compulsory(const struct igrad_problem *problem);
+
+/** igrad_role_width - bytes of an element in DRAM */
+static inline uint32_t igrad_role_width(const struct igrad_problem *problem, enum igrad_role role)
+{
+	return problem->half & 1u << role ? 2 : 4;
+}
 
 /** igrad_role_size, igrad_role_block - an operand's shape, and that of its blocks */
 struct igrad_size igrad_role_size(const struct igrad_problem *problem, enum igrad_role role);
@@ -95,21 +142,26 @@ struct igrad_linear {
 };
 
 /**
- * igrad_linear_open - check the operands and map them
+ * igrad_problem_init - check the operands, and set dimensions, device and home
  * @operands: by role; NULL where there is none
- * @scratch, @spill: as in struct igrad_problem
- * @planner: says how to cut the layer
  */
+int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_matrix *const operands[IGRAD_NUM_ROLES]);
+
+/** igrad_linear_open - map the operands as the plan says */
 int igrad_linear_open(struct igrad_linear *linear, struct igrad_cmdbuf *cmdbuf,
-		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES], uint32_t scratch,
-		      uint32_t spill, igrad_planner *planner);
+		      const struct igrad_matrix *const operands[IGRAD_NUM_ROLES],
+		      const struct igrad_problem *problem, const struct igrad_plan *plan);
 
 /** igrad_linear_close - write results back; returns the first error of all commands */
 int igrad_linear_close(struct igrad_linear *linear);
 
-/** igrad_linear_at - where the element (@row, @col) of an operand is in SRAM */
-struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role, uint32_t row,
-				   uint32_t col, enum igrad_window_use use);
+/** igrad_linear_at - where @part of an operand is in SRAM */
+struct igrad_place igrad_linear_at(struct igrad_linear *linear, enum igrad_role role,
+				   struct igrad_part part, enum igrad_window_use use);
+
+/** igrad_linear_done - @part of an operand is final: see igrad_window_done() */
+void igrad_linear_done(struct igrad_linear *linear, enum igrad_role role, struct igrad_part part);
 
 /**
  * struct igrad_block - one block of the three loops
@@ -125,5 +177,21 @@ struct igrad_block {
  */
 void igrad_linear_first(const struct igrad_linear *linear, struct igrad_block *block);
 bool igrad_linear_next(const struct igrad_linear *linear, struct igrad_block *block);
+
+/**
+ * igrad_forward_problem, igrad_backward_problem - check the arguments, and say what is to be
+ * planned
+ * @schedule: instead of that of @args
+ */
+int igrad_forward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			  const struct igrad_linear_forward *args);
+int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+			   const struct igrad_linear_backward *args, enum igrad_schedule schedule);
+
+/** igrad_forward_build, igrad_backward_build - the commands, following any plan for the problem */
+int igrad_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args,
+			const struct igrad_plan *plan);
+int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
+			 const struct igrad_plan *plan);
 
 #endif /* IGRAD_LINEAR_H */

@@ -6,8 +6,15 @@
 
 static bool is_shape(const struct igrad_matrix *m, uint32_t rows, uint32_t cols)
 {
-	return m && m->buffer && m->rows == rows && m->cols == cols && m->offset % 4 == 0 &&
-	       m->pitch % 4 == 0 && (!m->pitch || m->pitch >= cols * 4);
+	uint32_t bytes = m ? igrad_element_bytes(m->dtype) : 4;
+
+	return m && m->buffer && m->rows == rows && m->cols == cols && m->offset % bytes == 0 &&
+	       m->pitch % bytes == 0 && (!m->pitch || m->pitch >= cols * bytes);
+}
+
+static bool is_word(const struct igrad_matrix *m)
+{
+	return m->dtype == IGRAD_FP32;
 }
 
 /* A row of logits, one of their gradient, a label and a loss. */
@@ -27,7 +34,7 @@ int igrad_softmax_xent(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *l
 {
 	const struct igrad_device_info *info = igrad_sram_device(cmdbuf);
 	struct igrad_emitter e = {.cmdbuf = cmdbuf};
-	struct igrad_place in, out, label, loss;
+	struct igrad_place in = {0}, out = {0}, label = {0}, loss = {0}; /* all fp32 */
 	uint32_t rows, cols;
 	int err;
 
@@ -36,8 +43,11 @@ int igrad_softmax_xent(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *l
 	rows = logits->rows;
 	cols = logits->cols;
 	if (!is_shape(logits, rows, cols) || !is_shape(dlogits, rows, cols) ||
-	    !is_shape(labels, rows, 1) || !is_shape(losses, rows, 1))
+	    !is_shape(labels, rows, 1) || !is_shape(losses, rows, 1) || !is_word(labels) ||
+	    !is_word(losses))
 		return -EINVAL;
+	if (!(is_word(logits) && is_word(dlogits)) && !(info->features & IGRAD_FEATURE_BF16))
+		return -ENOTSUP;
 	err = rows_at_once(logits, info->sram_bytes, &rows);
 	if (err)
 		return err;

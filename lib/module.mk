@@ -7,7 +7,15 @@ IGRAD_SO      := libigrad.so.$(firstword $(subst ., ,$(IGRAD_VERSION)))
 IGRAD_HEADERS := $(wildcard include/igrad/*.h)
 PREFIX        ?= /usr/local
 
-$(eval $(call library,igrad,$(wildcard lib/*.c),libdrm zlib json-c,-Iqemu-device/core))
+$(eval $(call library,igrad,$(wildcard lib/*.c),libdrm zlib json-c,-Iqemu-device/core -I$(BUILD)/gen/energy))
+
+# Energy tables are part of the library: each file becomes a C string.
+ENERGY_TABLES := $(wildcard lib/energy/*.json)
+$(BUILD)/gen/energy/%.inc: lib/energy/%.json
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
+$(BUILD)/obj/lib/energy-builtin.o: $(ENERGY_TABLES:lib/energy/%.json=$(BUILD)/gen/energy/%.inc)
 
 # The shared library contains the device core, and exports only what the map names.
 $(BUILD)/lib/$(IGRAD_SO): $(BUILD)/lib/libigrad.a $(BUILD)/lib/libigrad-core.a lib/libigrad.map
@@ -35,7 +43,8 @@ comma := ,
 .PHONY: install
 install: host
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-		$(DESTDIR)$(PREFIX)/include/igrad
+		$(DESTDIR)$(PREFIX)/include/igrad $(DESTDIR)$(PREFIX)/share/igrad/energy
+	install -m 644 $(ENERGY_TABLES) $(DESTDIR)$(PREFIX)/share/igrad/energy
 	install -m 644 $(IGRAD_HEADERS) $(DESTDIR)$(PREFIX)/include/igrad
 	install -m 644 $(BUILD)/lib/libigrad.a $(BUILD)/lib/libigrad-core.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/lib/$(IGRAD_SO) $(DESTDIR)$(PREFIX)/lib

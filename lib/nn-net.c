@@ -50,11 +50,13 @@ static int parse_layers(struct igrad_net *net, const char *layers, struct igrad_
 
 /* ---------------------------------------------------------------- memory */
 
-struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols)
+struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols,
+				       enum igrad_element dtype)
 {
-	struct igrad_matrix matrix = {.offset = *offset, .rows = rows, .cols = cols};
+	struct igrad_matrix matrix = {
+		.offset = *offset, .rows = rows, .cols = cols, .dtype = dtype};
 
-	*offset += ((uint64_t)rows * cols * 4 + 63) / 64 * 64;
+	*offset += ((uint64_t)rows * cols * igrad_element_bytes(dtype) + 63) / 64 * 64;
 	return matrix;
 }
 
@@ -64,8 +66,9 @@ static int add_params(struct igrad_net *net)
 	int err;
 
 	for (uint32_t l = 0; l < net->num_layers; l++) {
-		net->layers[l].w = igrad_matrix_place(&size, net->width[l], net->width[l + 1]);
-		net->layers[l].b = igrad_matrix_place(&size, 1, net->width[l + 1]);
+		net->layers[l].w = igrad_matrix_place(&size, net->width[l], net->width[l + 1],
+						      IGRAD_FP32);
+		net->layers[l].b = igrad_matrix_place(&size, 1, net->width[l + 1], IGRAD_FP32);
 	}
 	err = igrad_buffer_new(net->device, size, &net->params);
 	for (uint32_t l = 0; !err && l < net->num_layers; l++) {
@@ -170,6 +173,21 @@ void igrad_net_unref(struct igrad_net *net)
 }
 
 /* ---------------------------------------------------------------- looking at it */
+
+int igrad_net_set_dtype(struct igrad_net *net, enum igrad_element dtype)
+{
+	if (dtype != IGRAD_FP32 && dtype != IGRAD_BF16)
+		return -EINVAL;
+	if (dtype == IGRAD_BF16 && !(igrad_device_info(net->device)->features & IGRAD_FEATURE_BF16))
+		return -ENOTSUP;
+	net->dtype = dtype;
+	return 0;
+}
+
+enum igrad_element igrad_net_dtype(const struct igrad_net *net)
+{
+	return net->dtype;
+}
 
 struct igrad_device *igrad_net_device(const struct igrad_net *net)
 {

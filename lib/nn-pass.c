@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* One batch's way through a network: forward, loss and, when training, backward. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
+#include "bf16.h"
 #include "nn.h"
 
 /* ---------------------------------------------------------------- memory */
@@ -15,8 +17,8 @@ int igrad_scratch_init(struct igrad_scratch *scratch, struct igrad_net *net, uin
 
 	memset(scratch, 0, sizeof(*scratch));
 	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
-		scratch->y[l] = igrad_matrix_place(&size, batch, net->width[l + 1]);
-		scratch->dy[l] = igrad_matrix_place(&size, batch, net->width[l + 1]);
+		scratch->y[l] = igrad_matrix_place(&size, batch, net->width[l + 1], net->dtype);
+		scratch->dy[l] = igrad_matrix_place(&size, batch, net->width[l + 1], net->dtype);
 	}
 	if (!size)
 		return 0;
@@ -38,14 +40,20 @@ static int pass_memory(struct igrad_pass *pass)
 {
 	uint32_t batch = pass->batch, features = pass->net->width[0];
 	uint32_t classes = pass->net->width[pass->net->num_layers];
+	enum igrad_element dtype = pass->net->dtype;
 	uint64_t size = 0;
 	int err;
 
-	pass->x = igrad_matrix_place(&size, batch, features);
-	pass->labels = igrad_matrix_place(&size, batch, 1);
-	pass->logits = igrad_matrix_place(&size, batch, classes);
-	pass->dlogits = igrad_matrix_place(&size, batch, classes);
-	pass->losses = igrad_matrix_place(&size, batch, 1);
+	if (dtype == IGRAD_BF16) {
+		pass->values = calloc((size_t)batch * features, sizeof(*pass->values));
+		if (!pass->values)
+			return -ENOMEM;
+	}
+	pass->x = igrad_matrix_place(&size, batch, features, dtype);
+	pass->labels = igrad_matrix_place(&size, batch, 1, IGRAD_FP32);
+	pass->logits = igrad_matrix_place(&size, batch, classes, dtype);
+	pass->dlogits = igrad_matrix_place(&size, batch, classes, dtype);
+	pass->losses = igrad_matrix_place(&size, batch, 1, IGRAD_FP32);
 	err = igrad_buffer_new(pass->net->device, size, &pass->buffer);
 	pass->x.buffer = pass->buffer;
 	pass->labels.buffer = pass->buffer;
@@ -71,18 +79,25 @@ static int layer_failed(const struct igrad_net *net, uint32_t layer, const char 
 }
 
 static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
-			 struct igrad_error *error)
+			 const struct igrad_train_options *options, struct igrad_error *error)
 {
 	uint32_t last = pass->net->num_layers - 1;
 	int err;
 
 	for (uint32_t l = 0; l <= last; l++) {
 		const struct igrad_layer *layer = &pass->net->layers[l];
+		struct igrad_linear_forward args = {
+			.x = layer_input(pass, scratch, l),
+			.w = &layer->w,
+			.b = &layer->b,
+			.y = l < last ? &scratch->y[l] : &pass->logits,
+			.relu = l < last,
+			.objective = options ? options->objective : IGRAD_OBJECTIVE_CYCLES,
+			.energy = options ? options->energy : NULL,
+		};
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
-		err = igrad_linear_forward(pass->cmdbuf, layer_input(pass, scratch, l), &layer->w,
-					   &layer->b, l < last,
-					   l < last ? &scratch->y[l] : &pass->logits);
+		err = igrad_linear_forward_for(pass->cmdbuf, &args);
 		if (err)
 			return layer_failed(pass->net, l, "forward", err, error);
 	}
@@ -111,6 +126,8 @@ static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *s
 			.vw = momentum ? &layer->vw : NULL,
 			.vb = momentum ? &layer->vb : NULL,
 			.optimizer = options->optimizer,
+			.objective = options->objective,
+			.energy = options->energy,
 		};
 
 		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
@@ -138,7 +155,7 @@ int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
 	if (err)
 		return igrad_fail(error, err, "memory for a batch of %u: %s", batch,
 				  igrad_strerror(err));
-	err = build_forward(pass, scratch, error);
+	err = build_forward(pass, scratch, options, error);
 	if (!err && options)
 		err = build_backward(pass, scratch, options, error);
 	return err;
@@ -152,16 +169,22 @@ void igrad_pass_fini(struct igrad_pass *pass)
 	igrad_cmdbuf_unref(pass->cmdbuf);
 	igrad_buffer_unref(pass->buffer);
 	igrad_net_unref(pass->net);
+	free(pass->values);
 	memset(pass, 0, sizeof(*pass));
 }
 
 /* ---------------------------------------------------------------- running */
 
+float *igrad_pass_x(struct igrad_pass *pass)
+{
+	return pass->values ? pass->values : igrad_matrix_data(&pass->x);
+}
+
 void igrad_pass_fill(struct igrad_pass *pass, uint32_t row, const struct igrad_dataset *data,
 		     uint32_t index)
 {
 	const uint8_t *from = data->images + (size_t)index * data->features;
-	float *to = (float *)igrad_matrix_data(&pass->x) + (size_t)row * data->features;
+	float *to = igrad_pass_x(pass) + (size_t)row * data->features;
 	uint32_t *labels = igrad_matrix_data(&pass->labels);
 
 	for (uint32_t i = 0; i < data->features; i++)
@@ -169,17 +192,37 @@ void igrad_pass_fill(struct igrad_pass *pass, uint32_t row, const struct igrad_d
 	labels[row] = data->labels[index];
 }
 
+static void round_x(const struct igrad_pass *pass)
+{
+	size_t n = (size_t)pass->x.rows * pass->x.cols;
+	uint16_t *x = igrad_matrix_data(&pass->x);
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = igrad_bf16_of(pass->values[i]);
+}
+
 int igrad_pass_submit(struct igrad_pass *pass, struct igrad_queue *queue)
 {
+	if (pass->values)
+		round_x(pass);
 	return igrad_queue_submit(queue, pass->cmdbuf, &pass->fence);
 }
 
-static uint32_t argmax(const float *values, uint32_t count)
+static float logit(const struct igrad_matrix *logits, uint32_t b, uint32_t class)
+{
+	size_t at = (size_t)b * logits->cols + class;
+
+	if (logits->dtype == IGRAD_BF16)
+		return igrad_bf16_value(((const uint16_t *)igrad_matrix_data(logits))[at]);
+	return ((const float *)igrad_matrix_data(logits))[at];
+}
+
+static uint32_t argmax(const struct igrad_matrix *logits, uint32_t b)
 {
 	uint32_t best = 0;
 
-	for (uint32_t i = 1; i < count; i++)
-		if (values[i] > values[best])
+	for (uint32_t i = 1; i < logits->cols; i++)
+		if (logit(logits, b, i) > logit(logits, b, best))
 			best = i;
 	return best;
 }
@@ -187,13 +230,11 @@ static uint32_t argmax(const float *values, uint32_t count)
 static void add_results(const struct igrad_pass *pass, struct igrad_train_stats *stats)
 {
 	const float *losses = igrad_matrix_data(&pass->losses);
-	const float *logits = igrad_matrix_data(&pass->logits);
 	const uint32_t *labels = igrad_matrix_data(&pass->labels);
-	uint32_t classes = pass->logits.cols;
 
 	for (uint32_t b = 0; b < pass->batch; b++) {
 		stats->loss += losses[b];
-		stats->correct += argmax(logits + (size_t)b * classes, classes) == labels[b];
+		stats->correct += argmax(&pass->logits, b) == labels[b];
 	}
 	stats->samples += pass->batch;
 	stats->steps++;

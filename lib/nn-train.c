@@ -28,6 +28,9 @@ static int check_options(const struct igrad_train_options *options, struct igrad
 	if (options->optimizer.update != IGRAD_UPDATE_SGD &&
 	    options->optimizer.update != IGRAD_UPDATE_MOMENTUM)
 		return igrad_fail(error, -EINVAL, "training needs an optimiser");
+	if ((unsigned int)options->objective >= IGRAD_NUM_OBJECTIVES)
+		return igrad_fail(error, -EINVAL, "there is no objective number %d",
+				  (int)options->objective);
 	return 0;
 }
 
@@ -112,7 +115,7 @@ int igrad_trainer_begin(struct igrad_trainer *trainer, float **x, uint32_t **lab
 
 	if (err)
 		return err;
-	*x = igrad_matrix_data(&pass->x);
+	*x = igrad_pass_x(pass);
 	*labels = igrad_matrix_data(&pass->labels);
 	return 0;
 }

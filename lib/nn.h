@@ -21,6 +21,7 @@ struct igrad_layer {
 struct igrad_net {
 	atomic_uint refs;
 	struct igrad_device *device;
+	enum igrad_element dtype;
 	uint32_t num_layers;
 	uint32_t width[IGRAD_NET_MAX_LAYERS + 1];
 	struct igrad_buffer *params;
@@ -46,6 +47,7 @@ void igrad_scratch_fini(struct igrad_scratch *scratch);
 
 /**
  * struct igrad_pass - one batch's way through the network: a command buffer and its own memory
+ * @values: bf16: where x is filled in with fp32, to be rounded when it is submitted, or NULL
  * @level: what each byte of a data set stands for
  * @fence: of the submission whose results have not been looked at, or NULL
  */
@@ -58,6 +60,7 @@ struct igrad_pass {
 	struct igrad_matrix logits;
 	struct igrad_matrix dlogits;
 	struct igrad_matrix losses;
+	float *values;
 	float level[256];
 	struct igrad_cmdbuf *cmdbuf;
 	struct igrad_fence *fence;
@@ -73,6 +76,8 @@ void igrad_pass_fini(struct igrad_pass *pass);
 /** igrad_pass_fill - the batch's @row-th row is row @index of @data */
 void igrad_pass_fill(struct igrad_pass *pass, uint32_t row, const struct igrad_dataset *data,
 		     uint32_t index);
+/** igrad_pass_x - the batch as fp32, to be filled in */
+float *igrad_pass_x(struct igrad_pass *pass);
 int igrad_pass_submit(struct igrad_pass *pass, struct igrad_queue *queue);
 /** igrad_pass_collect - wait for the last submission, if any, and add its results to @stats */
 int igrad_pass_collect(struct igrad_pass *pass, struct igrad_train_stats *stats);
@@ -81,7 +86,8 @@ int igrad_pass_collect(struct igrad_pass *pass, struct igrad_train_stats *stats)
  * igrad_matrix_place - the next matrix of a buffer that is being laid out
  * @offset: where the buffer ends so far; each matrix begins on a cache line of its own
  */
-struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols);
+struct igrad_matrix igrad_matrix_place(uint64_t *offset, uint32_t rows, uint32_t cols,
+				       enum igrad_element dtype);
 
 /** igrad_matrix_data - where a matrix is mapped; rows are contiguous here */
 void *igrad_matrix_data(const struct igrad_matrix *matrix);

@@ -52,18 +52,26 @@ static void learn(struct igrad_clock *clock, const struct igrad_clock *from)
 			clock->ended[engine] = from->ended[engine];
 }
 
+const struct igrad_clock *igrad_order_ended(const struct igrad_order *order,
+					    enum igrad_engine engine)
+{
+	static const struct igrad_clock nothing;
+	uint32_t issued = order->issued[engine];
+
+	return issued ? &order->history[engine][issued - 1] : &nothing;
+}
+
 int igrad_order_issue(struct igrad_order *order, enum igrad_engine engine,
 		      const uint32_t need[IGRAD_NUM_ENGINES], struct igrad_cmd *cmd)
 {
 	uint32_t open[IGRAD_NUM_ENGINES] = {0};
-	struct igrad_clock clock = {{0}};
+	struct igrad_clock clock;
 	int ret, waits = 0;
 
 	ret = make_room(order, engine);
 	if (ret)
 		return ret;
-	if (order->issued[engine])
-		clock = order->history[engine][order->issued[engine] - 1];
+	clock = *igrad_order_ended(order, engine);
 	for (int other = 0; other < IGRAD_NUM_ENGINES; other++)
 		if (other != (int)engine && need[other] > clock.ended[other])
 			open[other] = need[other];

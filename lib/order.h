@@ -29,6 +29,10 @@ void igrad_order_fini(struct igrad_order *order);
 /* igrad_order_reset - back to the state before the first command */
 void igrad_order_reset(struct igrad_order *order);
 
+/* igrad_order_ended - what is known to have ended when the next command of @engine starts */
+const struct igrad_clock *igrad_order_ended(const struct igrad_order *order,
+					    enum igrad_engine engine);
+
 /**
  * igrad_order_issue - take the next command of @engine into the order
  * @need: by engine: the last command that must have ended before

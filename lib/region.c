@@ -11,11 +11,6 @@ struct igrad_region igrad_region(uint64_t start, uint64_t rows, uint64_t width, 
 	return (struct igrad_region){start, width, rows > 1 ? pitch : 0, rows};
 }
 
-uint64_t igrad_region_end(const struct igrad_region *region)
-{
-	return region->start + (region->rows - 1) * region->pitch + region->width;
-}
-
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);

@@ -20,7 +20,10 @@ struct igrad_region {
 struct igrad_region igrad_region(uint64_t start, uint64_t rows, uint64_t width, uint64_t pitch);
 
 /* igrad_region_end - the byte after the last */
-uint64_t igrad_region_end(const struct igrad_region *region);
+static inline uint64_t igrad_region_end(const struct igrad_region *region)
+{
+	return region->start + (region->rows - 1) * region->pitch + region->width;
+}
 
 /*
  * igrad_region_overlap - may a byte be in both?

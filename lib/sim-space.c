@@ -156,5 +156,5 @@ static int space_write(void *opaque, uint64_t va, const void *buf, size_t len,
 
 struct igrad_space sim_space_view(struct sim_space *space)
 {
-	return (struct igrad_space){space_read, space_write, space};
+	return (struct igrad_space){.read = space_read, .write = space_write, .opaque = space};
 }

@@ -45,6 +45,7 @@ struct sim_job {
  * @work: there is a job, or the device is going away
  * @running: the job that executes
  * @executions: counts the jobs that began to execute
+ * @trace: whom to tell about retired commands; changed only while there is no job
  * @watch: there is a job to be watched, or the device is going away
  * @hung: the watchdog has ended the running job
  * @orphaned: the executing thread itself dropped the last reference, and frees the device
@@ -60,6 +61,8 @@ struct sim_device {
 	struct sim_job *first, **last;
 	struct sim_job *running;
 	uint64_t executions;
+	igrad_trace_fn trace;
+	void *trace_opaque;
 	bool watching, hung, stopping, orphaned;
 	pthread_t executor, watchdog;
 };
@@ -450,8 +453,41 @@ static void sim_device_free(struct igrad_device *device)
 	free_device(sim);
 }
 
+static void trace_command(void *opaque, const struct igrad_core_event *event)
+{
+	const struct sim_device *sim = opaque;
+	const struct igrad_trace_event told = {
+		.job = sim->executions,
+		.index = event->index,
+		.engine = event->engine,
+		.cmd = event->cmd,
+		.start = event->start,
+		.end = event->end,
+		.completed = event->completed,
+	};
+
+	sim->trace(sim->trace_opaque, &told);
+}
+
+static int sim_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque)
+{
+	struct sim_device *sim = sim_device(device);
+	bool busy;
+
+	pthread_mutex_lock(&sim->lock);
+	busy = sim->running || sim->first;
+	if (!busy) {
+		sim->trace = fn;
+		sim->trace_opaque = opaque;
+		igrad_core_set_trace(sim->core, fn ? trace_command : NULL, sim);
+	}
+	pthread_mutex_unlock(&sim->lock);
+	return busy ? -EBUSY : 0;
+}
+
 static const struct igrad_backend sim_backend = {
 	.device_free = sim_device_free,
+	.device_trace = sim_device_trace,
 	.buffer_new = sim_buffer_new,
 	.buffer_free = sim_buffer_free,
 	.queue_new = sim_queue_new,
@@ -468,7 +504,7 @@ static void fill_info(struct sim_device *sim)
 
 	sim->base.info = (struct igrad_device_info){
 		.hw_version = IGRAD_HW_VERSION,
-		.features = config->overlap ? IGRAD_FEATURE_OVERLAP : 0,
+		.features = igrad_config_features(config),
 		.rows = config->rows,
 		.cols = config->cols,
 		.sram_bytes = config->sram_bytes,

@@ -20,22 +20,36 @@ static void emit(struct igrad_emitter *e, const struct igrad_cmd *cmd, struct ig
 		e->err = igrad_cmdbuf_emit(e->cmdbuf, cmd, buffer);
 }
 
+uint32_t igrad_element_bytes(enum igrad_element dtype)
+{
+	return dtype == IGRAD_BF16 ? 2 : 4;
+}
+
+/* For commands one of whose operands may be bf16. */
+static uint16_t operand_flag(struct igrad_place place)
+{
+	return place.dtype == IGRAD_BF16 ? IGRAD_FLAG_BF16 : 0;
+}
+
 struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col)
 {
-	place.addr += row * place.pitch + col * 4;
+	place.addr += row * place.pitch + col * igrad_element_bytes(place.dtype);
 	return place;
 }
 
 static void emit_dma(struct igrad_emitter *e, enum igrad_opcode op, const struct igrad_matrix *m,
 		     uint32_t row, uint32_t col, struct igrad_size size, struct igrad_place sram)
 {
-	uint32_t pitch = m->pitch ? m->pitch : m->cols * 4;
+	uint32_t bytes = igrad_element_bytes(m->dtype);
+	uint32_t pitch = m->pitch ? m->pitch : m->cols * bytes;
+	uint16_t flags = m->dtype == IGRAD_BF16 ? IGRAD_FLAG_MEM_BF16 : 0;
 	struct igrad_cmd cmd = {
 		.opcode = op,
+		.flags = htole16(flags | operand_flag(sram)),
 		.u.dma =
 			{
 				.va = htole64(m->offset + (uint64_t)row * pitch +
-					      (uint64_t)col * 4),
+					      (uint64_t)col * bytes),
 				.pitch = htole32(pitch),
 				.sram = htole32(sram.addr),
 				.sram_pitch = htole32(sram.pitch),
@@ -95,7 +109,7 @@ static void set_p(struct igrad_cmd *cmd, struct igrad_place p)
 void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
 		     struct igrad_size tile, struct igrad_place p)
 {
-	struct igrad_cmd cmd = array_cmd(op, flags, tile, 0);
+	struct igrad_cmd cmd = array_cmd(op, flags | operand_flag(p), tile, 0);
 
 	set_p(&cmd, p);
 	emit(e, &cmd, NULL);
@@ -104,7 +118,7 @@ void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t fla
 void igrad_emit_fprop(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
 		      uint32_t batch, struct igrad_place x, struct igrad_place p)
 {
-	struct igrad_cmd cmd = array_cmd(IGRAD_OP_FPROP, flags, tile, batch);
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_FPROP, flags | operand_flag(x), tile, batch);
 
 	set_x(&cmd, x);
 	set_p(&cmd, p);
@@ -114,7 +128,7 @@ void igrad_emit_fprop(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
 		      uint32_t batch, struct igrad_place g, struct igrad_place p)
 {
-	struct igrad_cmd cmd = array_cmd(IGRAD_OP_DGRAD, flags, tile, batch);
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_DGRAD, flags | operand_flag(g), tile, batch);
 
 	set_g(&cmd, g);
 	set_p(&cmd, p);
@@ -124,7 +138,7 @@ void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
 		      uint32_t batch, struct igrad_place x, struct igrad_place g)
 {
-	struct igrad_cmd cmd = array_cmd(IGRAD_OP_WGRAD, flags, tile, batch);
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_WGRAD, flags | operand_flag(x), tile, batch);
 
 	set_x(&cmd, x);
 	set_g(&cmd, g);
@@ -135,7 +149,8 @@ void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igra
 			    uint32_t batch, struct igrad_place x, struct igrad_place g,
 			    struct igrad_place p)
 {
-	struct igrad_cmd cmd = array_cmd(IGRAD_OP_INTERLEAVED, flags, tile, batch);
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_INTERLEAVED, flags | operand_flag(x), tile,
+					 batch);
 
 	set_x(&cmd, x);
 	set_g(&cmd, g);
@@ -151,6 +166,14 @@ void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 
 	cmd.u.array.lr = bits_of(step->lr);
 	cmd.u.array.keep = step->decay ? bits_of(step->keep) : 0;
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float factor)
+{
+	struct igrad_cmd cmd = array_cmd(IGRAD_OP_SCALE_ACC, 0, tile, 0);
+
+	cmd.u.array.keep = bits_of(factor);
 	emit(e, &cmd, NULL);
 }
 
@@ -191,7 +214,7 @@ void igrad_emit_relu(struct igrad_emitter *e, struct igrad_size size, struct igr
 void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
 			  struct igrad_place dy)
 {
-	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_RELU_GRAD, 0, size, y, dy);
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_RELU_GRAD, operand_flag(dy), size, y, dy);
 
 	cmd.u.vec.b = htole32(dy.addr);
 	cmd.u.vec.b_pitch = htole32(dy.pitch);
@@ -201,20 +224,18 @@ void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struc
 void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
 		       struct igrad_place a, struct igrad_place sums)
 {
-	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_COLSUM, flags, size, a, sums);
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_COLSUM, flags | operand_flag(a), size, a, sums);
 
 	cmd.u.vec.d_pitch = 0;
 	emit(e, &cmd, NULL);
 }
 
-void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
-		     struct igrad_place a, struct igrad_place b, struct igrad_place d)
+void igrad_emit_scale(struct igrad_emitter *e, struct igrad_size size, float factor,
+		      struct igrad_place a)
 {
-	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_AXPY, 0, size, a, d);
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_SCALE, 0, size, a, a);
 
-	cmd.u.vec.b = htole32(b.addr);
-	cmd.u.vec.b_pitch = htole32(b.pitch);
-	cmd.u.vec.imm = bits_of(alpha);
+	cmd.u.vec.imm = bits_of(factor);
 	emit(e, &cmd, NULL);
 }
 

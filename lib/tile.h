@@ -25,9 +25,10 @@ struct igrad_emitter {
 struct igrad_place {
 	uint32_t addr;
 	uint32_t pitch;
+	enum igrad_element dtype;
 };
 
-/** struct igrad_size - rows and columns, in words */
+/** struct igrad_size - rows and columns, in elements */
 struct igrad_size {
 	uint32_t rows;
 	uint32_t cols;
@@ -40,7 +41,7 @@ struct igrad_step {
 	bool decay; /* whether @keep is applied */
 };
 
-/** igrad_place_at - the element (@row, @col) words away */
+/** igrad_place_at - the element @row rows down and @col columns to the right */
 struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col);
 
 /* DMA between SRAM and the part of @m that begins at (@row, @col) */
@@ -63,6 +64,7 @@ void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igra
 			    struct igrad_place p);
 void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 		       const struct igrad_step *step);
+void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float factor);
 
 /* The vector unit */
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
@@ -72,8 +74,8 @@ void igrad_emit_relu_grad(struct igrad_emitter *e, struct igrad_size size, struc
 			  struct igrad_place dy);
 void igrad_emit_colsum(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
 		       struct igrad_place a, struct igrad_place sums);
-void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float alpha,
-		     struct igrad_place a, struct igrad_place b, struct igrad_place d);
+void igrad_emit_scale(struct igrad_emitter *e, struct igrad_size size, float factor,
+		      struct igrad_place a);
 void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struct igrad_step *step,
 		    struct igrad_place w, struct igrad_place dw);
 void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,

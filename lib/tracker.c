@@ -6,157 +6,209 @@
 
 #include "tracker.h"
 
-#define MIN_SHIFT    10 /* a granule of 1 KiB holds a few rows of a tile */
-#define MAX_GRANULES 16384
-#define MAX_ACCESSES 64
-#define MIN_ACCESSES 4
+#define MIN_ROOM  64
+#define MAX_ROOM  4096
+#define NUM_SLOTS 1024
+#define CHUNK	  16 /* entries that are compared at once */
+#define NOWHERE	  INT32_MAX
 
-struct igrad_granule {
-	struct igrad_access *accesses; /* in the order they were made */
-	unsigned int num, room;
-	uint32_t merged[2][IGRAD_NUM_ENGINES]; /* last command that read, that wrote */
+struct igrad_log_entry {
+	struct igrad_region region;
+	uint32_t number;
 };
 
-int igrad_tracker_init(struct igrad_tracker *tracker, uint64_t size)
+void igrad_tracker_init(struct igrad_tracker *tracker, unsigned int shift)
 {
-	tracker->shift = MIN_SHIFT;
-	while ((size - 1) >> tracker->shift >= MAX_GRANULES)
-		tracker->shift++;
-	tracker->num_granules = ((size - 1) >> tracker->shift) + 1;
-	tracker->granules = calloc(tracker->num_granules, sizeof(*tracker->granules));
-	return tracker->granules ? 0 : -ENOMEM;
+	memset(tracker, 0, sizeof(*tracker));
+	tracker->shift = shift;
 }
 
 void igrad_tracker_fini(struct igrad_tracker *tracker)
 {
-	if (tracker->granules)
-		igrad_tracker_reset(tracker);
-	free(tracker->granules);
-	tracker->granules = NULL;
+	for (int engine = 0; engine < IGRAD_NUM_ENGINES; engine++)
+		for (int write = 0; write < 2; write++)
+			free(tracker->logs[engine][write].entries);
 }
 
 void igrad_tracker_reset(struct igrad_tracker *tracker)
 {
-	for (uint64_t i = 0; i < tracker->num_granules; i++)
-		free(tracker->granules[i].accesses);
-	memset(tracker->granules, 0, tracker->num_granules * sizeof(*tracker->granules));
+	for (int engine = 0; engine < IGRAD_NUM_ENGINES; engine++)
+		for (int write = 0; write < 2; write++)
+			tracker->logs[engine][write].num = tracker->logs[engine][write].merged = 0;
 }
 
-static void raise(uint32_t *value, uint32_t to)
-{
-	if (*value < to)
-		*value = to;
-}
+/* ---------------------------------------------------------------- noting */
 
-static void merge_oldest(struct igrad_granule *granule, unsigned int num)
+/* A log is one block: the entries, then the arrays, with room to look a chunk too far. Slots may
+ * hold anything. */
+static int grow(struct igrad_tracker_log *log)
 {
-	for (unsigned int i = 0; i < num; i++) {
-		const struct igrad_access *old = &granule->accesses[i];
+	uint32_t room = log->room ? 2 * log->room : MIN_ROOM;
+	struct igrad_tracker_log old = *log;
 
-		raise(&granule->merged[old->write][old->engine], old->number);
+	log->entries = calloc(1, room * sizeof(*log->entries) +
+					 2 * (room + CHUNK) * sizeof(*log->first) +
+					 NUM_SLOTS * sizeof(*log->slots));
+	if (!log->entries) {
+		log->entries = old.entries;
+		return -ENOMEM;
 	}
-	granule->num -= num;
-	memmove(granule->accesses, granule->accesses + num,
-		granule->num * sizeof(*granule->accesses));
-}
-
-static int append(struct igrad_granule *granule, const struct igrad_access *access)
-{
-	if (granule->num == MAX_ACCESSES)
-		merge_oldest(granule, MAX_ACCESSES / 2);
-	if (granule->num == granule->room) {
-		unsigned int room = granule->room ? 2 * granule->room : MIN_ACCESSES;
-		struct igrad_access *grown = realloc(granule->accesses,
-						     room * sizeof(*granule->accesses));
-
-		if (!grown)
-			return -ENOMEM;
-		granule->accesses = grown;
-		granule->room = room;
+	log->first = (int32_t *)(log->entries + room);
+	log->last = log->first + room + CHUNK;
+	log->slots = (uint32_t *)(log->last + room + CHUNK);
+	log->room = room;
+	if (old.room) {
+		memcpy(log->entries, old.entries, old.num * sizeof(*old.entries));
+		memcpy(log->first, old.first, old.num * sizeof(*old.first));
+		memcpy(log->last, old.last, old.num * sizeof(*old.last));
+		memcpy(log->slots, old.slots, NUM_SLOTS * sizeof(*old.slots));
 	}
-	granule->accesses[granule->num++] = *access;
+	free(old.entries);
 	return 0;
 }
 
-static void need_merged(const struct igrad_granule *granule, const struct igrad_access *access,
-			uint32_t need[])
+static uint32_t *slot_of(struct igrad_tracker_log *log, const struct igrad_region *region)
 {
-	for (unsigned int engine = 0; engine < IGRAD_NUM_ENGINES; engine++) {
-		if (engine == access->engine)
+	uint64_t hash = region->start * 0x9e3779b97f4a7c15u;
+
+	hash = (hash ^ region->width ^ region->rows << 20) * 0xff51afd7ed558ccdu;
+	hash = (hash ^ region->pitch) * 0xc4ceb9fe1a85ec53u;
+	return &log->slots[(hash >> 40) % NUM_SLOTS];
+}
+
+static bool same(const struct igrad_region *a, const struct igrad_region *b)
+{
+	return a->start == b->start && a->width == b->width && a->pitch == b->pitch &&
+	       a->rows == b->rows;
+}
+
+/* Forgets the first entries, and those that are stale. */
+static void compact(struct igrad_tracker_log *log, uint32_t merge)
+{
+	uint32_t kept = 0;
+
+	if (merge)
+		log->merged = log->entries[merge - 1].number;
+	for (uint32_t i = merge; i < log->num; i++) {
+		if (log->first[i] == NOWHERE)
 			continue;
-		raise(&need[engine], granule->merged[true][engine]);
-		if (access->write)
-			raise(&need[engine], granule->merged[false][engine]);
+		log->entries[kept] = log->entries[i];
+		log->first[kept] = log->first[i];
+		log->last[kept] = log->last[i];
+		*slot_of(log, &log->entries[i].region) = kept++;
 	}
+	log->num = kept;
 }
 
-/*
- * Will every later access that conflicts with the old one conflict with the new one too, and be
- * ordered after the old one by that? A write follows everything it covers; a read only follows
- * reads of its own engine.
- */
-static bool supersedes(const struct igrad_access *access, const struct igrad_access *old,
-		       uint64_t start, uint64_t end)
+static int make_room(struct igrad_tracker_log *log)
 {
-	if (!access->write && (old->write || old->engine != access->engine))
-		return false;
-	return igrad_region_covers(&access->region, &old->region, start, end);
-}
-
-static int granule_access(struct igrad_tracker *tracker, uint64_t index,
-			  const struct igrad_access *access, uint32_t need[])
-{
-	struct igrad_granule *granule = &tracker->granules[index];
-	uint64_t start = index << tracker->shift, end = start + (1ull << tracker->shift);
-	unsigned int kept = 0;
-
-	need_merged(granule, access, need);
-	for (unsigned int i = 0; i < granule->num; i++) {
-		const struct igrad_access *old = &granule->accesses[i];
-
-		if (old->engine != access->engine && (old->write || access->write) &&
-		    old->number > need[old->engine] &&
-		    igrad_region_overlap(&old->region, &access->region))
-			need[old->engine] = old->number;
-		if (!supersedes(access, old, start, end))
-			granule->accesses[kept++] = *old;
-	}
-	granule->num = kept;
-	return append(granule, access);
-}
-
-static int span_access(struct igrad_tracker *tracker, uint64_t first, uint64_t last,
-		       const struct igrad_access *access, uint32_t need[])
-{
-	for (uint64_t i = first; i <= last; i++) {
-		int ret = granule_access(tracker, i, access, need);
-
-		if (ret)
-			return ret;
-	}
+	if (log->num < log->room)
+		return 0;
+	compact(log, 0);
+	if (log->num < (log->room + 1) / 2)
+		return 0;
+	if (log->room < MAX_ROOM)
+		return grow(log);
+	compact(log, log->num / 2);
 	return 0;
+}
+
+/* The same region again takes the place of the last time: that was before. */
+static int note(struct igrad_tracker *tracker, const struct igrad_access *access)
+{
+	struct igrad_tracker_log *log = &tracker->logs[access->engine][access->write];
+	int ret = make_room(log);
+	uint32_t *slot;
+
+	if (ret)
+		return ret;
+	slot = slot_of(log, &access->region);
+	if (*slot < log->num && same(&log->entries[*slot].region, &access->region)) {
+		log->first[*slot] = NOWHERE;
+		log->last[*slot] = -1;
+	}
+	*slot = log->num;
+	log->entries[log->num] = (struct igrad_log_entry){access->region, access->number};
+	log->first[log->num] = (int32_t)(access->region.start >> tracker->shift);
+	log->last[log->num] = (int32_t)((igrad_region_end(&access->region) - 1) >> tracker->shift);
+	log->num++;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- looking */
+
+/* How many of the entries are older than @number, or are it. */
+static uint32_t known_entries(const struct igrad_tracker_log *log, uint32_t number)
+{
+	uint32_t low = 0, high = log->num;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (log->entries[middle].number <= number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+typedef int32_t four __attribute__((vector_size(16)));
+
+/* Looks at a whole chunk, also beyond the log's end: what is found is looked at again. */
+static bool any_near(const struct igrad_tracker_log *log, uint32_t from, int32_t first,
+		     int32_t last)
+{
+	uint64_t near[2];
+	four any = {0};
+
+	for (unsigned int i = 0; i < CHUNK; i += 4) {
+		four firsts, lasts;
+
+		memcpy(&firsts, log->first + from + i, sizeof(firsts));
+		memcpy(&lasts, log->last + from + i, sizeof(lasts));
+		any |= (firsts <= last) & (lasts >= first);
+	}
+	memcpy(near, &any, sizeof(near));
+	return near[0] | near[1];
+}
+
+/* The last command after @known that met the region, or @known. */
+static uint32_t last_meeting(const struct igrad_tracker_log *log, const struct igrad_region *region,
+			     unsigned int shift, uint32_t known)
+{
+	int32_t first = (int32_t)(region->start >> shift);
+	int32_t last = (int32_t)((igrad_region_end(region) - 1) >> shift);
+	uint32_t to = log->num, stop;
+
+	if (!to || log->entries[to - 1].number <= known)
+		return log->merged > known ? log->merged : known;
+	for (stop = known_entries(log, known); to > stop;) {
+		uint32_t from = to - stop > CHUNK ? to - CHUNK : stop;
+
+		for (uint32_t i = any_near(log, from, first, last) ? to : from; i-- > from;)
+			if (log->first[i] <= last && log->last[i] >= first &&
+			    igrad_region_overlap(&log->entries[i].region, region))
+				return log->entries[i].number;
+		to = from;
+	}
+	return log->merged > known ? log->merged : known;
 }
 
 int igrad_tracker_access(struct igrad_tracker *tracker, const struct igrad_access *access,
-			 uint32_t need[IGRAD_NUM_ENGINES])
+			 const uint32_t ended[IGRAD_NUM_ENGINES], uint32_t need[IGRAD_NUM_ENGINES])
 {
-	const struct igrad_region *region = &access->region;
-	uint64_t next = region->start >> tracker->shift;
-	uint64_t start = region->start;
+	for (int engine = 0; engine < IGRAD_NUM_ENGINES; engine++) {
+		uint32_t known = need[engine] > ended[engine] ? need[engine] : ended[engine];
+		uint32_t last = known;
 
-	if (region->pitch >> tracker->shift == 0)
-		return span_access(tracker, next, (igrad_region_end(region) - 1) >> tracker->shift,
-				   access, need);
-
-	for (uint64_t row = 0; row < region->rows; row++, start += region->pitch) {
-		uint64_t first = start >> tracker->shift;
-		uint64_t last = (start + region->width - 1) >> tracker->shift;
-		int ret;
-
-		ret = span_access(tracker, first > next ? first : next, last, access, need);
-		if (ret)
-			return ret;
-		next = last + 1;
+		if (engine == access->engine)
+			continue;
+		for (int write = access->write ? 0 : 1; write < 2; write++)
+			last = last_meeting(&tracker->logs[engine][write], &access->region,
+					    tracker->shift, last);
+		if (last > known)
+			need[engine] = last;
 	}
-	return 0;
+	return note(tracker, access);
 }

@@ -28,6 +28,7 @@ static void igrad_reset_hold(Object *obj, ResetType type)
     IgradState *s = IGRAD(obj);
 
     trace_igrad_reset_begin(s->name);
+    stat64_add(&s->stats.resets, 1);
     igrad_worker_drain(&s->worker);
     igrad_worker_forget(&s->worker);
     igrad_power_on_values(s);
@@ -43,10 +44,54 @@ static bool igrad_in_d0(IgradState *s)
              PCI_PM_CTRL_STATE_MASK);
 }
 
+/*
+ * Dead, it forgets everything, and stays where it was mapped, to answer with
+ * all ones; alive again, it is as after a power cycle.
+ */
+void igrad_die(IgradState *s, bool dead)
+{
+    bool was_dead = s->inject.dead;
+
+    s->inject.dead = dead;
+    if (!qdev_is_realized(DEVICE(s)) || dead == was_dead) {
+        return;
+    }
+    trace_igrad_dead(s->name, dead);
+    igrad_update_activity(s);
+    if (dead) {
+        device_cold_reset(DEVICE(s));
+    } else {
+        pci_device_reset(PCI_DEVICE(s));
+    }
+}
+
+const char *igrad_state_name(IgradState *s)
+{
+    if (s->inject.dead) {
+        return "dead";
+    }
+    if (s->resetting) {
+        return "resetting";
+    }
+    if (s->fatal) {
+        return "fatal";
+    }
+    if (s->held) {
+        return "delayed"; /* an outcome waits for its time */
+    }
+    if (s->worker.core && igrad_ring_busy(s)) {
+        return "running";
+    }
+    if (s->stopped) {
+        return "stopped";
+    }
+    return s->enabled ? "ready" : "disabled";
+}
+
 /* Only an active device reaches memory or sends interrupts. */
 void igrad_update_activity(IgradState *s)
 {
-    bool active = s->vm_running && igrad_in_d0(s);
+    bool active = s->vm_running && !s->inject.dead && igrad_in_d0(s);
 
     if (active == s->active) {
         return;
@@ -66,6 +111,9 @@ static void igrad_vm_change(void *opaque, bool running, RunState state)
     IgradState *s = opaque;
 
     s->vm_running = running;
+    if (running) {
+        igrad_worker_unpark(&s->worker); /* if it was saved meanwhile */
+    }
     igrad_update_activity(s);
 }
 
@@ -80,11 +128,22 @@ static void igrad_delay_over(void *opaque)
  * Configuration space
  */
 
+static uint32_t igrad_read_config(PCIDevice *pci, uint32_t addr, int len)
+{
+    if (IGRAD(pci)->inject.dead) {
+        return UINT32_MAX >> (32 - 8 * len);
+    }
+    return pci_default_read_config(pci, addr, len);
+}
+
 static void igrad_write_config(PCIDevice *pci, uint32_t addr, uint32_t val,
                                int len)
 {
     IgradState *s = IGRAD(pci);
 
+    if (s->inject.dead) {
+        return;
+    }
     pci_default_write_config(pci, addr, val, len);
     pcie_cap_flr_write_config(pci, addr, val, len);
     igrad_update_activity(s);
@@ -176,13 +235,17 @@ static void igrad_realize(PCIDevice *pci, Error **errp)
     }
     s->ring_bh = qemu_bh_new_guarded(igrad_ring_bh, s,
                                      &DEVICE(s)->mem_reentrancy_guard);
+    s->name = qdev_get_human_name(DEVICE(s));
+    s->worker.name = s->name;
+    s->worker.inject = &s->inject;
+    s->worker.stats = &s->stats;
     if (!igrad_worker_init(&s->worker, pci, &s->config, s->synchronous,
                            s->ring_bh, errp)) {
         qemu_bh_delete(s->ring_bh);
         igrad_exit_pci(s);
+        g_free(s->name);
         return;
     }
-    s->name = qdev_get_human_name(DEVICE(s));
     s->delay = timer_new_ns(QEMU_CLOCK_VIRTUAL, igrad_delay_over, s);
     s->vm_change = qdev_add_vm_change_state_handler(DEVICE(s),
                                                     igrad_vm_change, s);
@@ -248,6 +311,7 @@ static void igrad_class_init(ObjectClass *klass, IgradClassData *data)
 
     pc->realize = igrad_realize;
     pc->exit = igrad_exit;
+    pc->config_read = igrad_read_config;
     pc->config_write = igrad_write_config;
     pc->vendor_id = IGRAD_PCI_VENDOR;
     pc->device_id = IGRAD_PCI_DEVICE;
@@ -257,6 +321,7 @@ static void igrad_class_init(ObjectClass *klass, IgradClassData *data)
     dc->desc = "Interleaved-gradient training accelerator";
     dc->vmsd = &igrad_vmstate;
     device_class_set_props(dc, igrad_properties);
+    igrad_add_class_properties(klass);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 }
 

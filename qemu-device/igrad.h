@@ -11,6 +11,7 @@
 #include "qom/object.h"
 #include "hw/pci/pci_device.h"
 #include "igrad/hw.h"
+#include "igrad_inject.h"
 #include "igrad_worker.h"
 
 #define TYPE_IGRAD "igrad"
@@ -25,14 +26,16 @@ struct IgradState {
     bool realtime;
     bool synchronous;
 
+    IgradInject inject;
+    IgradStats stats;
     char *name; /* in traces */
     MemoryRegion regs;
     IgradWorker worker;
     QEMUBH *ring_bh;
-    QEMUTimer *delay; /* realtime: when the held outcome may be told */
+    QEMUTimer *delay; /* when the held outcome may be told */
     VMChangeStateEntry *vm_change;
     bool vm_running;
-    bool active; /* the machine runs, and the device is in D0 */
+    bool active; /* the machine runs, the device is in D0 and not dead */
 
     /* Registers */
     bool enabled;
@@ -75,11 +78,15 @@ struct IgradState {
         uint32_t reason;
         uint32_t command;
         uint64_t addr;
+        uint32_t queued; /* entries */
+        bool job;
     } saved;
 };
 
 /* igrad.c */
 void igrad_update_activity(IgradState *s);
+void igrad_die(IgradState *s, bool dead);
+const char *igrad_state_name(IgradState *s);
 
 /* igrad_regs.c */
 extern const MemoryRegionOps igrad_regs_ops;

@@ -13,8 +13,19 @@ static void igrad_irq_send(IgradState *s, unsigned int vector)
 {
     PCIDevice *pci = PCI_DEVICE(s);
 
-    if (msix_enabled(pci)) {
-        trace_igrad_irq_send(s->name, vector);
+    if (!msix_enabled(pci)) {
+        return;
+    }
+    if (igrad_inject_take(&s->inject.irq_lose)) {
+        trace_igrad_inject(s->name, "interrupt lost");
+        return;
+    }
+    trace_igrad_irq_send(s->name, vector);
+    stat64_add(&s->stats.interrupts, 1);
+    msix_notify(pci, vector);
+    if (igrad_inject_take(&s->inject.irq_repeat)) {
+        trace_igrad_inject(s->name, "interrupt repeated");
+        stat64_add(&s->stats.interrupts, 1);
         msix_notify(pci, vector);
     }
 }

@@ -32,11 +32,6 @@ void igrad_power_on_values(IgradState *s)
     timer_del(s->delay);
 }
 
-static uint32_t igrad_features(const IgradState *s)
-{
-    return s->config.overlap ? IGRAD_FEATURE_OVERLAP : 0;
-}
-
 static uint32_t igrad_status(IgradState *s)
 {
     uint32_t status = 0;
@@ -81,7 +76,7 @@ static uint32_t igrad_reg_read(IgradState *s, hwaddr addr)
     case IGRAD_REG_VERSION:
         return IGRAD_HW_VERSION;
     case IGRAD_REG_FEATURES:
-        return igrad_features(s);
+        return igrad_config_features(&s->config);
     case IGRAD_REG_ARRAY:
         return s->config.cols << 16 | s->config.rows;
     case IGRAD_REG_SRAM_BYTES:
@@ -139,6 +134,7 @@ static uint32_t igrad_reg_read(IgradState *s, hwaddr addr)
 static void igrad_reset_begin(IgradState *s)
 {
     trace_igrad_reset_begin(s->name);
+    stat64_add(&s->stats.resets, 1);
     s->resetting = true;
     igrad_power_on_values(s);
     igrad_worker_abort(&s->worker);
@@ -250,7 +246,7 @@ static uint64_t igrad_mmio_read(void *opaque, hwaddr addr, unsigned int size)
     IgradState *s = opaque;
     uint64_t val = UINT64_MAX;
 
-    if (igrad_is_word(addr, size)) {
+    if (igrad_is_word(addr, size) && !s->inject.dead) {
         val = igrad_reg_read(s, addr);
     }
     trace_igrad_mmio_read(s->name, addr, size, val);
@@ -264,7 +260,7 @@ static void igrad_mmio_write(void *opaque, hwaddr addr, uint64_t val,
 
     trace_igrad_mmio_write(s->name, addr, size, val);
     /* A device that is winding up takes no orders. */
-    if (igrad_is_word(addr, size) && !s->resetting) {
+    if (igrad_is_word(addr, size) && !s->resetting && !s->inject.dead) {
         igrad_reg_write(s, addr, val);
     }
 }

@@ -41,6 +41,7 @@ void igrad_ring_forget_queue(IgradState *s)
 static void igrad_ring_fail(IgradState *s, const char *why)
 {
     trace_igrad_fatal(s->name, why);
+    stat64_add(&s->stats.fatal, 1);
     s->fatal = true;
     s->held = false;
     timer_del(s->delay);
@@ -128,6 +129,10 @@ static bool igrad_completion_write(IgradState *s,
         .stamp = cpu_to_le32(s->done + 1),
     };
 
+    if (igrad_inject_take(&s->inject.completion_drop)) {
+        trace_igrad_inject(s->name, "completion dropped");
+        return true;
+    }
     if (!igrad_dma(PCI_DEVICE(s), addr, &c, body, DMA_DIRECTION_FROM_DEVICE)) {
         return false;
     }
@@ -148,8 +153,12 @@ static void igrad_ring_complete(IgradState *s,
         return;
     }
     s->done++;
-    if (result->status != IGRAD_STATUS_OK &&
-        result->status != IGRAD_STATUS_SKIPPED) {
+    if (result->status == IGRAD_STATUS_OK) {
+        stat64_add(&s->stats.jobs_ok, 1);
+    } else if (result->status == IGRAD_STATUS_SKIPPED) {
+        stat64_add(&s->stats.jobs_skipped, 1);
+    } else {
+        stat64_add(&s->stats.jobs_failed, 1);
         trace_igrad_stopped(s->name, s->started);
         s->stopped = true;
         igrad_ring_forget_queue(s);
@@ -158,13 +167,20 @@ static void igrad_ring_complete(IgradState *s,
     igrad_irq_raise(s, causes);
 }
 
+/* A year is for ever, and cannot overflow. */
+#define IGRAD_FOREVER_NS 32000000000000000ll
+
 /* When may an outcome be told that took this many cycles? */
 static int64_t igrad_due_ns(const IgradState *s, uint64_t cycles)
 {
     double ns = (double)cycles * NANOSECONDS_PER_SECOND / s->config.clock_hz;
+    int64_t delay = MIN(s->inject.completion_delay, IGRAD_FOREVER_NS);
+    int64_t end = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 
-    /* A year is for ever, and cannot overflow. */
-    return s->start_ns + (int64_t)MIN(ns, 3.2e16);
+    if (s->realtime) {
+        end = MAX(end, s->start_ns + (int64_t)MIN(ns, IGRAD_FOREVER_NS));
+    }
+    return end + delay;
 }
 
 /* Take over the outcome of a job that has ended. */
@@ -175,7 +191,7 @@ void igrad_collect(IgradState *s)
     }
     trace_igrad_job_end(s->name, s->seqno, s->outcome.cycles);
     s->held = true;
-    if (s->realtime) {
+    if (s->realtime || s->inject.completion_delay) {
         timer_mod(s->delay, igrad_due_ns(s, s->outcome.cycles));
     }
 }
@@ -224,6 +240,7 @@ static void igrad_ring_start(IgradState *s)
         igrad_ring_complete(s, &skipped);
         return;
     }
+    stat64_add(&s->stats.jobs_started, 1);
     s->start_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     igrad_worker_start(&s->worker, desc);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Migration of a device that is not computing. A job's state is megabytes of
- * SRAM and array registers in the core; while one is executing, saving fails
- * and the machine goes on. Queued entries are not saved but fetched again.
+ * Migration. A job that is executing travels as the core's checkpoint between
+ * two commands, in a subsection; the entries that were fetched and not started
+ * in another. Whatever comes in is checked before it is used.
  */
 
 #include "qemu/osdep.h"
@@ -21,12 +21,10 @@ static int igrad_pre_save(void *opaque)
         igrad_worker_drain(&s->worker);
         igrad_reset_pending(s);
     }
+    igrad_worker_park(&s->worker);
     igrad_collect(s);
-    if (!igrad_worker_idle(&s->worker)) {
-        error_report("igrad: %s is executing a job and cannot be saved",
-                     s->name);
-        return -EBUSY;
-    }
+    s->saved.job = !igrad_worker_idle(&s->worker);
+    s->saved.queued = s->fetched - s->started;
     s->saved.overlap = s->config.overlap;
     s->saved.retired = igrad_retired(s);
     s->saved.status = result->status;
@@ -42,18 +40,33 @@ static int igrad_bad_state(const char *what)
     return -EINVAL;
 }
 
+static int igrad_check_queue(const IgradState *s)
+{
+    if (!s->saved.queued) {
+        return 0;
+    }
+    if (s->fatal || s->stopped || !s->enabled ||
+        s->saved.queued > IGRAD_RING_PREFETCH ||
+        s->saved.queued > s->tail - s->started) {
+        return igrad_bad_state("entries that cannot have been fetched");
+    }
+    return 0;
+}
+
 static int igrad_check_ring(const IgradState *s)
 {
-    if (s->fatal && s->held) {
+    bool busy = s->held || s->saved.job;
+
+    if ((s->fatal && busy) || (s->held && s->saved.job)) {
         return igrad_bad_state("an outcome that cannot be told");
     }
-    if (s->fatal || (!s->enabled && !s->held)) {
+    if (s->fatal || (!s->enabled && !busy)) {
         return 0;
     }
     if (!igrad_ring_valid(s)) {
         return igrad_bad_state("a bad ring size or address");
     }
-    if (s->started - s->done != (s->held ? 1 : 0)) {
+    if (s->started - s->done != (busy ? 1 : 0)) {
         return igrad_bad_state("bad ring indices");
     }
     /* The tail of a disabled ring means nothing. */
@@ -61,6 +74,19 @@ static int igrad_check_ring(const IgradState *s)
                        s->tail - s->started > s->tail - s->done)) {
         return igrad_bad_state("a bad ring tail");
     }
+    return 0;
+}
+
+/* What subsections that may be missing would bring */
+static int igrad_pre_load(void *opaque)
+{
+    IgradState *s = opaque;
+
+    igrad_worker_drain(&s->worker);
+    igrad_worker_forget(&s->worker);
+    s->tlb_flushing = false;
+    s->saved.queued = 0;
+    s->saved.job = false;
     return 0;
 }
 
@@ -77,23 +103,99 @@ static int igrad_post_load(void *opaque, int version_id)
     if (s->saved.status > UINT16_MAX || s->saved.reason > UINT16_MAX) {
         return igrad_bad_state("a bad outcome");
     }
-    if (igrad_check_ring(s)) {
+    if (igrad_check_ring(s) || igrad_check_queue(s)) {
         return -EINVAL;
     }
-    igrad_ring_forget_queue(s);
+    s->fetched = s->started + s->saved.queued;
     s->retired_base = igrad_core_retired(s->worker.core) - s->saved.retired;
     s->outcome.result.status = s->saved.status;
     s->outcome.result.reason = s->saved.reason;
     s->outcome.result.command = s->saved.command;
     s->outcome.result.addr = s->saved.addr;
+    if (s->saved.job) {
+        igrad_worker_go_on(&s->worker);
+    }
     return 0;
 }
+
+/*
+ * Subsections
+ */
+
+static bool igrad_queue_needed(void *opaque)
+{
+    IgradState *s = opaque;
+
+    return s->saved.queued;
+}
+
+static const VMStateDescription igrad_vmstate_queue = {
+    .name = TYPE_IGRAD "/queue",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = igrad_queue_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(saved.queued, IgradState),
+        VMSTATE_BUFFER_UNSAFE(queue, IgradState, 0,
+                              sizeof_field(IgradState, queue)),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static int igrad_put_job(QEMUFile *f, void *pv, size_t size,
+                         const VMStateField *field, JSONWriter *vmdesc)
+{
+    return igrad_worker_save(pv, f);
+}
+
+static int igrad_get_job(QEMUFile *f, void *pv, size_t size,
+                         const VMStateField *field)
+{
+    IgradState *s = container_of(pv, IgradState, worker);
+
+    if (igrad_worker_load(pv, f)) {
+        return igrad_bad_state("a job that this device cannot go on with");
+    }
+    s->saved.job = true;
+    return 0;
+}
+
+static const VMStateInfo igrad_vmstate_info_job = {
+    .name = "igrad job",
+    .get = igrad_get_job,
+    .put = igrad_put_job,
+};
+
+static bool igrad_job_needed(void *opaque)
+{
+    IgradState *s = opaque;
+
+    return s->saved.job;
+}
+
+static const VMStateDescription igrad_vmstate_job = {
+    .name = TYPE_IGRAD "/job",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = igrad_job_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_INT64(start_ns, IgradState),
+        {
+            .name = "job",
+            .info = &igrad_vmstate_info_job,
+            .flags = VMS_SINGLE,
+            .offset = offsetof(IgradState, worker),
+        },
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 const VMStateDescription igrad_vmstate = {
     .name = TYPE_IGRAD,
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = igrad_pre_save,
+    .pre_load = igrad_pre_load,
     .post_load = igrad_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_PCI_DEVICE(parent_obj, IgradState),
@@ -133,5 +235,10 @@ const VMStateDescription igrad_vmstate = {
         VMSTATE_TIMER_PTR(delay, IgradState),
 
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &igrad_vmstate_queue,
+        &igrad_vmstate_job,
+        NULL
     }
 };

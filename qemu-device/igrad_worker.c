@@ -1,174 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The worker: computes one job at a time outside the BQL.
- *
- * An access to the bus goes straight to guest RAM when nothing but RAM is
- * in its way. Everything else (a vIOMMU, holes, devices, ROM) may need the
- * BQL, which a thread that others join under the BQL must never wait for: so
- * such an access is handed to whoever holds the BQL, be it a bottom half or
- * the very thread that waits for the worker.
- */
+/* The worker: computes one job at a time outside the BQL. */
 
 #include "qemu/osdep.h"
 #include "igrad_compat.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
+#include "migration/qemu-file-types.h"
 #include "igrad_worker.h"
 #include "trace.h"
 
 /* Commands that igrad_worker_poll() executes before it lets others run. */
 #define IGRAD_POLL_COMMANDS 64
-
-struct IgradBusRequest {
-    uint64_t addr;
-    void *buf;
-    size_t len;
-    DMADirection dir;
-    bool done;
-    bool ok;
-};
-
-bool igrad_dma(PCIDevice *pci, uint64_t addr, void *buf, size_t len,
-               DMADirection dir)
-{
-    const MemTxAttrs attrs = { .memory = true };
-
-    return pci_dma_rw(pci, addr, buf, len, dir, attrs) == MEMTX_OK;
-}
-
-/*
- * Bus accesses
- */
-
-/* Copy what is plain RAM; returns the bytes copied before anything else. */
-static size_t igrad_bus_direct(IgradWorker *w, uint64_t addr, void *buf,
-                               size_t len, DMADirection dir)
-{
-    AddressSpace *as = pci_get_address_space(w->pci);
-    bool is_write = dir == DMA_DIRECTION_FROM_DEVICE;
-    size_t copied = 0;
-
-    while (copied < len) {
-        MemoryRegionCache cache;
-        int64_t l = address_space_cache_init(&cache, as, addr + copied,
-                                             len - copied, is_write);
-        bool direct = l > 0 && cache.ptr && memory_region_is_ram(cache.mrs.mr);
-
-        if (direct && is_write) {
-            memcpy(cache.ptr, buf + copied, l);
-            address_space_cache_invalidate(&cache, 0, l);
-        } else if (direct) {
-            memcpy(buf + copied, cache.ptr, l);
-        }
-        address_space_cache_destroy(&cache);
-        if (!direct) {
-            break;
-        }
-        copied += l;
-    }
-    return copied;
-}
-
-/* With the BQL and the worker's lock: answer the worker's request, if any. */
-static void igrad_bus_serve_locked(IgradWorker *w)
-{
-    IgradBusRequest *req = w->request;
-
-    if (!req) {
-        return;
-    }
-    w->request = NULL;
-    req->ok = !w->cancel &&
-              igrad_dma(w->pci, req->addr, req->buf, req->len, req->dir);
-    req->done = true;
-    qemu_cond_broadcast(&w->wake);
-}
-
-static void igrad_bus_bh(void *opaque)
-{
-    IgradWorker *w = opaque;
-
-    qemu_mutex_lock(&w->lock);
-    igrad_bus_serve_locked(w);
-    qemu_mutex_unlock(&w->lock);
-}
-
-/* Worker: have the BQL's holder do it. */
-static bool igrad_bus_request(IgradWorker *w, uint64_t addr, void *buf,
-                              size_t len, DMADirection dir)
-{
-    IgradBusRequest req = {
-        .addr = addr, .buf = buf, .len = len, .dir = dir,
-    };
-
-    qemu_mutex_lock(&w->lock);
-    w->request = &req;
-    qemu_cond_broadcast(&w->quiet);
-    qemu_bh_schedule(w->bus_bh);
-    while (!req.done) {
-        qemu_cond_wait(&w->wake, &w->lock);
-    }
-    qemu_mutex_unlock(&w->lock);
-    return req.ok;
-}
-
-/* Worker: wait while paused; false if the job is to be dropped. */
-static bool igrad_bus_enter(IgradWorker *w)
-{
-    bool ok;
-
-    qemu_mutex_lock(&w->lock);
-    while (w->paused && !w->cancel) {
-        qemu_cond_wait(&w->wake, &w->lock);
-    }
-    ok = !w->cancel;
-    w->accessing = ok;
-    qemu_mutex_unlock(&w->lock);
-    return ok;
-}
-
-static void igrad_bus_leave(IgradWorker *w)
-{
-    qemu_mutex_lock(&w->lock);
-    w->accessing = false;
-    qemu_cond_broadcast(&w->quiet);
-    qemu_mutex_unlock(&w->lock);
-}
-
-static int igrad_bus_access(IgradWorker *w, uint64_t addr, void *buf,
-                            size_t len, DMADirection dir)
-{
-    size_t copied;
-    bool ok;
-
-    if (addr + len < addr) {
-        return -1;
-    }
-    if (w->synchronous) {
-        return igrad_dma(w->pci, addr, buf, len, dir) ? 0 : -1;
-    }
-    if (!igrad_bus_enter(w)) {
-        return -1;
-    }
-    copied = igrad_bus_direct(w, addr, buf, len, dir);
-    ok = copied == len || igrad_bus_request(w, addr + copied, buf + copied,
-                                            len - copied, dir);
-    igrad_bus_leave(w);
-    return ok ? 0 : -1;
-}
-
-static int igrad_bus_read(void *opaque, uint64_t addr, void *buf, size_t len)
-{
-    return igrad_bus_access(opaque, addr, buf, len, DMA_DIRECTION_TO_DEVICE);
-}
-
-static int igrad_bus_write(void *opaque, uint64_t addr, const void *buf,
-                           size_t len)
-{
-    return igrad_bus_access(opaque, addr, (void *)buf, len,
-                            DMA_DIRECTION_FROM_DEVICE);
-}
 
 /*
  * The thread
@@ -176,33 +19,75 @@ static int igrad_bus_write(void *opaque, uint64_t addr, const void *buf,
 
 static void igrad_job_begin(IgradWorker *w)
 {
-    struct igrad_space space = igrad_mmu_space(w->mmu,
-                                               le64_to_cpu(w->desc.pt_root));
+    struct igrad_space space = igrad_bus_space(w, le64_to_cpu(w->desc.pt_root));
 
-    igrad_core_begin(w->core, &w->desc, &space);
+    trace_igrad_worker_begin(w->name, w->restored);
+    if (w->restored) {
+        w->restored = false;
+    } else {
+        igrad_core_begin(w->core, &w->desc, &space);
+    }
 }
 
-static void igrad_job_finish(IgradWorker *w)
+/* One command; false when there is none left. */
+static bool igrad_job_step(IgradWorker *w)
+{
+    if (igrad_inject_due(&w->inject->hang)) {
+        trace_igrad_inject(w->name, "hang");
+        qatomic_set(&w->hanging, true);
+        return true;
+    }
+    igrad_inject_flips(w->inject, w->core);
+    return igrad_core_step(w->core);
+}
+
+/* The report is written; false if it is to be tried again. */
+static bool igrad_job_finish(IgradWorker *w)
 {
     struct igrad_report report;
 
     if (igrad_core_cancelled(w->core)) {
-        return;
+        return true;
     }
-    igrad_core_finish(w->core, &w->outcome.result);
+    if (!igrad_core_finish(w->core, &w->outcome.result)) {
+        return false;
+    }
     igrad_core_report(w->core, &report);
     w->outcome.cycles = le64_to_cpu(report.cycles);
+    trace_igrad_worker_end(w->name, w->outcome.result.status,
+                           w->outcome.result.reason);
+    return true;
+}
+
+/*
+ * Between two commands: where a job can be saved, and where it waits for that
+ * or for ever. False if it is to be dropped.
+ */
+static bool igrad_job_boundary(IgradWorker *w)
+{
+    bool go_on;
+
+    qemu_mutex_lock(&w->lock);
+    while (!w->cancel && (w->park || qatomic_read(&w->hanging))) {
+        w->parked = w->park;
+        qemu_cond_broadcast(&w->quiet);
+        qemu_cond_wait(&w->wake, &w->lock);
+    }
+    w->parked = false;
+    go_on = !w->cancel;
+    qemu_mutex_unlock(&w->lock);
+    return go_on;
 }
 
 static void igrad_job_run(IgradWorker *w)
 {
-    bool more = true;
-
     igrad_job_begin(w);
-    while (more) {
-        more = igrad_core_step(w->core);
+    while (igrad_job_boundary(w) && igrad_job_step(w)) {
+        continue;
     }
-    igrad_job_finish(w);
+    while (igrad_job_boundary(w) && !igrad_job_finish(w)) {
+        continue;
+    }
 }
 
 static void *igrad_worker_thread(void *opaque)
@@ -212,7 +97,7 @@ static void *igrad_worker_thread(void *opaque)
     rcu_register_thread();
     qemu_mutex_lock(&w->lock);
     while (!w->exiting) {
-        if (w->state != IGRAD_WORKER_PENDING) {
+        if (w->state != IGRAD_WORKER_PENDING || w->park) {
             qemu_cond_wait(&w->wake, &w->lock);
             continue;
         }
@@ -245,18 +130,25 @@ bool igrad_worker_idle(IgradWorker *w)
     return idle;
 }
 
+static void igrad_worker_go_locked(IgradWorker *w)
+{
+    w->cancel = false;
+    qatomic_set(&w->hanging, false);
+    igrad_core_uncancel(w->core);
+    w->state = IGRAD_WORKER_PENDING;
+    qemu_cond_broadcast(&w->wake);
+    if (w->synchronous) {
+        qemu_bh_schedule(w->done_bh);
+    }
+}
+
 void igrad_worker_start(IgradWorker *w, const struct igrad_desc *desc)
 {
     qemu_mutex_lock(&w->lock);
     w->desc = *desc;
-    w->cancel = false;
-    igrad_core_uncancel(w->core);
-    w->state = IGRAD_WORKER_PENDING;
-    qemu_cond_broadcast(&w->wake);
+    w->restored = false;
+    igrad_worker_go_locked(w);
     qemu_mutex_unlock(&w->lock);
-    if (w->synchronous) {
-        qemu_bh_schedule(w->done_bh);
-    }
 }
 
 void igrad_worker_poll(IgradWorker *w)
@@ -272,7 +164,10 @@ void igrad_worker_poll(IgradWorker *w)
         return;
     }
     for (int i = 0; i < IGRAD_POLL_COMMANDS; i++) {
-        if (!igrad_core_step(w->core)) {
+        if (w->hanging) {
+            return;
+        }
+        if (!igrad_job_step(w)) {
             igrad_job_finish(w);
             w->state = IGRAD_WORKER_DONE;
             break;
@@ -302,6 +197,7 @@ static void igrad_worker_abort_locked(IgradWorker *w)
         break;
     case IGRAD_WORKER_RUNNING:
         if (!w->synchronous) {
+            trace_igrad_worker_cancel(w->name);
             w->cancel = true;
             igrad_core_cancel(w->core);
             qemu_cond_broadcast(&w->wake);
@@ -362,6 +258,91 @@ void igrad_worker_forget(IgradWorker *w)
 }
 
 /*
+ * Saving and loading
+ */
+
+void igrad_worker_park(IgradWorker *w)
+{
+    qemu_mutex_lock(&w->lock);
+    w->park = true;
+    igrad_core_interrupt(w->core, true);
+    qemu_cond_broadcast(&w->wake);
+    while (w->state == IGRAD_WORKER_RUNNING && !w->synchronous && !w->parked) {
+        igrad_bus_serve_locked(w);
+        qemu_cond_wait(&w->quiet, &w->lock);
+    }
+    trace_igrad_worker_park(w->name, w->state);
+    qemu_mutex_unlock(&w->lock);
+}
+
+void igrad_worker_unpark(IgradWorker *w)
+{
+    qemu_mutex_lock(&w->lock);
+    if (w->park) {
+        trace_igrad_worker_unpark(w->name);
+        w->park = false;
+        igrad_core_interrupt(w->core, false);
+        qemu_cond_broadcast(&w->wake);
+    }
+    qemu_mutex_unlock(&w->lock);
+}
+
+static int igrad_put(void *opaque, const void *bytes, size_t len)
+{
+    QEMUFile *f = opaque;
+
+    qemu_put_buffer(f, bytes, len);
+    return qemu_file_get_error(f) ? -1 : 0;
+}
+
+static int igrad_get(void *opaque, void *bytes, size_t len)
+{
+    QEMUFile *f = opaque;
+
+    return qemu_get_buffer(f, bytes, len) == len ? 0 : -1;
+}
+
+int igrad_worker_save(IgradWorker *w, QEMUFile *f)
+{
+    bool begun = w->state == IGRAD_WORKER_RUNNING || w->restored;
+
+    trace_igrad_worker_save(w->name, begun);
+    qemu_put_byte(f, begun);
+    if (!begun) {
+        return igrad_put(f, &w->desc, sizeof(w->desc));
+    }
+    return igrad_core_save(w->core, igrad_put, f);
+}
+
+int igrad_worker_load(IgradWorker *w, QEMUFile *f)
+{
+    struct igrad_space space;
+    int begun = qemu_get_byte(f);
+
+    trace_igrad_worker_load(w->name, begun);
+    if (w->state != IGRAD_WORKER_IDLE || (begun & ~1)) {
+        return -EINVAL;
+    }
+    w->restored = begun;
+    if (!begun) {
+        return igrad_get(f, &w->desc, sizeof(w->desc)) ? -EINVAL : 0;
+    }
+    space = igrad_bus_space(w, 0);
+    if (igrad_core_restore(w->core, igrad_get, f, &space)) {
+        return -EINVAL;
+    }
+    w->desc = *igrad_core_desc(w->core);
+    return 0;
+}
+
+void igrad_worker_go_on(IgradWorker *w)
+{
+    qemu_mutex_lock(&w->lock);
+    igrad_worker_go_locked(w);
+    qemu_mutex_unlock(&w->lock);
+}
+
+/*
  * The core may start threads of its own: like all threads but the main one
  * they must not be given signals.
  */
@@ -381,12 +362,8 @@ bool igrad_worker_init(IgradWorker *w, PCIDevice *pci,
                        const struct igrad_config *config, bool synchronous,
                        QEMUBH *done_bh, Error **errp)
 {
-    const struct igrad_bus bus = {
-        .read = igrad_bus_read, .write = igrad_bus_write, .opaque = w,
-    };
-
     w->core = igrad_core_new_quiet(config);
-    w->mmu = igrad_mmu_new(&bus);
+    w->mmu = igrad_bus_mmu(w);
     if (!w->core || !w->mmu) {
         error_setg(errp, "no memory for an array of this size");
         igrad_mmu_free(w->mmu);

@@ -11,6 +11,7 @@
 #include "hw/pci/pci_device.h"
 #include "core/igrad_core.h"
 #include "core/igrad_mmu.h"
+#include "igrad_inject.h"
 
 typedef enum IgradWorkerState {
     IGRAD_WORKER_IDLE,
@@ -27,6 +28,9 @@ typedef struct IgradOutcome {
 typedef struct IgradBusRequest IgradBusRequest;
 
 typedef struct IgradWorker {
+    const char *name; /* in traces */
+    IgradInject *inject;
+    IgradStats *stats;
     PCIDevice *pci;
     struct igrad_core *core;
     struct igrad_mmu *mmu;
@@ -34,6 +38,12 @@ typedef struct IgradWorker {
     QEMUBH *bus_bh;
     QemuThread thread;
     bool synchronous; /* no thread: igrad_worker_poll() computes */
+
+    /* The job as the worker sees it; others look when it is idle or parked. */
+    struct igrad_space space; /* below what fails on purpose */
+    bool interrupted;         /* the last access was put off */
+    bool restored;            /* the core has the job already */
+    bool hanging;             /* on purpose */
 
     QemuMutex lock; /* all that follows; innermost but for the core's own */
     QemuCond wake;  /* the worker waits here */
@@ -45,6 +55,8 @@ typedef struct IgradWorker {
     bool cancel;    /* drop the job; its accesses fail */
     bool paused;    /* no access to guest memory may begin */
     bool accessing; /* one is under way */
+    bool park;      /* stop at the next boundary, to be saved */
+    bool parked;    /* there */
     bool exiting;
 } IgradWorker;
 
@@ -69,8 +81,23 @@ bool igrad_worker_take(IgradWorker *w, IgradOutcome *outcome);
 /* Drop the job: at once if it has ended, else done_bh follows soon. */
 void igrad_worker_abort(IgradWorker *w);
 
-/* Drop the job and wait until the worker is idle (one tile, chunk or vector command). */
+/* Drop the job and wait until the worker is idle (see the manual's limits). */
 void igrad_worker_drain(IgradWorker *w);
+
+/*
+ * Make the worker stop between two commands, so that its job can be saved, and
+ * wait for that. DMA that waits for the machine to run is put off, anything
+ * else ends: at most one command of the array or the vector unit.
+ */
+void igrad_worker_park(IgradWorker *w);
+void igrad_worker_unpark(IgradWorker *w);
+
+/* The job of a parked worker, begun or not; 0 or a negative errno */
+int igrad_worker_save(IgradWorker *w, QEMUFile *f);
+
+/* Load it into an idle worker, which stays idle until told to go on. */
+int igrad_worker_load(IgradWorker *w, QEMUFile *f);
+void igrad_worker_go_on(IgradWorker *w);
 
 /* Forget all translations; for a reset, with the worker idle. */
 void igrad_worker_forget(IgradWorker *w);
@@ -88,5 +115,11 @@ void igrad_worker_resume(IgradWorker *w);
  */
 bool igrad_dma(PCIDevice *pci, uint64_t addr, void *buf, size_t len,
                DMADirection dir);
+
+/* igrad_bus.c, for igrad_worker.c */
+struct igrad_mmu *igrad_bus_mmu(IgradWorker *w);
+struct igrad_space igrad_bus_space(IgradWorker *w, uint64_t pt_root);
+void igrad_bus_serve_locked(IgradWorker *w);
+void igrad_bus_bh(void *opaque);
 
 #endif /* HW_MISC_IGRAD_WORKER_H */

@@ -91,6 +91,7 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	const struct igrad_train_options *options = &out->settings->train;
 	const char *device = igrad_device_uri(igrad_net_device(net));
 	const char *schedule = igrad_schedule_name(options->schedule);
+	const char *dtype = igrad_net_dtype(net) == IGRAD_BF16 ? "bf16" : "fp32";
 	uint64_t params = 0;
 
 	for (uint32_t l = 0; l < igrad_net_layers(net); l++)
@@ -99,6 +100,8 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 		add_string(out->json, "network", out->settings->layers);
 		add_string(out->json, "device", device);
 		add_string(out->json, "schedule", schedule);
+		add_string(out->json, "dtype", dtype);
+		add_string(out->json, "objective", igrad_objective_name(options->objective));
 		add_count(out->json, "parameters", params);
 		add_count(out->json, "batch", options->batch);
 		add_count(out->json, "seed", out->settings->seed);
@@ -113,8 +116,8 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	}
 	printf("data      %u images to train with, %u to test with\n", train->rows.count,
 	       test->rows.count);
-	printf("training  %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n", schedule,
-	       options->batch, options->optimizer.lr, options->optimizer.momentum,
+	printf("training  %s, %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n",
+	       schedule, dtype, options->batch, options->optimizer.lr, options->optimizer.momentum,
 	       options->optimizer.decay);
 	printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
 	       "accesses      DRAM bytes  seconds\n");

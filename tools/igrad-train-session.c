@@ -100,6 +100,10 @@ int session_prepare(struct session *s, struct igrad_error *error)
 		err = open_device(s, error);
 	if (!err)
 		err = igrad_net_new_blank(s->device, s->settings.layers, &s->net, error);
+	if (!err && igrad_net_set_dtype(s->net, s->settings.dtype)) {
+		snprintf(error->message, sizeof(error->message), "the device has no bf16");
+		err = -ENOTSUP;
+	}
 	if (!err)
 		err = load_data(s, error);
 	if (!err && !s->settings.eval_only)

@@ -23,8 +23,11 @@ static const char usage[] =
 	"  -m, --momentum X    momentum (0: none; the update is then fused where the schedule can)\n"
 	"  -w, --decay X       weight decay, of weights and biases (0)\n"
 	"  -s, --seed N        of initial weights and of the order of images (1)\n"
-	"      --schedule S    of the backward pass: ws-paper, ws+os or interleaved (interleaved);\n"
-	"                      the results are the same bit for bit\n"
+	"      --schedule S    of the backward pass: ws-paper, ws, ws+os, interleaved, or auto, which takes the\n"
+	"                      best for each layer (interleaved); the results are the same bit for bit\n"
+	"      --objective O   what layers are cut for, and auto goes by: cycles, energy or dram (cycles)\n"
+	"      --dtype T       of activations and their gradients: fp32 or bf16 (fp32); sums and parameters\n"
+	"                      stay fp32\n"
 	"\n"
 	"Files:\n"
 	"      --data DIR      IDX files train-images-idx3-ubyte and so on, gzipped or not; otherwise\n"
@@ -47,7 +50,7 @@ static const char usage[] =
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted or 143 terminated (the step is finished, parameters\n"
 	"are saved as asked).\n";
 
-enum { OPT_SCHEDULE = 256, OPT_DATA, OPT_LOAD, OPT_SAVE, OPT_EVAL };
+enum { OPT_SCHEDULE = 256, OPT_OBJECTIVE, OPT_DTYPE, OPT_DATA, OPT_LOAD, OPT_SAVE, OPT_EVAL };
 
 static const struct option options[] = {
 	{"batch", required_argument, NULL, 'b'},
@@ -58,6 +61,8 @@ static const struct option options[] = {
 	{"decay", required_argument, NULL, 'w'},
 	{"seed", required_argument, NULL, 's'},
 	{"schedule", required_argument, NULL, OPT_SCHEDULE},
+	{"dtype", required_argument, NULL, OPT_DTYPE},
+	{"objective", required_argument, NULL, OPT_OBJECTIVE},
 	{"data", required_argument, NULL, OPT_DATA},
 	{"load", required_argument, NULL, OPT_LOAD},
 	{"save", required_argument, NULL, OPT_SAVE},
@@ -132,7 +137,17 @@ static void set_option(struct settings *s, int option, const char *value)
 		break;
 	case OPT_SCHEDULE:
 		if (igrad_schedule_parse(value, &s->train.schedule))
-			wrong("--schedule %s: there are ws-paper, ws+os and interleaved", value);
+			wrong("--schedule %s: there are ws-paper, ws, ws+os, interleaved and auto",
+			      value);
+		break;
+	case OPT_DTYPE:
+		if (strcmp(value, "fp32") && strcmp(value, "bf16"))
+			wrong("--dtype %s: there are fp32 and bf16", value);
+		s->dtype = strcmp(value, "bf16") ? IGRAD_FP32 : IGRAD_BF16;
+		break;
+	case OPT_OBJECTIVE:
+		if (igrad_objective_parse(value, &s->train.objective))
+			wrong("--objective %s: there are cycles, energy and dram", value);
 		break;
 	case OPT_DATA:
 		s->data = value;

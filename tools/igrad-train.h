@@ -26,6 +26,7 @@ struct settings {
 	bool eval_only;
 	bool json;
 	struct igrad_train_options train;
+	enum igrad_element dtype;
 };
 
 /**

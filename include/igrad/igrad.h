@@ -48,7 +48,8 @@ struct igrad_fence;
  * igrad_device_open - open a device
  * @uri: "drm:/dev/accel/accel0", or "sim:" for a device inside this process, with the hardware's
  *       properties as in "sim:rows=32,cols=32,sram-kib=4096,threads=2", job-timeout-ms for the
- *       driver's, and timing-only=on to account for commands without computing; NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
+ *       driver's, and timing-only=on to account for commands without computing;
+ *       NULL: $IGRAD_DEVICE, else the first igrad under /dev/accel, else "sim:"
  */
 int igrad_device_open(const char *uri, struct igrad_device **device, struct igrad_error *error);
 struct igrad_device *igrad_device_ref(struct igrad_device *device);
@@ -82,6 +83,40 @@ const struct igrad_device_info *igrad_device_info(const struct igrad_device *dev
 
 /** igrad_device_uri - what was opened, with defaults filled in; owned by the device */
 const char *igrad_device_uri(const struct igrad_device *device);
+
+/**
+ * struct igrad_trace_event - a command that was executed, and its cycles
+ * @job: counts the jobs of the device, from 1
+ * @index: of the command in its job
+ * @engine: that executed it
+ * @cmd: as it was submitted, little-endian; valid during the call only
+ * @start: first cycle in which it held its engine
+ * @end: first cycle in which it no longer did. Commands of an array with shadow registers may hold
+ *       it at the same time; a NOP holds nothing, @end is @start then
+ * @completed: the cycle in which it had completed: a semaphore that it signals is seen from here on
+ *
+ * Cycles count from the start of the job.
+ */
+struct igrad_trace_event {
+	uint64_t job;
+	uint32_t index;
+	enum igrad_engine engine;
+	const struct igrad_cmd *cmd;
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
+typedef void (*igrad_trace_fn)(void *opaque, const struct igrad_trace_event *event);
+
+/**
+ * igrad_device_trace - have @fn called for every command that the device executes
+ * @fn: called from a thread of the library, in program order of each job, one job after the other,
+ *      before the job's fence is signalled; must not use the device. NULL: no tracing
+ *
+ * -ENOTSUP on a device that is not simulated, -EBUSY while it has jobs that have not ended.
+ */
+int igrad_device_trace(struct igrad_device *device, igrad_trace_fn fn, void *opaque);
 
 /** igrad_buffer_new - @size bytes of zeroed memory that the device reaches and is mapped here */
 int igrad_buffer_new(struct igrad_device *device, uint64_t size, struct igrad_buffer **buffer);
@@ -189,10 +224,19 @@ uint64_t igrad_report_sram_accesses(const struct igrad_report *report);
 
 /* ---------------------------------------------------------------- operations on matrices */
 
+enum igrad_element {
+	IGRAD_FP32,
+	IGRAD_BF16, /* the upper half of an fp32 word */
+};
+
+/** igrad_element_bytes - 4 or 2 */
+uint32_t igrad_element_bytes(enum igrad_element dtype);
+
 /**
- * struct igrad_matrix - a row-major fp32 matrix inside a buffer
- * @offset: bytes, multiple of 4
- * @pitch: bytes from one row to the next, multiple of 4; 0 says cols × 4
+ * struct igrad_matrix - a row-major matrix inside a buffer
+ * @offset: bytes, a multiple of an element's
+ * @pitch: bytes from one row to the next, likewise; 0 says that rows follow each other
+ * @dtype: of its elements
  */
 struct igrad_matrix {
 	struct igrad_buffer *buffer;
@@ -200,16 +244,19 @@ struct igrad_matrix {
 	uint32_t rows;
 	uint32_t cols;
 	uint32_t pitch;
+	enum igrad_element dtype;
 };
 
 enum igrad_schedule {
-	IGRAD_SCHEDULE_WS_PAPER,    /* both gradients weight-stationary, one after the other */
+	IGRAD_SCHEDULE_WS_PAPER,    /* W stationary for dX, dY for dW, on a fixed array */
+	IGRAD_SCHEDULE_WS,	    /* the better operand stationary for each product */
 	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
 	IGRAD_SCHEDULE_INTERLEAVED, /* both at once, update in the array if possible */
+	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer */
 	IGRAD_NUM_SCHEDULES,
 };
 
-/** igrad_schedule_name - "ws-paper", "ws+os", "interleaved" */
+/** igrad_schedule_name - "ws-paper", "ws", "ws+os", "interleaved", "auto" */
 const char *igrad_schedule_name(enum igrad_schedule schedule);
 /** igrad_schedule_parse - -EINVAL for an unknown name */
 int igrad_schedule_parse(const char *name, enum igrad_schedule *schedule);
@@ -217,11 +264,15 @@ int igrad_schedule_parse(const char *name, enum igrad_schedule *schedule);
 enum igrad_update {
 	IGRAD_UPDATE_NONE,     /* gradients are stored, weights stay */
 	IGRAD_UPDATE_SGD,      /* w = fma(-lr, dw, t) */
-	IGRAD_UPDATE_MOMENTUM, /* v = fma(momentum, v, dw); w = fma(-lr, v, t) */
+	IGRAD_UPDATE_MOMENTUM, /* v = momentum·v + dw; w = fma(-lr, v, t) */
 };
 
 /**
  * struct igrad_optimizer - what becomes of a gradient
+ *
+ * With momentum the sum over the batch goes on from the velocity: v is round(momentum·v), to which
+ * each batch row is then added in order, by one fused multiply-add (biases: one addition).
+ *
  * @lr: η
  * @momentum: μ, IGRAD_UPDATE_MOMENTUM only
  * @decay: λ; t = round((1 − ηλ)·w), with 1 − ηλ rounded to fp32 on the host; 0: t = w
@@ -233,17 +284,60 @@ struct igrad_optimizer {
 	float decay;
 };
 
+/* What a layer's tiling, and with IGRAD_SCHEDULE_AUTO its schedule, are chosen for. */
+enum igrad_objective {
+	IGRAD_OBJECTIVE_CYCLES,
+	IGRAD_OBJECTIVE_ENERGY,
+	IGRAD_OBJECTIVE_DRAM, /* bytes read and written; cycles decide between equals */
+	IGRAD_NUM_OBJECTIVES,
+};
+
+/** igrad_objective_name - "cycles", "energy", "dram" */
+const char *igrad_objective_name(enum igrad_objective objective);
+/** igrad_objective_parse - -EINVAL for an unknown name */
+int igrad_objective_parse(const char *name, enum igrad_objective *objective);
+
+struct igrad_energy_table; /* energy.h */
+
 /**
- * igrad_linear_forward - y[B×O] = x[B×I]·w[I×O] + b
+ * struct igrad_linear_forward - a linear layer's forward pass: y[B×O] = x[B×I]·w[I×O] + b
+ *
+ * x and y are both fp32 or both bf16, parameters are fp32. With bf16, products are those of x and w
+ * rounded to bf16, sums, bias and ReLU are fp32, and y is rounded once, when it is stored. -ENOTSUP
+ * when the device has no bf16.
+ *
+ * @x: B×I
+ * @w: I×O
  * @b: 1×O, or NULL
+ * @y: B×O
  * @relu: y = max(y, 0) afterwards
+ * @objective: what it is cut for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
+struct igrad_linear_forward {
+	const struct igrad_matrix *x;
+	const struct igrad_matrix *w;
+	const struct igrad_matrix *b;
+	const struct igrad_matrix *y;
+	bool relu;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
+};
+
+int igrad_linear_forward_for(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_forward *args);
+
+/** igrad_linear_forward - igrad_linear_forward_for() with an objective of cycles */
 int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix *x,
 			 const struct igrad_matrix *w, const struct igrad_matrix *b, bool relu,
 			 const struct igrad_matrix *y);
 
 /**
  * struct igrad_linear_backward - a linear layer's backward pass
+ *
+ * x, y, dy and dx are all fp32 or all bf16, everything else is fp32. With bf16, products are those
+ * of x, dy and w rounded to bf16, all sums are fp32, and dx is rounded once, when it is stored;
+ * what is updated is w as it is.
+ *
  * @schedule: how; the results are the same bit for bit
  * @x: B×I, the layer's input
  * @w: I×O, updated in place as @optimizer says
@@ -251,11 +345,14 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @y: B×O or NULL: the layer's output after ReLU; its gradient is then applied to @dy first
  * @dy: B×O
  * @dx: B×I, or NULL when the input needs no gradient (then only wgrad runs, in every schedule)
- * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional: with it the update is not fused
+ * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional. With momentum it is a sum
+ *      of its own, which takes another product
  * @db: 1×O, or NULL
  * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
  * @vb: 1×O, velocity of b, likewise
  * @optimizer: how w and b are updated
+ * @objective: what the tiling, and with IGRAD_SCHEDULE_AUTO the schedule, are chosen for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
 struct igrad_linear_backward {
 	enum igrad_schedule schedule;
@@ -270,15 +367,17 @@ struct igrad_linear_backward {
 	const struct igrad_matrix *vw;
 	const struct igrad_matrix *vb;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 int igrad_linear_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args);
 
 /**
  * igrad_softmax_xent - softmax cross-entropy and its gradient
- * @logits: B×O
+ * @logits: B×O, fp32 or bf16; all is computed in fp32
  * @labels: B×1, 32-bit class numbers in place of fp32
- * @dlogits: B×O: (softmax − one-hot) · scale
+ * @dlogits: B×O: (softmax − one-hot) · scale, fp32 or bf16
  * @losses: B×1, one a row, not scaled
  * @scale: 1/B for a mean over the batch
  */

@@ -67,6 +67,16 @@ void igrad_net_draw(struct igrad_net *net, uint64_t seed);
 struct igrad_net *igrad_net_ref(struct igrad_net *net);
 void igrad_net_unref(struct igrad_net *net);
 
+/**
+ * igrad_net_set_dtype - what activations and their gradients are in memory, fp32 at first
+ *
+ * With bf16, data is rounded to bf16 as it is filled in; parameters stay fp32. Trainers and
+ * evaluations keep to what was set when they began. -EINVAL, or -ENOTSUP when the device has no
+ * bf16.
+ */
+int igrad_net_set_dtype(struct igrad_net *net, enum igrad_element dtype);
+enum igrad_element igrad_net_dtype(const struct igrad_net *net);
+
 struct igrad_device *igrad_net_device(const struct igrad_net *net);
 /** igrad_net_layers - linear layers; there is one width more */
 uint32_t igrad_net_layers(const struct igrad_net *net);
@@ -117,10 +127,20 @@ int igrad_net_check_data(const struct igrad_net *net, const struct igrad_dataset
 
 /* ---------------------------------------------------------------- training */
 
+/**
+ * struct igrad_train_options - how to train
+ * @batch: rows a step
+ * @schedule: of backward passes; with IGRAD_SCHEDULE_AUTO each layer has its own
+ * @optimizer: SGD or momentum
+ * @objective: what layers are cut for, and what IGRAD_SCHEDULE_AUTO goes by
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
+ */
 struct igrad_train_options {
 	uint32_t batch;
 	enum igrad_schedule schedule;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 /** struct igrad_train_stats - sums over the steps that have ended, from the jobs' reports */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds. These are the
+ * What a command costs: cycles of its engine, SRAM words by operand, multiply-adds, and what moves
+ * inside the array. These are the
  * formulas of the manual; the PE-by-PE reference holds them to what it observes. Cycles of the
  * array are those of overlap=off: with shadow registers commands share it, see overlap.c.
  */
@@ -9,6 +10,19 @@
 static uint64_t div_up(uint64_t n, uint64_t d)
 {
 	return (n + d - 1) / d;
+}
+
+/* In memory: what DRAM moves. */
+static uint64_t dma_bytes(const struct igrad_cmd *cmd)
+{
+	return (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols *
+	       (cmd->flags & IGRAD_FLAG_MEM_BF16 ? 2 : 4);
+}
+
+/* Which half of the counters words of this command's bf16 operands belong to. */
+static unsigned int width_of(const struct igrad_cmd *cmd)
+{
+	return cmd->flags & IGRAD_FLAG_BF16 ? 1 : 0;
 }
 
 static uint64_t array_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
@@ -25,6 +39,8 @@ static uint64_t array_cycles(const struct igrad_config *config, const struct igr
 		return 2 * batch + skew;
 	case IGRAD_OP_UPDATE:
 		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
 	default: /* loads and drains shift the whole array */
 		return config->rows;
 	}
@@ -45,8 +61,7 @@ uint64_t igrad_account_cycles(const struct igrad_config *config, const struct ig
 	if (cmd->opcode == IGRAD_OP_NOP)
 		return 0;
 	if (cmd->opcode < IGRAD_OP_LOAD_W)
-		return div_up((uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4,
-			      config->dram_bytes_per_cycle);
+		return div_up(dma_bytes(cmd), config->dram_bytes_per_cycle);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
 		return array_cycles(config, cmd);
 	return vector_cycles(config, cmd);
@@ -66,6 +81,35 @@ static uint64_t stream_width(uint64_t lanes, uint64_t batch, uint64_t pitch)
 	return min_u64(batch, (lanes + pitch - 1) / pitch);
 }
 
+/*
+ * Operands cross the whole array, and so do psums, in the tile and beyond it: R or C PEs, so a hop
+ * less than that. The w that a psum needs is read, and acc is read and written, but not read where
+ * its sum begins.
+ */
+static void account_stream_pes(struct igrad_report *counters, const struct igrad_config *config,
+			       const struct igrad_cmd *cmd)
+{
+	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
+	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
+	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
+	const uint64_t batch = cmd->u.array.batch;
+	const uint64_t eastwards = batch * cmd->u.array.rows * (config->cols - 1);
+	const uint64_t southwards = batch * cmd->u.array.cols * (config->rows - 1);
+
+	if (fprop || wgrad)
+		counters->pe_hops[narrow] += eastwards; /* x */
+	if (!fprop)
+		counters->pe_hops[narrow] += southwards; /* g */
+	if (cmd->opcode != IGRAD_OP_WGRAD) {
+		counters->pe_hops[0] += fprop ? southwards : eastwards; /* psums */
+		counters->pe_registers[0] += pes * batch;
+	}
+	if (wgrad)
+		counters->pe_registers[0] += pes *
+					     (2 * batch - (cmd->flags & IGRAD_FLAG_KEEP ? 0 : 1));
+}
+
 static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd)
 {
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
@@ -80,12 +124,14 @@ static void account_stream(struct igrad_report *counters, const struct igrad_cmd
 	uint64_t width = stream_width(psums, batch, pitch) * (add ? 2 : 1);
 
 	counters->macs += rows * cols * batch * pitch;
+	if (cmd->flags & IGRAD_FLAG_BF16)
+		counters->macs_bf16 += rows * cols * batch * pitch;
 	if (fprop || wgrad) {
-		counters->sram[0][IGRAD_ACCESS_X_READ] += batch * rows;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += batch * rows;
 		width += stream_width(rows, batch, pitch);
 	}
 	if (dgrad || wgrad) {
-		counters->sram[0][IGRAD_ACCESS_G_READ] += batch * cols;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += batch * cols;
 		width += stream_width(cols, batch, pitch);
 	}
 	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += batch * psums;
@@ -103,14 +149,53 @@ static void account_shift(struct igrad_report *counters, const struct igrad_cmd 
 	const uint64_t cols = cmd->u.array.cols;
 	const uint64_t width = overlap ? stream_width(cols, rows, 1) : cols;
 
-	counters->sram[0][operand] += rows * cols;
+	counters->sram[width_of(cmd)][operand] += rows * cols;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
 }
 
+/* Words of row r come down r PEs when loaded, and go down the others when drained. */
+static void account_shift_pes(struct igrad_report *counters, const struct igrad_config *config,
+			      const struct igrad_cmd *cmd, bool load)
+{
+	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
+	const uint64_t rows = cmd->u.array.rows;
+	const uint64_t cols = cmd->u.array.cols;
+	const uint64_t above = rows * (rows - 1) / 2;
+
+	counters->pe_registers[0] += rows * cols;
+	counters->pe_hops[narrow] += cols * (load ? above : rows * (config->rows - 1) - above);
+}
+
+/* w = fma(-lr, acc, w), before it w = keep·w with DECAY; or acc = keep·acc. */
+static void account_update(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const bool scale = cmd->opcode == IGRAD_OP_SCALE_ACC;
+	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
+	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
+
+	counters->update_ops += pes * (decay ? 2 : 1);
+	counters->pe_registers[0] += pes * (scale ? 2 : decay ? 5 : 3);
+}
+
+/* bf16: all of RELU_GRAD; of COLSUM only what is summed. */
+static void account_vector_words(struct igrad_report *counters, const struct igrad_cmd *cmd,
+				 uint64_t reads, uint64_t writes)
+{
+	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD ||
+			    cmd->opcode == IGRAD_OP_VEC_SCALE;
+	const bool sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	const uint64_t wide = sums && cmd->flags & IGRAD_FLAG_KEEP ? writes : 0;
+	uint64_t *narrow = counters->sram[width_of(cmd)];
+
+	narrow[update ? IGRAD_ACCESS_UPDATE_READ : IGRAD_ACCESS_VECTOR_READ] += reads - wide;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_READ] += wide;
+	counters->sram[sums ? 0 : width_of(cmd)]
+		      [update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
+}
+
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
 {
-	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD;
 	const uint64_t rows = cmd->u.vec.rows;
 	const uint64_t cols = cmd->u.vec.cols;
 	const uint64_t n = rows * cols;
@@ -141,41 +226,47 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 		break;
 	}
 	counters->vector_ops += n;
-	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_READ : IGRAD_ACCESS_VECTOR_READ] += reads;
-	counters->sram[0][update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
+	account_vector_words(counters, cmd, reads, writes);
 }
 
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap)
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd)
 {
-	const uint64_t bytes = (uint64_t)cmd->u.dma.rows * cmd->u.dma.cols * 4;
-
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
+		break;
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
+		account_update(counters, cmd);
 		break;
 	case IGRAD_OP_DMA_LOAD:
-		counters->dram_read_bytes += bytes;
+		counters->dram_read_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_DMA_STORE:
-		counters->dram_write_bytes += bytes;
+		counters->dram_write_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_LOAD_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, config->overlap);
+		account_shift_pes(counters, config, cmd, true);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, config->overlap);
+		account_shift_pes(counters, config, cmd, true);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, config->overlap);
+		account_shift_pes(counters, config, cmd, false);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, overlap);
+		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, config->overlap);
+		account_shift_pes(counters, config, cmd, false);
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
 		account_stream(counters, cmd);
+		account_stream_pes(counters, config, cmd);
 		break;
 	default:
 		account_vector(counters, cmd);

@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The array commands, a whole tile at a time. What a PE would do one fused multiply-add after the
- * other is one matrix product with sums in the same order.
- */
+/* The array's registers: loads, drains and what PEs do to them without streams. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "internal.h"
-
-/* Splitting a product over threads costs a few microseconds; below this many multiply-adds don't.
- */
-#define SPLIT_MACS (1u << 21)
-
-/* A thread's piece, and what a cancellation waits for. */
-#define PIECE_MACS (1u << 24)
 
 static uint32_t round_up(uint32_t n)
 {
@@ -28,10 +18,16 @@ int igrad_array_init(struct igrad_array *array, const struct igrad_config *confi
 	array->t_stride = (uint32_t)r;
 	array->w = aligned_alloc(64, r * c * sizeof(float));
 	array->acc = aligned_alloc(64, r * c * sizeof(float));
-	array->wt = aligned_alloc(64, r * c * sizeof(float));
-	if (!array->w || !array->acc || !array->wt)
+	array->stage_x = aligned_alloc(64, IGRAD_STAGE_BYTES);
+	array->stage_g = aligned_alloc(64, IGRAD_STAGE_BYTES);
+	if (!array->w || !array->acc || !array->stage_x || !array->stage_g)
 		return -ENOMEM;
-	memset(array->wt, 0, r * c * sizeof(float));
+	for (unsigned int i = 1; i < IGRAD_WEIGHT_COPIES; i++) {
+		array->copy[i].words = aligned_alloc(64, r * c * sizeof(float));
+		if (!array->copy[i].words)
+			return -ENOMEM;
+		memset(array->copy[i].words, 0, r * c * sizeof(float));
+	}
 	array->dirty = true;
 	igrad_array_scrub(array, config);
 	return 0;
@@ -41,13 +37,17 @@ void igrad_array_destroy(struct igrad_array *array)
 {
 	free(array->w);
 	free(array->acc);
-	free(array->wt);
+	free(array->stage_x);
+	free(array->stage_g);
+	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
+		free(array->copy[i].words);
 }
 
-/* The transposed copy, if there is one, is no longer of these weights. */
+/* The copies, as far as there are any, are no longer of these weights. */
 static void weights_changed(struct igrad_array *array)
 {
-	array->wt_rows = 0;
+	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
+		array->copy[i].rows = array->copy[i].cols = 0;
 }
 
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config)
@@ -62,128 +62,72 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 	array->dirty = false;
 }
 
-/* --------------------------------------------------------------------------------------------- */
-/* Products, in pieces */
-/* --------------------------------------------------------------------------------------------- */
-
-struct split {
-	struct igrad_core *core;
-	const struct igrad_tile *tile;
-	size_t piece; /* rows */
-};
-
-static void run_piece(void *context, unsigned int part)
+/* The bits of w and acc; what else there is follows from them. */
+void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *config,
+			  struct igrad_serial *serial)
 {
-	const struct split *split = context;
-	struct igrad_tile tile = *split->tile;
-	const size_t first = part * split->piece;
-
-	if (atomic_load_explicit(&split->core->cancelled, memory_order_relaxed))
+	igrad_serial_bool(serial, &array->dirty);
+	if (!array->dirty)
 		return;
-	tile.m = tile.m - first < split->piece ? tile.m - first : split->piece;
-	tile.a += first * tile.a_row;
-	tile.c += first * tile.c_row;
-	split->core->kernels->tile(&tile);
+	for (uint32_t r = 0; r < config->rows; r++) {
+		const size_t row = (size_t)r * array->stride;
+
+		igrad_serial_bytes(serial, array->w + row, config->cols * sizeof(float));
+		igrad_serial_bytes(serial, array->acc + row, config->cols * sizeof(float));
+	}
+	if (serial->loading)
+		weights_changed(array);
 }
 
-/* Rows of a piece: an even share for every thread, but none so large that a cancellation waits. */
-static size_t piece_rows(const struct igrad_tile *tile, unsigned int threads)
-{
-	const size_t macs_per_row = tile->n * tile->k;
-	const size_t most = PIECE_MACS / macs_per_row + 1;
-	size_t rows = tile->m;
+/* --------------------------------------------------------------------------------------------- */
+/* The weights as products want them: as they are, transposed for dgrad, rounded for bf16 */
+/* --------------------------------------------------------------------------------------------- */
 
-	if (threads > 1 && tile->m * macs_per_row >= SPLIT_MACS)
-		rows = (tile->m + threads - 1) / threads;
-	return rows < most ? rows : most;
+static bool made(const struct igrad_weights *copy, uint32_t rows, uint32_t cols)
+{
+	return rows <= copy->rows && cols <= copy->cols;
 }
 
-static void run_tile(struct igrad_core *core, const struct igrad_tile *tile)
+static void round_weights(struct igrad_core *core, struct igrad_weights *copy, uint32_t rows,
+			  uint32_t cols)
 {
-	const size_t piece = piece_rows(tile, igrad_pool_threads(core->pool));
-	struct split split = {.core = core, .tile = tile, .piece = piece};
+	const struct igrad_array *array = &core->array;
 
-	igrad_pool_run(core->pool, (unsigned int)((tile->m + piece - 1) / piece), run_piece,
-		       &split);
+	for (size_t r = 0; r < rows; r++)
+		core->kernels->round_bf16(copy->words + r * array->stride,
+					  array->w + r * array->stride, NULL, cols, 0.0f, 0.0f);
+}
+
+/* A copy is made once for each loaded or updated tile. */
+const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
+				 uint32_t cols, size_t *row)
+{
+	struct igrad_array *array = &core->array;
+	struct igrad_weights *copy = &array->copy[bf16 * 2 + transposed];
+	const float *w = array->w;
+
+	*row = transposed ? array->t_stride : array->stride;
+	if (!bf16 && !transposed)
+		return w;
+	if (made(copy, rows, cols))
+		return copy->words;
+	if (transposed) {
+		if (bf16)
+			w = igrad_array_weights(core, true, false, rows, cols, row);
+		core->kernels->transpose(copy->words, array->t_stride, w, array->stride, rows,
+					 cols);
+		*row = array->t_stride;
+	} else {
+		round_weights(core, copy, rows, cols);
+	}
+	copy->rows = rows;
+	copy->cols = cols;
+	return copy->words;
 }
 
 /* --------------------------------------------------------------------------------------------- */
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
-
-static void fprop(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const struct igrad_tile tile = {
-		.m = a->batch,
-		.n = a->cols,
-		.k = a->rows,
-		.a = igrad_words(core, a->x),
-		.a_row = transpose ? 1 : a->x_pitch / 4,
-		.a_step = transpose ? a->x_pitch / 4 : 1,
-		.b = core->array.w,
-		.b_row = core->array.stride,
-		.c = igrad_words(core, a->p),
-		.c_row = a->p_pitch / 4,
-		.add = cmd->flags & IGRAD_FLAG_ADD,
-	};
-
-	run_tile(core, &tile);
-}
-
-/* The columns of w become rows of a copy, made once for each loaded or updated tile. */
-static void need_transposed(struct igrad_core *core, uint32_t rows, uint32_t cols)
-{
-	struct igrad_array *array = &core->array;
-
-	if (rows <= array->wt_rows && cols <= array->wt_cols)
-		return;
-	core->kernels->transpose(array->wt, array->t_stride, array->w, array->stride, rows, cols);
-	array->wt_rows = rows;
-	array->wt_cols = cols;
-}
-
-static void dgrad(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const struct igrad_tile tile = {
-		.m = a->batch,
-		.n = a->rows,
-		.k = a->cols,
-		.a = igrad_words(core, a->g),
-		.a_row = a->g_pitch / 4,
-		.a_step = 1,
-		.b = core->array.wt,
-		.b_row = core->array.t_stride,
-		.c = igrad_words(core, a->p),
-		.c_row = a->p_pitch / 4,
-		.add = cmd->flags & IGRAD_FLAG_ADD,
-	};
-
-	need_transposed(core, a->rows, a->cols);
-	run_tile(core, &tile);
-}
-
-static void wgrad(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const struct igrad_tile tile = {
-		.m = a->rows,
-		.n = a->cols,
-		.k = a->batch,
-		.a = igrad_words(core, a->x),
-		.a_row = 1,
-		.a_step = a->x_pitch / 4,
-		.b = igrad_words(core, a->g),
-		.b_row = a->g_pitch / 4,
-		.c = core->array.acc,
-		.c_row = core->array.stride,
-		.add = cmd->flags & IGRAD_FLAG_KEEP,
-	};
-
-	run_tile(core, &tile);
-}
 
 static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
@@ -201,26 +145,39 @@ static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
 	weights_changed(array);
 }
 
-/* Between SRAM and the PEs' registers, in either direction. */
-static void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, uint32_t rows,
-		      uint32_t cols)
+static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	for (size_t r = 0; r < rows; r++)
-		memcpy(d + r * d_row, s + r * s_row, cols * sizeof(float));
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	for (size_t r = 0; r < a->rows; r++) {
+		float *acc = core->array.acc + r * core->array.stride;
+
+		core->kernels->scale(acc, acc, NULL, a->cols, igrad_float(a->keep), 0.0f);
+	}
 }
 
+/* Loaded transposed or widened, or both. */
 static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const uint32_t rows = transpose ? a->cols : a->rows, cols = transpose ? a->rows : a->cols;
 	struct igrad_array *array = &core->array;
 	const float *p = igrad_words(core, a->p);
+	size_t p_row = a->p_pitch / 4;
 
-	if (cmd->flags & IGRAD_FLAG_TRANSPOSE)
-		core->kernels->transpose(array->w, array->stride, p, a->p_pitch / 4, a->cols,
-					 a->rows);
-	else
-		copy_rows(array->w, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 	weights_changed(array);
+	if (cmd->flags & IGRAD_FLAG_BF16) {
+		for (size_t i = 0; i < rows; i++)
+			core->kernels->widen(array->stage_x + i * IGRAD_STAGE_ROW,
+					     igrad_halves(core, a->p + i * a->p_pitch), cols);
+		p = array->stage_x;
+		p_row = IGRAD_STAGE_ROW;
+	}
+	if (transpose)
+		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
+	else
+		core->kernels->copy(array->w, array->stride, p, p_row, rows, cols);
 }
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
@@ -235,29 +192,25 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		load_w(core, cmd);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		copy_rows(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
+		core->kernels->copy(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
 		break;
 	case IGRAD_OP_FPROP:
-		fprop(core, cmd);
-		break;
 	case IGRAD_OP_DGRAD:
-		dgrad(core, cmd);
-		break;
 	case IGRAD_OP_WGRAD:
-		wgrad(core, cmd);
-		break;
 	case IGRAD_OP_INTERLEAVED:
-		dgrad(core, cmd);
-		wgrad(core, cmd);
+		igrad_stream_execute(core, cmd);
 		break;
 	case IGRAD_OP_UPDATE:
 		update(core, cmd);
 		break;
+	case IGRAD_OP_SCALE_ACC:
+		scale_acc(core, cmd);
+		break;
 	case IGRAD_OP_DRAIN_ACC:
-		copy_rows(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
+		core->kernels->copy(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		copy_rows(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
+		core->kernels->copy(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
 		break;
 	}
 }

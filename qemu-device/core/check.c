@@ -20,7 +20,8 @@ enum {
 	D_WORDS = WORDS(6, 7),
 	D_ADDR = WORD(6),
 	IMM_WORD = WORD(8),
-	IMM2_WORD = WORD(9), /* and keep of struct igrad_cmd_array */
+	IMM2_WORD = WORD(9),
+	KEEP_WORD = IMM2_WORD, /* of struct igrad_cmd_array */
 };
 
 #define SHAPE WORD(0)
@@ -43,27 +44,31 @@ struct op_rules {
 
 static const struct op_rules rules[] = {
 	[IGRAD_OP_NOP] = OP(LOAD, 0, 0),
-	[IGRAD_OP_DMA_LOAD] = OP(LOAD, 0, WORDS(0, 8)),
-	[IGRAD_OP_DMA_STORE] = OP(STORE, 0, WORDS(0, 6)),
-	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE), SHAPE | P_WORDS),
+	[IGRAD_OP_DMA_LOAD] = OP(LOAD, F(BF16) | F(MEM_BF16), WORDS(0, 8)),
+	[IGRAD_OP_DMA_STORE] = OP(STORE, F(BF16) | F(MEM_BF16), WORDS(0, 6)),
+	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16), SHAPE | P_WORDS),
 	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE), DIMS | X_WORDS | P_WORDS),
-	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD), DIMS | G_WORDS | P_WORDS),
-	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP), DIMS | X_WORDS | G_WORDS),
-	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP), DIMS | X_WORDS | G_WORDS | P_WORDS),
+	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16),
+			      DIMS | X_WORDS | P_WORDS),
+	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16), DIMS | G_WORDS | P_WORDS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16), DIMS | X_WORDS | G_WORDS),
+	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16),
+				    DIMS | X_WORDS | G_WORDS | P_WORDS),
 	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY), SHAPE | LR_WORD),
 	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
 	[IGRAD_OP_DRAIN_W] = OP(ARRAY, 0, SHAPE | P_WORDS),
+	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, 0, SHAPE | KEEP_WORD),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
 	[IGRAD_OP_VEC_RELU] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
-	[IGRAD_OP_VEC_RELU_GRAD] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
-	[IGRAD_OP_VEC_COLSUM] = OP(VECTOR, F(KEEP), DIMS | A_WORDS | D_ADDR),
+	[IGRAD_OP_VEC_RELU_GRAD] = OP(VECTOR, F(BF16), DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_COLSUM] = OP(VECTOR, F(KEEP) | F(BF16), DIMS | A_WORDS | D_ADDR),
 	[IGRAD_OP_VEC_AXPY] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_SGD] = OP(VECTOR, F(DECAY), DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_SOFTMAX_XENT] = OP(VECTOR, 0,
 					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
+	[IGRAD_OP_VEC_SCALE] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
 };
 
 static const struct op_rules *rules_of(uint8_t opcode)
@@ -104,13 +109,21 @@ static enum igrad_reason check_semaphores(const struct igrad_cmd *cmd)
 /* Regions */
 /* --------------------------------------------------------------------------------------------- */
 
+static struct igrad_area *add_words(struct igrad_areas *areas, bool bf16, uint64_t addr,
+				    uint64_t pitch, uint64_t rows, uint64_t words)
+{
+	struct igrad_area *area = &areas->area[areas->count++];
+	const uint32_t word = bf16 ? 2 : 4;
+
+	*area = (struct igrad_area){
+		.addr = addr, .pitch = pitch, .rows = rows, .bytes = words * word, .word = word};
+	return area;
+}
+
 static struct igrad_area *add_area(struct igrad_areas *areas, uint64_t addr, uint64_t pitch,
 				   uint64_t rows, uint64_t words)
 {
-	struct igrad_area *area = &areas->area[areas->count++];
-
-	*area = (struct igrad_area){.addr = addr, .pitch = pitch, .rows = rows, .bytes = words * 4};
-	return area;
+	return add_words(areas, false, addr, pitch, rows, words);
 }
 
 /* The first byte behind the region; a sum too large for 64 bits is certainly beyond SRAM. */
@@ -143,7 +156,8 @@ static enum igrad_reason check_areas(const struct igrad_config *config,
 	for (unsigned int i = 0; i < areas->count; i++) {
 		const struct igrad_area *area = &areas->area[i];
 
-		if ((area->addr | area->pitch) % 4 || (area->rows > 1 && area->pitch < area->bytes))
+		if ((area->addr | area->pitch) % area->word ||
+		    (area->rows > 1 && area->pitch < area->bytes))
 			return IGRAD_REASON_ALIGN;
 	}
 	for (unsigned int i = 0; i < areas->count; i++) {
@@ -169,14 +183,16 @@ static enum igrad_reason shape_dma(const struct igrad_config *config, const stru
 	const struct igrad_cmd_dma *dma = &cmd->u.dma;
 	const uint64_t rows = (uint64_t)dma->rows + dma->fill_rows;
 	const uint64_t cols = (uint64_t)dma->cols + dma->fill_cols;
-	const uint64_t words = config->sram_bytes / 4;
+	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
+	const uint64_t word = cmd->flags & IGRAD_FLAG_MEM_BF16 ? 2 : 4; /* in memory */
+	const uint64_t most = config->sram_bytes / (bf16 ? 2 : 4);
 
-	if (!dma->rows || !dma->cols || rows > words || rows * cols > words)
+	if (!dma->rows || !dma->cols || rows > most || rows * cols > most)
 		return IGRAD_REASON_SHAPE;
-	if (dma->va % 4 || dma->pitch % 4 || (dma->rows > 1 && dma->pitch < dma->cols * 4ull))
+	if (dma->va % word || dma->pitch % word || (dma->rows > 1 && dma->pitch < dma->cols * word))
 		return IGRAD_REASON_ALIGN;
-	add_area(areas, dma->sram, dma->sram_pitch, rows, cols)->written = cmd->opcode ==
-									   IGRAD_OP_DMA_LOAD;
+	add_words(areas, bf16, dma->sram, dma->sram_pitch, rows, cols)->written = cmd->opcode ==
+										  IGRAD_OP_DMA_LOAD;
 	return IGRAD_REASON_NONE;
 }
 
@@ -190,21 +206,27 @@ static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igra
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
 	uint32_t p_rows = a->batch;
 	uint32_t p_cols = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
 	if (!streams(cmd->opcode)) {
 		p_rows = transpose ? a->cols : a->rows;
 		p_cols = transpose ? a->rows : a->cols;
+	} else if (cmd->flags & IGRAD_FLAG_TURN) {
+		p_rows = a->cols;
+		p_cols = a->batch;
 	}
 	if (words & P_WORDS)
-		add_area(areas, a->p, a->p_pitch, p_rows, p_cols)->written =
-			cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
+		add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch, p_rows,
+			  p_cols)
+			->written = cmd->opcode != IGRAD_OP_LOAD_W &&
+				    cmd->opcode != IGRAD_OP_LOAD_ACC;
 	if (words & X_WORDS)
-		add_area(areas, a->x, a->x_pitch, transpose ? a->rows : a->batch,
-			 transpose ? a->batch : a->rows);
+		add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
+			  transpose ? a->batch : a->rows);
 	if (words & G_WORDS)
-		add_area(areas, a->g, a->g_pitch, a->batch, a->cols);
+		add_words(areas, bf16, a->g, a->g_pitch, a->batch, a->cols);
 }
 
 static enum igrad_reason shape_array(const struct igrad_config *config, const struct igrad_cmd *cmd,
@@ -227,14 +249,17 @@ static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
 	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
 	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
 	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
 
 	if (!v->rows || v->rows > IGRAD_MAX_VEC_DIM || !v->cols || v->cols > IGRAD_MAX_VEC_DIM)
 		return IGRAD_REASON_SHAPE;
-	add_area(areas, v->d, v->d_pitch, colsum ? 1 : v->rows, v->cols)->written = true;
+	add_words(areas, bf16 && !colsum, v->d, v->d_pitch, colsum ? 1 : v->rows, v->cols)
+		->written = true;
 	if (words & A_WORDS)
-		add_area(areas, v->a, v->a_pitch, v->rows, v->cols)->same_ok = !softmax && !colsum;
+		add_words(areas, bf16, v->a, v->a_pitch, v->rows, v->cols)->same_ok = !softmax &&
+										      !colsum;
 	if (words & B_ADDR)
-		add_area(areas, v->b, v->b_pitch, bias ? 1 : v->rows, softmax ? 1 : v->cols)
+		add_words(areas, bf16, v->b, v->b_pitch, bias ? 1 : v->rows, softmax ? 1 : v->cols)
 			->same_ok = !softmax && (!bias || v->rows == 1);
 	if (softmax)
 		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;

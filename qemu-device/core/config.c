@@ -59,3 +59,8 @@ int igrad_config_check(const struct igrad_config *config, char *error, size_t er
 		return -EINVAL;
 	return 0;
 }
+
+uint32_t igrad_config_features(const struct igrad_config *config)
+{
+	return IGRAD_FEATURE_BF16 | (config->overlap ? IGRAD_FEATURE_OVERLAP : 0);
+}

@@ -61,6 +61,9 @@ void igrad_config_default(struct igrad_config *config);
  */
 int igrad_config_check(const struct igrad_config *config, char *error, size_t error_size);
 
+/** igrad_config_features - IGRAD_FEATURE_* of this device */
+uint32_t igrad_config_features(const struct igrad_config *config);
+
 /**
  * struct igrad_fault - why an access failed
  * @reason: enum igrad_reason, VA_RANGE … BUS
@@ -72,11 +75,31 @@ struct igrad_fault {
 };
 
 /**
+ * struct igrad_rows - bytes that move together: rows of @len, 1 or more
+ * @va: of the first
+ * @pitch: from one to the next in the address space
+ * @bytes: the first in the buffer
+ * @stride: from one to the next there
+ */
+struct igrad_rows {
+	uint64_t va;
+	uint64_t pitch;
+	uint8_t *bytes;
+	size_t stride;
+	size_t len;
+	uint32_t rows;
+};
+
+/**
  * struct igrad_space - the address space that a job's DMA goes through
  * @read: copy @len bytes at @va to @buf
  * @write: copy @len bytes from @buf to @va
+ * @rows: copy rows, at most IGRAD_DMA_ROWS of them and together at most IGRAD_DMA_CHUNK bytes; a
+ * fault is that of the first that could not be copied. NULL: one by one will do
  *
- * Both return 0, or -1 with @fault filled; bytes before the fault may have been copied. They are
+ * Both return 0, or -1 with @fault filled; bytes before the fault may have been copied. Reasons of
+ * the device itself (REASON_INTERNAL, REASON_ECC) end the job so; REASON_NONE says that the access
+ * was interrupted, and the command is executed again from its beginning in the next step. They are
  * called from the thread that steps the job, with ranges of at most IGRAD_DMA_CHUNK bytes that
  * never wrap, so that a flush or a reset waits for one chunk only.
  */
@@ -85,9 +108,12 @@ struct igrad_space {
 	int (*write)(void *opaque, uint64_t va, const void *buf, size_t len,
 		     struct igrad_fault *fault);
 	void *opaque;
+	int (*rows)(void *opaque, const struct igrad_rows *rows, bool write,
+		    struct igrad_fault *fault);
 };
 
 #define IGRAD_DMA_CHUNK 65536
+#define IGRAD_DMA_ROWS	64
 
 /** struct igrad_result - how a job ended; same meaning as in struct igrad_completion */
 struct igrad_result {
@@ -127,9 +153,10 @@ bool igrad_core_step(struct igrad_core *core);
  * igrad_core_finish - end the job and write its report
  *
  * Writes the report (if the descriptor names one) through the job's space; if that faults the job's
- * outcome becomes that fault. Not to be called for a cancelled job.
+ * outcome becomes that fault. Not to be called for a cancelled job. Returns false when the access
+ * was interrupted: call it again.
  */
-void igrad_core_finish(struct igrad_core *core, struct igrad_result *result);
+bool igrad_core_finish(struct igrad_core *core, struct igrad_result *result);
 
 /**
  * igrad_core_cancel - make the running job end soon, from any thread
@@ -142,10 +169,79 @@ void igrad_core_cancel(struct igrad_core *core);
 void igrad_core_uncancel(struct igrad_core *core);
 bool igrad_core_cancelled(const struct igrad_core *core);
 
+/**
+ * igrad_core_interrupt - make a step that hangs return, from any thread
+ *
+ * While @on, igrad_core_step() returns true without having done anything where it would hang.
+ */
+void igrad_core_interrupt(struct igrad_core *core, bool on);
+
+/**
+ * struct igrad_core_event - a command that has retired, and its times on the concurrent machine
+ * @cmd: in device byte order; valid during the call only
+ * @index: of the command in its job
+ * @engine: that executed it
+ * @start: first cycle in which it holds the engine
+ * @end: first cycle in which it no longer does; commands that share the array with shadow
+ *       registers hold it at once. A NOP holds nothing: @end is @start
+ * @completed: when it has completed and its signal is seen; not before the engine's commands before
+ *
+ * Cycles count from the start of the job.
+ */
+struct igrad_core_event {
+	const struct igrad_cmd *cmd;
+	uint32_t index;
+	enum igrad_engine engine;
+	uint64_t start;
+	uint64_t end;
+	uint64_t completed;
+};
+
+typedef void (*igrad_core_trace_fn)(void *opaque, const struct igrad_core_event *event);
+
+/**
+ * igrad_core_set_trace - have @fn called for every command that retires, in program order
+ * @fn: called from the thread that steps the job, and must not call the core; NULL: no tracing
+ *
+ * Not while igrad_core_step() executes. Holds for later jobs too.
+ */
+void igrad_core_set_trace(struct igrad_core *core, igrad_core_trace_fn fn, void *opaque);
+
 /** igrad_core_retired - commands retired since creation, readable from any thread */
 uint64_t igrad_core_retired(const struct igrad_core *core);
 
 /** igrad_core_report - counters of the running or last job, in device byte order */
 void igrad_core_report(const struct igrad_core *core, struct igrad_report *report);
+
+/**
+ * igrad_core_save - write a checkpoint of the job between two steps
+ * @write: takes @len bytes at @bytes; 0 or -1
+ *
+ * SRAM, PE registers, semaphores, clocks, counters, commands that were fetched. Returns 0 or -EIO.
+ */
+int igrad_core_save(struct igrad_core *core,
+		    int (*write)(void *opaque, const void *bytes, size_t len), void *opaque);
+
+/**
+ * igrad_core_restore - instead of igrad_core_begin(): go on with a job that was saved
+ * @read: fills @len bytes at @bytes; 0 or -1
+ * @space: as for igrad_core_begin()
+ *
+ * Believes nothing: returns -EINVAL for a checkpoint that is damaged or of a device configured
+ * otherwise, and is then as after a job that ended.
+ */
+int igrad_core_restore(struct igrad_core *core, int (*read)(void *opaque, void *bytes, size_t len),
+		       void *opaque, const struct igrad_space *space);
+
+/** igrad_core_desc - the descriptor of the running or last job */
+const struct igrad_desc *igrad_core_desc(const struct igrad_core *core);
+
+/*
+ * Between two steps of a job: turn over one bit of the device, as radiation would. SRAM bit n is
+ * bit n % 8 of byte n / 8; that of the accumulators is bit n % 32 of acc(r,c), n / 32 = r · C + c.
+ * Numbers wrap around at the end.
+ */
+void igrad_core_flip_sram(struct igrad_core *core, uint64_t bit);
+void igrad_core_flip_acc(struct igrad_core *core, uint64_t bit);
 
 #endif /* IGRAD_CORE_H */

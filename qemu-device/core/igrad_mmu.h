@@ -9,15 +9,26 @@
 
 #include "igrad_core.h"
 
+/** struct igrad_segment - bytes that are contiguous on the bus */
+struct igrad_segment {
+	uint64_t addr;
+	uint8_t *bytes;
+	size_t len;
+};
+
 /**
  * struct igrad_bus - how bus addresses are reached
  * @read: 0, or -1 when the bus refuses
  * @write: likewise
+ * @move: several reads or writes in order; returns how many went well before one did not. NULL: one
+ * by one will do
  */
 struct igrad_bus {
 	int (*read)(void *opaque, uint64_t addr, void *buf, size_t len);
 	int (*write)(void *opaque, uint64_t addr, const void *buf, size_t len);
 	void *opaque;
+	unsigned int (*move)(void *opaque, const struct igrad_segment *segments, unsigned int n,
+			     bool write);
 };
 
 struct igrad_mmu;

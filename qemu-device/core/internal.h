@@ -10,9 +10,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "hazard.h"
 #include "igrad_core.h"
 #include "kernels.h"
 #include "pool.h"
+#include "serial.h"
 #include "timing.h"
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -44,6 +46,7 @@ int igrad_sram_init(struct igrad_sram *sram, uint32_t size);
 void igrad_sram_destroy(struct igrad_sram *sram);
 void igrad_sram_mark(struct igrad_sram *sram, uint64_t begin, uint64_t end);
 void igrad_sram_scrub(struct igrad_sram *sram);
+void igrad_sram_transfer(struct igrad_sram *sram, struct igrad_serial *serial);
 
 /* --------------------------------------------------------------------------------------------- */
 /* check.c: is this command one that the manual allows? */
@@ -55,6 +58,7 @@ struct igrad_area {
 	uint64_t pitch;
 	uint64_t rows;
 	uint64_t bytes;
+	uint32_t word; /* bytes: 4, or 2 for bf16 */
 	bool written;
 	bool same_ok; /* may be exactly the result's region */
 };
@@ -85,15 +89,29 @@ enum igrad_reason igrad_check_desc(const struct igrad_desc *desc);
 /* The device */
 /* --------------------------------------------------------------------------------------------- */
 
+/* A copy of w: right for its leading rows × cols. */
+struct igrad_weights {
+	float *words;
+	uint32_t rows;
+	uint32_t cols;
+};
+
+#define IGRAD_WEIGHT_COPIES 4 /* transposed: 1, rounded to bf16: 2, both: 3 */
+
+/* Operands of a stream that are not used in place are staged, so many batch rows at a time. */
+#define IGRAD_CHUNK	  256
+#define IGRAD_STAGE_ROW	  ((IGRAD_MAX_ROWS > IGRAD_MAX_COLS ? IGRAD_MAX_ROWS : IGRAD_MAX_COLS) + 16)
+#define IGRAD_STAGE_BYTES ((IGRAD_CHUNK + 16) * IGRAD_STAGE_ROW * sizeof(float))
+
 /* Registers of the PEs, 64-byte aligned; rows are as many words as fill whole vectors. */
 struct igrad_array {
 	uint32_t stride;   /* words of a row of w and acc */
-	uint32_t t_stride; /* of wt */
+	uint32_t t_stride; /* of a transposed copy */
 	float *w;
 	float *acc;
-	float *wt; /* w transposed, for dgrad; valid for the leading wt_rows × wt_cols */
-	uint32_t wt_rows;
-	uint32_t wt_cols;
+	struct igrad_weights copy[IGRAD_WEIGHT_COPIES];
+	float *stage_x;
+	float *stage_g;
 	bool dirty;
 };
 
@@ -116,11 +134,17 @@ struct igrad_core {
 	uint32_t page_first;
 	uint32_t page_count;
 	struct igrad_timing timing;
+	struct igrad_hazards hazards;
 	struct igrad_report counters;
+	uint8_t bounce[IGRAD_DMA_CHUNK]; /* what DMA converts, as it is in memory */
+
+	igrad_core_trace_fn trace; /* NULL: nobody looks */
+	void *trace_opaque;
 
 	/* shared with other threads */
 	_Atomic uint64_t retired;
 	_Atomic bool cancelled;
+	_Atomic bool interrupted;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 };
@@ -130,6 +154,11 @@ static inline float *igrad_words(struct igrad_core *core, uint32_t addr)
 	return (float *)(void *)(core->sram.bytes + addr);
 }
 
+static inline uint16_t *igrad_halves(struct igrad_core *core, uint32_t addr)
+{
+	return (uint16_t *)(void *)(core->sram.bytes + addr);
+}
+
 /* space.c: the job's address space, range-checked once for every backend */
 int igrad_va_check(uint64_t va, size_t len, struct igrad_fault *fault);
 int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, size_t len,
@@ -137,11 +166,19 @@ int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, si
 int igrad_space_write(const struct igrad_space *space, uint64_t va, const void *buf, size_t len,
 		      struct igrad_fault *fault);
 
-/* array.c, vector.c, dma.c: execute a command that has been checked */
+int igrad_space_rows(const struct igrad_space *space, const struct igrad_rows *rows, bool write,
+		     struct igrad_fault *fault);
+
+/* array.c, stream.c, vector.c, dma.c: execute a command that has been checked */
 int igrad_array_init(struct igrad_array *array, const struct igrad_config *config);
 void igrad_array_destroy(struct igrad_array *array);
 void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *config);
+void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *config,
+			  struct igrad_serial *serial);
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
+const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
+				 uint32_t cols, size_t *row);
+void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault);
 int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
@@ -149,6 +186,7 @@ int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
 
 /* account.c: what a command costs */
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd);
-void igrad_account(struct igrad_report *counters, const struct igrad_cmd *cmd, bool overlap);
+void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
+		   const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_INTERNAL_H */

@@ -19,6 +19,7 @@ static int init(struct igrad_core *core, const struct igrad_config *config)
 	igrad_timing_init(&core->timing);
 	core->pool = igrad_pool_new(config->threads);
 	if (!core->pool || igrad_sram_init(&core->sram, config->sram_bytes) ||
+	    !igrad_hazards_init(&core->hazards, config->sram_bytes) ||
 	    igrad_array_init(&core->array, config))
 		return -ENOMEM;
 	return 0;
@@ -54,14 +55,26 @@ void igrad_core_free(struct igrad_core *core)
 	igrad_array_destroy(&core->array);
 	igrad_sram_destroy(&core->sram);
 	igrad_timing_destroy(&core->timing);
+	igrad_hazards_destroy(&core->hazards);
 	pthread_cond_destroy(&core->wake);
 	pthread_mutex_destroy(&core->lock);
 	free(core);
 }
 
+const struct igrad_desc *igrad_core_desc(const struct igrad_core *core)
+{
+	return &core->desc;
+}
+
 const struct igrad_config *igrad_core_config(const struct igrad_core *core)
 {
 	return &core->config;
+}
+
+void igrad_core_set_trace(struct igrad_core *core, igrad_core_trace_fn fn, void *opaque)
+{
+	core->trace = fn;
+	core->trace_opaque = opaque;
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -85,8 +98,13 @@ static bool malformed(struct igrad_core *core, enum igrad_reason reason)
 	return end(core, IGRAD_STATUS_MALFORMED, reason, 0);
 }
 
+/* An access that was interrupted did not fail: the step is to be done again. */
 static bool faulted(struct igrad_core *core, const struct igrad_fault *fault)
 {
+	if (fault->reason == IGRAD_REASON_NONE)
+		return true;
+	if (fault->reason >= IGRAD_REASON_INTERNAL)
+		return end(core, IGRAD_STATUS_DEVICE, fault->reason, fault->addr);
 	return end(core, IGRAD_STATUS_FAULT, fault->reason, fault->addr);
 }
 
@@ -112,12 +130,22 @@ bool igrad_core_cancelled(const struct igrad_core *core)
 	return atomic_load(&core->cancelled);
 }
 
-static void hang(struct igrad_core *core)
+void igrad_core_interrupt(struct igrad_core *core, bool on)
 {
 	pthread_mutex_lock(&core->lock);
-	while (!atomic_load(&core->cancelled))
+	atomic_store(&core->interrupted, on);
+	pthread_cond_broadcast(&core->wake);
+	pthread_mutex_unlock(&core->lock);
+}
+
+/* Until cancelled, or, returning -1, interrupted */
+static int hang(struct igrad_core *core)
+{
+	pthread_mutex_lock(&core->lock);
+	while (!atomic_load(&core->cancelled) && !atomic_load(&core->interrupted))
 		pthread_cond_wait(&core->wake, &core->lock);
 	pthread_mutex_unlock(&core->lock);
+	return atomic_load(&core->cancelled) ? 0 : -1;
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -136,6 +164,7 @@ void igrad_core_begin(struct igrad_core *core, const struct igrad_desc *desc,
 	core->page_count = 0;
 	memset(&core->counters, 0, sizeof(core->counters));
 	igrad_timing_reset(&core->timing);
+	igrad_hazards_reset(&core->hazards);
 	igrad_sram_scrub(&core->sram);
 	igrad_array_scrub(&core->array, &core->config);
 
@@ -168,7 +197,7 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 {
 	if (cmd->opcode == IGRAD_OP_NOP) {
 		if (core->config.hang_tag && cmd->tag == core->config.hang_tag)
-			hang(core);
+			return hang(core);
 		return 0;
 	}
 	if (core->config.timing_only)
@@ -187,18 +216,41 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 	}
 }
 
-static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine)
+static struct igrad_moments run_clocks(struct igrad_core *core, const struct igrad_cmd *cmd,
+				       enum igrad_engine engine)
 {
 	const bool dma = cmd->opcode == IGRAD_OP_DMA_LOAD || cmd->opcode == IGRAD_OP_DMA_STORE;
 
 	if (core->config.overlap && engine == IGRAD_ENGINE_ARRAY)
-		igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
-					    core->config.cols);
-	else
-		igrad_timing_run(&core->timing, cmd, engine,
-				 igrad_account_cycles(&core->config, cmd),
-				 dma ? core->config.dram_latency : 0);
-	igrad_account(&core->counters, cmd, core->config.overlap);
+		return igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
+						   core->config.cols);
+	return igrad_timing_run(&core->timing, cmd, engine,
+				igrad_account_cycles(&core->config, cmd),
+				dma ? core->config.dram_latency : 0);
+}
+
+static void trace(const struct igrad_core *core, const struct igrad_cmd *cmd,
+		  enum igrad_engine engine, const struct igrad_moments *moments)
+{
+	const struct igrad_core_event event = {
+		.cmd = cmd,
+		.index = core->next,
+		.engine = engine,
+		.start = moments->start,
+		.end = moments->end,
+		.completed = moments->completed,
+	};
+
+	core->trace(core->trace_opaque, &event);
+}
+
+static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine)
+{
+	const struct igrad_moments moments = run_clocks(core, cmd, engine);
+
+	if (core->trace)
+		trace(core, cmd, engine, &moments);
+	igrad_account(&core->counters, &core->config, cmd);
 	core->counters.retired[engine]++;
 	core->next++;
 	core->result.command = core->next;
@@ -215,6 +267,22 @@ static void mark_results(struct igrad_core *core, const struct igrad_areas *area
 	}
 }
 
+static enum igrad_reason check(struct igrad_core *core, const struct igrad_cmd *cmd,
+			       enum igrad_engine *engine, struct igrad_areas *areas)
+{
+	uint32_t conflict = 0;
+	enum igrad_reason reason = igrad_check_command(&core->config, core->sram.bytes, cmd, engine,
+						       areas);
+
+	if (!reason)
+		reason = igrad_timing_check(&core->timing, cmd, *engine);
+	if (!reason)
+		reason = igrad_hazards_check(&core->hazards, cmd, *engine, core->next, areas,
+					     core->timing.known, &conflict);
+	core->counters.conflict = conflict;
+	return reason;
+}
+
 static bool step(struct igrad_core *core)
 {
 	struct igrad_fault fault = {IGRAD_REASON_NONE, 0};
@@ -226,13 +294,12 @@ static bool step(struct igrad_core *core)
 	core->result.engine = engine;
 	if (!cmd)
 		return faulted(core, &fault);
-	reason = igrad_check_command(&core->config, core->sram.bytes, cmd, &engine, &areas);
+	reason = check(core, cmd, &engine, &areas);
 	core->result.engine = engine;
-	if (!reason)
-		reason = igrad_timing_check(&core->timing, cmd, engine);
 	if (reason)
 		return malformed(core, reason);
-	mark_results(core, &areas);
+	if (!core->config.timing_only)
+		mark_results(core, &areas);
 	if (execute(core, cmd, engine, &fault))
 		return faulted(core, &fault);
 	if (igrad_core_cancelled(core))
@@ -291,17 +358,20 @@ static bool has_report(const struct igrad_core *core)
 	       core->result.reason != IGRAD_REASON_DESC;
 }
 
-void igrad_core_finish(struct igrad_core *core, struct igrad_result *result)
+bool igrad_core_finish(struct igrad_core *core, struct igrad_result *result)
 {
 	struct igrad_fault fault;
 	struct igrad_report report;
 
+	core->ended = true;
+
 	if (has_report(core)) {
 		igrad_core_report(core, &report);
 		if (igrad_space_write(&core->space, core->desc.report, &report, sizeof(report),
-				      &fault))
-			faulted(core, &fault);
+				      &fault) &&
+		    faulted(core, &fault))
+			return false;
 	}
-	core->ended = true;
 	*result = core->result;
+	return true;
 }

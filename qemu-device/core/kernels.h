@@ -46,15 +46,22 @@ struct igrad_kernels {
 	/* d[c][r] = a[r][c]; rows beyond the given ones are not touched */
 	void (*transpose)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
 			  size_t cols);
-	igrad_row_fn *add;	 /* a + b */
-	igrad_row_fn *relu;	 /* a > 0 ? a : +0, NaN stays */
-	igrad_row_fn *relu_grad; /* a > 0 ? b : +0 */
-	igrad_row_fn *axpy;	 /* fma(imm, a, b) */
-	igrad_row_fn *sgd;	 /* fma(-imm, b, a) */
-	igrad_row_fn *sgd_decay; /* fma(-imm, b, round(imm2·a)) */
-	igrad_row_fn *exp_sub;	 /* exp(a - imm) */
-	igrad_row_fn *div_mul;	 /* round(a / imm)·imm2 */
-	igrad_row_fn *canonical; /* a, NaNs canonical */
+	/* d[r][c] = a[r][c], bits unchanged */
+	void (*copy)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
+		     size_t cols);
+	igrad_row_fn *add;				       /* a + b */
+	igrad_row_fn *relu;				       /* a > 0 ? a : +0, NaN stays */
+	igrad_row_fn *relu_grad;			       /* a > 0 ? b : +0 */
+	igrad_row_fn *axpy;				       /* fma(imm, a, b) */
+	igrad_row_fn *scale;				       /* imm·a */
+	igrad_row_fn *sgd;				       /* fma(-imm, b, a) */
+	igrad_row_fn *sgd_decay;			       /* fma(-imm, b, round(imm2·a)) */
+	igrad_row_fn *exp_sub;				       /* exp(a - imm) */
+	igrad_row_fn *div_mul;				       /* round(a / imm)·imm2 */
+	igrad_row_fn *canonical;			       /* a, NaNs canonical */
+	igrad_row_fn *round_bf16;			       /* a to the nearest bf16 */
+	void (*widen)(float *d, const uint16_t *a, size_t n);  /* from bf16, exact */
+	void (*narrow)(uint16_t *d, const float *a, size_t n); /* to bf16 */
 };
 
 /**

@@ -26,6 +26,12 @@ static void tile(const struct igrad_tile *t)
 	}
 }
 
+static void copy(float *d, size_t d_row, const float *a, size_t a_row, size_t rows, size_t n)
+{
+	for (size_t i = 0; i < rows; i++)
+		memcpy(d + i * d_row, a + i * a_row, n * sizeof(*d));
+}
+
 static void transpose(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
 		      size_t cols)
 {

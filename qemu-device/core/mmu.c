@@ -294,8 +294,105 @@ static int space_write(void *opaque, uint64_t va, const void *buf, size_t len,
 	return move(opaque, va, NULL, buf, len, fault);
 }
 
+/* --------------------------------------------------------------------------------------------- */
+/* Rows: translated first, then moved together */
+/* --------------------------------------------------------------------------------------------- */
+
+#define BATCH (2 * IGRAD_DMA_ROWS) /* a short row lies in two pages at most */
+
+struct batch {
+	struct igrad_segment segments[BATCH];
+	uint64_t va[BATCH];
+	unsigned int n;
+	bool write;
+};
+
+static unsigned int move_segments(struct igrad_mmu *mmu, const struct batch *batch)
+{
+	unsigned int i;
+
+	if (mmu->bus.move)
+		return mmu->bus.move(mmu->bus.opaque, batch->segments, batch->n, batch->write);
+	for (i = 0; i < batch->n; i++) {
+		const struct igrad_segment *s = &batch->segments[i];
+
+		if (batch->write ? mmu->bus.write(mmu->bus.opaque, s->addr, s->bytes, s->len)
+				 : mmu->bus.read(mmu->bus.opaque, s->addr, s->bytes, s->len))
+			break;
+	}
+	return i;
+}
+
+static int flush_batch(struct igrad_mmu *mmu, struct batch *batch, struct igrad_fault *fault)
+{
+	const unsigned int n = batch->n;
+	const unsigned int moved = n ? move_segments(mmu, batch) : 0;
+
+	batch->n = 0;
+	return moved == n ? 0 : refuse(fault, IGRAD_REASON_BUS, batch->va[moved]);
+}
+
+/* What lies in one page or block; returns how many bytes, or -1. */
+static int64_t add_segment(struct igrad_mmu *mmu, const struct access *access, struct batch *batch,
+			   uint64_t va, uint8_t *bytes, size_t len, struct igrad_fault *fault)
+{
+	struct leaf leaf;
+	uint64_t offset;
+
+	if (translate(mmu, access, va, &leaf, fault))
+		return -1;
+	if (batch->write && !leaf.writable)
+		return refuse(fault, IGRAD_REASON_READ_ONLY, va);
+	offset = va - leaf.base;
+	if (len > leaf.size - offset)
+		len = leaf.size - offset;
+	if (batch->n == BATCH && flush_batch(mmu, batch, fault))
+		return -1;
+	batch->va[batch->n] = va;
+	batch->segments[batch->n++] = (struct igrad_segment){leaf.target + offset, bytes, len};
+	return (int64_t)len;
+}
+
+static int add_row(struct igrad_mmu *mmu, const struct access *access, struct batch *batch,
+		   uint64_t va, uint8_t *bytes, size_t len, struct igrad_fault *fault)
+{
+	int64_t added;
+
+	if (igrad_va_check(va, len, fault))
+		return -1;
+	for (size_t at = 0; at < len; at += (size_t)added) {
+		added = add_segment(mmu, access, batch, va + at, bytes + at, len - at, fault);
+		if (added < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What comes before a fault is moved: it may have one of its own. */
+static int space_rows(void *opaque, const struct igrad_rows *rows, bool write,
+		      struct igrad_fault *fault)
+{
+	struct igrad_mmu *mmu = opaque;
+	struct batch batch = {.n = 0, .write = write};
+	struct access access;
+	struct igrad_fault earlier;
+	int result = 0;
+
+	begin_access(mmu, &access);
+	for (uint32_t i = 0; i < rows->rows && !result; i++)
+		result = add_row(mmu, &access, &batch, rows->va + i * rows->pitch,
+				 rows->bytes + i * rows->stride, rows->len, fault);
+	if (flush_batch(mmu, &batch, &earlier)) {
+		*fault = earlier;
+		result = -1;
+	}
+	end_access(mmu, &access);
+	return result;
+}
+
 struct igrad_space igrad_mmu_space(struct igrad_mmu *mmu, uint64_t pt_root)
 {
 	mmu->root = pt_root;
-	return (struct igrad_space){.read = space_read, .write = space_write, .opaque = mmu};
+	return (struct igrad_space){
+		.read = space_read, .write = space_write, .opaque = mmu, .rows = space_rows};
 }

@@ -9,6 +9,11 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 void igrad_overlap_reset(struct igrad_overlap *overlap)
 {
 	struct igrad_words *words = overlap->words;
@@ -44,16 +49,35 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap)
 /* --------------------------------------------------------------------------------------------- */
 
 /* A stream's operand or psum: row b every @pitch cycles, its words a cycle apart. */
-static struct igrad_words streamed(uint32_t addr, uint32_t pitch, uint32_t batch, uint32_t lanes,
-				   int64_t first, int64_t row_cycles)
+static struct igrad_words streamed(uint32_t bytes, uint32_t addr, uint32_t pitch, uint32_t batch,
+				   uint32_t lanes, int64_t first, int64_t row_cycles)
 {
 	return (struct igrad_words){.addr = addr,
 				    .pitch = pitch,
+				    .bytes = bytes,
 				    .rows = batch,
 				    .words = lanes,
 				    .first = first,
 				    .per_row = row_cycles,
 				    .per_word = 1};
+}
+
+/* Psums, as they are read or written; turned, a lane is a row of them. */
+static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int64_t first,
+				int64_t row_cycles)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_TURN))
+		return streamed(4, a->p, a->p_pitch, a->batch, lanes, first, row_cycles);
+	return (struct igrad_words){.addr = a->p,
+				    .pitch = a->p_pitch,
+				    .bytes = 4,
+				    .rows = lanes,
+				    .words = a->batch,
+				    .first = first,
+				    .per_row = 1,
+				    .per_word = row_cycles};
 }
 
 static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
@@ -64,24 +88,26 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct i
 		   south = cmd->opcode == IGRAD_OP_FPROP;
 	const int64_t pitch = both ? 2 : 1;
 	const uint32_t lanes = south ? a->cols : a->rows;
+	const uint32_t bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
 	unsigned int n = 0;
 
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
 		words[n++] = (struct igrad_words){.addr = a->x,
 						  .pitch = a->x_pitch,
+						  .bytes = bytes,
 						  .rows = a->rows,
 						  .words = a->batch,
 						  .per_row = 1,
 						  .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		words[n++] = streamed(a->x, a->x_pitch, a->batch, a->rows, both, pitch);
+		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
 	if (!south)
-		words[n++] = streamed(a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
+		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
 		return n;
 	if (cmd->flags & IGRAD_FLAG_ADD)
-		words[n++] = streamed(a->p, a->p_pitch, a->batch, lanes, 0, pitch);
-	words[n] = streamed(a->p, a->p_pitch, a->batch, lanes, (south ? rows : cols) - 1, pitch);
+		words[n++] = psums(cmd, lanes, 0, pitch);
+	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
 	words[n++].written = true;
 	return n;
 }
@@ -97,6 +123,7 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
 	words[0] = (struct igrad_words){
 		.addr = a->p,
 		.pitch = a->p_pitch,
+		.bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4,
 		.rows = transpose ? a->cols : a->rows,
 		.words = transpose ? a->rows : a->cols,
 		.first = (int64_t)(drain ? 2 : 1) * (rows - 1),
@@ -112,6 +139,7 @@ static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cm
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return 0;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
@@ -134,13 +162,13 @@ static uint64_t row_begin(const struct igrad_words *words, uint32_t row)
 
 static uint64_t row_end(const struct igrad_words *words, uint32_t row)
 {
-	return row_begin(words, row) + (uint64_t)words->words * 4;
+	return row_begin(words, row) + (uint64_t)words->words * words->bytes;
 }
 
 static int64_t cycle_of(const struct igrad_words *words, uint32_t row, uint64_t addr)
 {
 	return words->first + row * words->per_row +
-	       (int64_t)((addr - row_begin(words, row)) / 4) * words->per_word;
+	       (int64_t)((addr - row_begin(words, row)) / words->bytes) * words->per_word;
 }
 
 static int64_t last_cycle(const struct igrad_words *words)
@@ -151,36 +179,101 @@ static int64_t last_cycle(const struct igrad_words *words)
 	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
+/* What rows of two commands have in common: bytes @begin … @end - 1. */
+struct shared {
+	uint32_t earlier; /* row */
+	uint32_t later;
+	uint64_t begin;
+	uint64_t end;
+};
+
 /*
  * The earliest start of @later that meets every common word after @earlier did: in a later cycle,
  * or in the same one when a read comes before a write. Within a pair of rows the two clocks run
  * apart or together steadily, so the ends of what they share tell.
  */
-static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+static int64_t start_after_rows(const struct igrad_words *earlier, const struct igrad_words *later,
+				const struct shared *shared)
 {
-	const int64_t gap = earlier->written;
+	const uint64_t last = shared->end - 2;
+	const int64_t low = cycle_of(earlier, shared->earlier, shared->begin) -
+			    cycle_of(later, shared->later, shared->begin);
+	const int64_t high = cycle_of(earlier, shared->earlier, last) -
+			     cycle_of(later, shared->later, last);
+
+	return (low > high ? low : high) + earlier->written;
+}
+
+static struct shared common(const struct igrad_words *earlier, uint32_t i,
+			    const struct igrad_words *later, uint32_t j)
+{
+	const uint64_t end_i = row_end(earlier, i), end_j = row_end(later, j);
+
+	return (struct shared){
+		.earlier = i,
+		.later = j,
+		.begin = max_u64(row_begin(earlier, i), row_begin(later, j)),
+		.end = end_i < end_j ? end_i : end_j,
+	};
+}
+
+/* Any two regions, row by row. */
+static int64_t start_after_walk(const struct igrad_words *earlier, const struct igrad_words *later)
+{
 	int64_t start = 0;
 	uint32_t i = 0, j = 0;
 
 	while (i < earlier->rows && j < later->rows) {
-		const uint64_t begin = max_u64(row_begin(earlier, i), row_begin(later, j));
-		const uint64_t end_i = row_end(earlier, i), end_j = row_end(later, j);
-		const uint64_t end = end_i < end_j ? end_i : end_j;
+		const struct shared shared = common(earlier, i, later, j);
 
-		if (begin < end) {
-			const int64_t low = cycle_of(earlier, i, begin) - cycle_of(later, j, begin);
-			const int64_t high = cycle_of(earlier, i, end - 4) -
-					     cycle_of(later, j, end - 4);
-
-			start = low + gap > start ? low + gap : start;
-			start = high + gap > start ? high + gap : start;
-		}
-		if (end_i <= end_j)
+		if (shared.begin < shared.end)
+			start = max_i64(start, start_after_rows(earlier, later, &shared));
+		if (row_end(earlier, i) <= row_end(later, j))
 			i++;
 		else
 			j++;
 	}
 	return start;
+}
+
+/*
+ * Rows the same distance apart: row j of the later region meets rows j + @ahead and perhaps
+ * j + @ahead + 1 of the earlier, each in the same columns for every j. The clocks of such pairs run
+ * steadily too, so the first and the last pair tell.
+ */
+static int64_t start_after_parallel(const struct igrad_words *earlier,
+				    const struct igrad_words *later, int64_t ahead)
+{
+	const int64_t first = ahead < 0 ? -ahead : 0;
+	const int64_t left = (int64_t)earlier->rows - ahead;
+	const int64_t last = (left < later->rows ? left : later->rows) - 1;
+	struct shared shared;
+	int64_t start;
+
+	if (first > last)
+		return 0;
+	shared = common(earlier, (uint32_t)(first + ahead), later, (uint32_t)first);
+	if (shared.begin >= shared.end)
+		return 0;
+	start = start_after_rows(earlier, later, &shared);
+	shared = common(earlier, (uint32_t)(last + ahead), later, (uint32_t)last);
+	return max_i64(start, start_after_rows(earlier, later, &shared));
+}
+
+static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+{
+	const int64_t pitch = earlier->rows > 1 ? earlier->pitch : later->pitch;
+	const int64_t apart = (int64_t)later->addr - earlier->addr;
+	int64_t ahead, start;
+
+	if (!pitch || (later->rows > 1 && later->pitch != pitch) ||
+	    (int64_t)earlier->words * earlier->bytes > pitch ||
+	    (int64_t)later->words * later->bytes > pitch)
+		return start_after_walk(earlier, later);
+	ahead = apart / pitch - (apart % pitch < 0);
+	start = max_i64(start_after_parallel(earlier, later, ahead),
+			start_after_parallel(earlier, later, ahead + 1));
+	return start > 0 ? start : 0;
 }
 
 static bool apart(const struct igrad_words *a, const struct igrad_words *b)
@@ -319,6 +412,7 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 		span.end = span.start + rows + skew;
 		break;
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		span.start = place_update(o, cmd, span.start);
 		span.end = o->front + skew;
 		break;
@@ -329,4 +423,74 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 	}
 	remember(o, words, n, span.start);
 	return span;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints */
+/* --------------------------------------------------------------------------------------------- */
+
+static bool small(int64_t cycles)
+{
+	return cycles >= -2 && cycles <= 2;
+}
+
+/* Rows do not run into each other, and the last ends inside SRAM. */
+static bool sound(const struct igrad_words *words, uint32_t sram_bytes)
+{
+	const int64_t end = (int64_t)IGRAD_SERIAL_MAX_TIME;
+
+	return (words->bytes == 4 || words->bytes == 2) && words->rows && words->words &&
+	       words->rows <= sram_bytes && words->words <= sram_bytes / words->bytes &&
+	       row_end(words, words->rows - 1) <= sram_bytes &&
+	       (words->rows == 1 || row_end(words, 0) <= row_begin(words, 1)) &&
+	       words->first > -end && words->first < end && small(words->per_row) &&
+	       small(words->per_word);
+}
+
+static void transfer_words(struct igrad_words *words, struct igrad_serial *serial,
+			   uint32_t sram_bytes)
+{
+	igrad_serial_u32(serial, &words->addr);
+	igrad_serial_u32(serial, &words->pitch);
+	igrad_serial_u32(serial, &words->bytes);
+	igrad_serial_u32(serial, &words->rows);
+	igrad_serial_u32(serial, &words->words);
+	igrad_serial_i64(serial, &words->first);
+	igrad_serial_i64(serial, &words->per_row);
+	igrad_serial_i64(serial, &words->per_word);
+	igrad_serial_bool(serial, &words->written);
+	igrad_serial_check(serial, sound(words, sram_bytes));
+}
+
+static void transfer_remembered(struct igrad_overlap *overlap, struct igrad_serial *serial,
+				uint32_t sram_bytes)
+{
+	uint64_t count = overlap->count;
+
+	igrad_serial_u64(serial, &count);
+	if (!igrad_serial_check(serial, count <= (uint64_t)IGRAD_MAX_COMMANDS * IGRAD_MAX_WORDS))
+		return;
+	if (serial->loading)
+		overlap->count = 0;
+	for (uint64_t i = 0; i < count && !serial->failed; i++) {
+		if (serial->loading && !igrad_serial_check(serial, igrad_overlap_reserve(overlap)))
+			return;
+		transfer_words(&overlap->words[i], serial, sram_bytes);
+		if (serial->loading && !serial->failed)
+			overlap->count++;
+	}
+}
+
+void igrad_overlap_transfer(struct igrad_overlap *overlap, struct igrad_serial *serial,
+			    uint32_t sram_bytes)
+{
+	uint64_t *const times[] = {
+		&overlap->dispatched, &overlap->front,	   &overlap->load,  &overlap->swap_w,
+		&overlap->swap_acc,   &overlap->fprop_end, &overlap->drain, &overlap->drain_before,
+	};
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		igrad_serial_time(serial, times[i]);
+	igrad_serial_u64(serial, &overlap->drains);
+	transfer_remembered(overlap, serial, sram_bytes);
 }

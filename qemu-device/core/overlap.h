@@ -14,12 +14,14 @@
 #include <stddef.h>
 
 #include "igrad/hw.h"
+#include "serial.h"
 
 /* Words of SRAM that a command reads or writes: row i, word j in cycle first + i·per_row +
  * j·per_word. */
 struct igrad_words {
 	uint32_t addr;
 	uint32_t pitch;
+	uint32_t bytes; /* of a word: 4, or 2 for bf16 */
 	uint32_t rows;
 	uint32_t words; /* a row */
 	int64_t first;	/* relative to the command's start; then absolute */
@@ -66,5 +68,9 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap);
  */
 struct igrad_span igrad_overlap_place(struct igrad_overlap *overlap, uint32_t rows, uint32_t cols,
 				      const struct igrad_cmd *cmd, uint64_t ready);
+
+/** igrad_overlap_transfer - save or load; every word that is remembered lies within @sram_bytes */
+void igrad_overlap_transfer(struct igrad_overlap *overlap, struct igrad_serial *serial,
+			    uint32_t sram_bytes);
 
 #endif /* IGRAD_OVERLAP_H */

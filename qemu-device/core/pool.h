@@ -11,8 +11,12 @@ struct igrad_pool *igrad_pool_new(unsigned int threads);
 void igrad_pool_free(struct igrad_pool *pool);
 unsigned int igrad_pool_threads(const struct igrad_pool *pool);
 
-/** igrad_pool_run - call @fn for every part 0 … @parts - 1, each once, and wait for all */
-void igrad_pool_run(struct igrad_pool *pool, unsigned int parts,
+/**
+ * igrad_pool_run - call @fn for every part 0 … @parts - 1 (< 65536), each once, and wait for all
+ * @first: or NULL: what the caller does before it joins in; others may have begun with parts by
+ * then
+ */
+void igrad_pool_run(struct igrad_pool *pool, unsigned int parts, void (*first)(void *context),
 		    void (*fn)(void *context, unsigned int part), void *context);
 
 #endif /* IGRAD_POOL_H */

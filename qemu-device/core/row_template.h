@@ -3,7 +3,7 @@
  * The loops of the vector unit and of the in-place update: plain C, vectorised by the compiler for
  * the including file's TARGET. d may be a or b, element by element, so iterations are independent.
  */
-#include "mathfn.h"
+#include "bf16.h"
 
 #if defined(__clang__)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
@@ -27,11 +27,27 @@ ROW_FN(row_add, a[i] + b[i])
 ROW_FN(row_relu, a[i] <= 0.0f ? 0.0f : a[i])
 ROW_FN(row_relu_grad, a[i] > 0.0f ? b[i] : 0.0f)
 ROW_FN(row_axpy, fmaf(imm, a[i], b[i]))
+ROW_FN(row_scale, imm *a[i])
 ROW_FN(row_sgd, fmaf(-imm, b[i], a[i]))
 ROW_FN(row_sgd_decay, fmaf(-imm, b[i], imm2 *a[i]))
 ROW_FN(row_exp_sub, igrad_exp(a[i] - imm))
 ROW_FN(row_div_mul, (a[i] / imm) * imm2)
 ROW_FN(row_canonical, a[i])
+ROW_FN(row_round_bf16, igrad_of_bf16(igrad_bf16_of(a[i])))
+
+TARGET static void widen(float *d, const uint16_t *a, size_t n)
+{
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++)
+		d[i] = igrad_of_bf16(a[i]);
+}
+
+TARGET static void narrow(uint16_t *d, const float *a, size_t n)
+{
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++)
+		d[i] = igrad_bf16_of(a[i]);
+}
 
 /* Of a, rows r0 … r1 - 1 and columns c0 … c1 - 1. */
 static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row, size_t r0,
@@ -48,13 +64,18 @@ static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row,
 		.name = #isa,                              \
 		.tile = tile,                              \
 		.transpose = transpose,                    \
+		.copy = copy,                              \
 		.add = row_add,                            \
 		.relu = row_relu,                          \
 		.relu_grad = row_relu_grad,                \
 		.axpy = row_axpy,                          \
+		.scale = row_scale,                        \
 		.sgd = row_sgd,                            \
 		.sgd_decay = row_sgd_decay,                \
 		.exp_sub = row_exp_sub,                    \
 		.div_mul = row_div_mul,                    \
 		.canonical = row_canonical,                \
+		.round_bf16 = row_round_bf16,              \
+		.widen = widen,                            \
+		.narrow = narrow,                          \
 	}

@@ -30,3 +30,13 @@ int igrad_space_write(const struct igrad_space *space, uint64_t va, const void *
 		return -1;
 	return space->write(space->opaque, va, buf, len, fault);
 }
+
+int igrad_space_rows(const struct igrad_space *space, const struct igrad_rows *rows, bool write,
+		     struct igrad_fault *fault)
+{
+	if (rows->rows > 1)
+		return space->rows(space->opaque, rows, write, fault);
+	if (write)
+		return igrad_space_write(space, rows->va, rows->bytes, rows->len, fault);
+	return igrad_space_read(space, rows->va, rows->bytes, rows->len, fault);
+}

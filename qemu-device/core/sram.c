@@ -54,3 +54,63 @@ void igrad_sram_scrub(struct igrad_sram *sram)
 		}
 	}
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Checkpoints: the pages that a job has written, each with its number, and a number that is none */
+/* --------------------------------------------------------------------------------------------- */
+
+#define NO_PAGE UINT32_MAX
+
+static bool dirty(const struct igrad_sram *sram, uint32_t page)
+{
+	return sram->dirty[page / 64] >> (page % 64) & 1;
+}
+
+static void transfer_page(struct igrad_sram *sram, struct igrad_serial *serial, uint32_t page)
+{
+	const uint32_t begin = page * PAGE_BYTES;
+	const uint32_t left = sram->size - begin;
+
+	igrad_serial_bytes(serial, sram->bytes + begin, left < PAGE_BYTES ? left : PAGE_BYTES);
+}
+
+static void save_pages(struct igrad_sram *sram, struct igrad_serial *serial)
+{
+	uint32_t none = NO_PAGE;
+
+	for (uint32_t page = 0; page < pages(sram) && !serial->failed; page++) {
+		if (!dirty(sram, page))
+			continue;
+		igrad_serial_u32(serial, &page);
+		transfer_page(sram, serial, page);
+	}
+	igrad_serial_u32(serial, &none);
+}
+
+/* In increasing order, so that there are not more of them than pages. */
+static void load_pages(struct igrad_sram *sram, struct igrad_serial *serial)
+{
+	uint32_t next = 0;
+
+	for (;;) {
+		uint32_t page = NO_PAGE;
+
+		igrad_serial_u32(serial, &page);
+		if (serial->failed || page == NO_PAGE)
+			return;
+		if (!igrad_serial_check(serial, page >= next && page < pages(sram)))
+			return;
+		igrad_sram_mark(sram, (uint64_t)page * PAGE_BYTES, (uint64_t)page * PAGE_BYTES + 1);
+		transfer_page(sram, serial, page);
+		next = page + 1;
+	}
+}
+
+/* What is loaded comes into an SRAM that has been scrubbed. */
+void igrad_sram_transfer(struct igrad_sram *sram, struct igrad_serial *serial)
+{
+	if (serial->loading)
+		load_pages(sram, serial);
+	else
+		save_pages(sram, serial);
+}

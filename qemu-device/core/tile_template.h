@@ -32,43 +32,27 @@ INLINE void store_c(float *p, VEC v, bool masked, MASK mask)
 		STORE(p, CANONICAL(v));
 }
 
+/* Rows of @n words, bits unchanged. */
+TARGET static void copy(float *d, size_t d_row, const float *a, size_t a_row, size_t rows, size_t n)
+{
+	const size_t tail = n % LANES;
+
+	for (size_t i = 0; i < rows; i++, d += d_row, a += a_row) {
+		for (size_t j = 0; j + LANES <= n; j += LANES)
+			STORE(d + j, LOAD(a + j));
+		if (tail)
+			STORE_MASK(d + n - tail, LOAD_MASK(a + n - tail, MASK_OF(tail)),
+				   MASK_OF(tail));
+	}
+}
+
 /*
- * Rows a multiple of 1 KiB apart crowd into a few sets of the first-level cache: the rows of a that
- * a block works on are copied side by side then.
+ * Rows a multiple of 1 KiB apart crowd into a few sets of the first-level cache: more than a few of
+ * them would throw each other out while a block works on them.
  */
-static bool crowded(size_t row)
+static bool crowded(const struct igrad_tile *t)
 {
-	return row % 256 == 0 && row;
-}
-
-#define COPY_ROW (K_BLOCK + 16)
-
-INLINE void copy_rows(float *d, size_t d_row, const float *s, size_t s_row, size_t rows, size_t n)
-{
-	for (size_t i = 0; i < rows; i++) {
-		size_t j = 0;
-
-		for (; j + LANES <= n; j += LANES)
-			STORE(d + i * d_row + j, LOAD(s + i * s_row + j));
-		if (j < n)
-			STORE_MASK(d + i * d_row + j, LOAD_MASK(s + i * s_row + j, MASK_OF(n - j)),
-				   MASK_OF(n - j));
-	}
-}
-
-/* The tile with the rows i … i + mr - 1 of a and c alone. */
-INLINE struct igrad_tile rows_of(const struct igrad_tile *t, float *copy, size_t i, size_t mr)
-{
-	struct igrad_tile rows = *t;
-
-	rows.a += i * t->a_row;
-	rows.c += i * t->c_row;
-	if (t->a_step == 1 && crowded(t->a_row)) {
-		copy_rows(copy, COPY_ROW, rows.a, t->a_row, mr, t->k);
-		rows.a = copy;
-		rows.a_row = COPY_ROW;
-	}
-	return rows;
+	return t->a_step == 1 && (t->a_row % 256 == 0 || t->c_row % 256 == 0);
 }
 
 INLINE void block(const struct igrad_tile *t, const unsigned int mr, const unsigned int nv,
@@ -119,44 +103,46 @@ INLINE void block(const struct igrad_tile *t, const unsigned int mr, const unsig
 	}
 }
 
-/* All rows of one column of blocks, nv vectors wide. */
-INLINE void block_column(const struct igrad_tile *t, float *copy, const unsigned int nv,
-			 const bool masked, MASK mask)
+/* The last rows, if they are better done four by four than as a large block and single ones. */
+static bool fours(size_t rows)
 {
-	struct igrad_tile rows;
-	size_t i = 0;
+	return rows < 2 * MR && rows % 4 == 0 && rows % MR % 4;
+}
 
-	for (; i + MR <= t->m; i += MR) {
-		rows = rows_of(t, copy, i, MR);
-		block(&rows, MR, nv, masked, mask);
-	}
-	for (; i + 4 <= t->m; i += 4) {
-		rows = rows_of(t, copy, i, 4);
-		block(&rows, 4, nv, masked, mask);
-	}
-	for (; i < t->m; i++) {
-		rows = rows_of(t, copy, i, 1);
-		block(&rows, 1, nv, masked, mask);
-	}
+INLINE void skip_rows(struct igrad_tile *t, size_t rows)
+{
+	t->a += rows * t->a_row;
+	t->c += rows * t->c_row;
+	t->m -= rows;
+}
+
+/* All rows of one column of blocks, nv vectors wide. */
+INLINE void block_column(struct igrad_tile t, const unsigned int nv, const bool masked, MASK mask)
+{
+	for (; t.m >= MR && !crowded(&t) && !fours(t.m); skip_rows(&t, MR))
+		block(&t, MR, nv, masked, mask);
+	for (; t.m >= 4; skip_rows(&t, 4))
+		block(&t, 4, nv, masked, mask);
+	for (; t.m; skip_rows(&t, 1))
+		block(&t, 1, nv, masked, mask);
 }
 
 TARGET static void all_columns(const struct igrad_tile *t)
 {
 	const MASK all = MASK_OF(LANES);
 	struct igrad_tile columns = *t;
-	float copy[MR * COPY_ROW];
 
 	for (size_t left = t->n; left;) {
 		const size_t n = left < 2 * LANES ? left : 2 * LANES;
 
 		if (n == 2 * LANES)
-			block_column(&columns, copy, 2, false, all);
+			block_column(columns, 2, false, all);
 		else if (n > LANES)
-			block_column(&columns, copy, 2, true, MASK_OF(n - LANES));
+			block_column(columns, 2, true, MASK_OF(n - LANES));
 		else if (n == LANES)
-			block_column(&columns, copy, 1, false, all);
+			block_column(columns, 1, false, all);
 		else
-			block_column(&columns, copy, 1, true, MASK_OF(n));
+			block_column(columns, 1, true, MASK_OF(n));
 		columns.b += n;
 		columns.c += n;
 		left -= n;

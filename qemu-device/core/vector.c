@@ -37,7 +37,8 @@ static void split(struct igrad_core *core, struct operation *op, size_t whole,
 		  void (*fn)(void *context, unsigned int part))
 {
 	op->piece = piece_of(core->pool, whole, op->rows * op->cols);
-	igrad_pool_run(core->pool, (unsigned int)((whole + op->piece - 1) / op->piece), fn, op);
+	igrad_pool_run(core->pool, (unsigned int)((whole + op->piece - 1) / op->piece), NULL, fn,
+		       op);
 }
 
 static size_t end_of(const struct operation *op, unsigned int part, size_t whole)
@@ -85,6 +86,43 @@ static void elementwise(struct igrad_core *core, struct operation *op, igrad_row
 }
 
 /* --------------------------------------------------------------------------------------------- */
+/* bf16: widened and narrowed block by block; d may be a or b */
+/* --------------------------------------------------------------------------------------------- */
+
+#define BLOCK 256
+
+static uint16_t *halves(const float *matrix, size_t pitch, size_t row)
+{
+	return (uint16_t *)(uintptr_t)((const uint8_t *)matrix + row * pitch);
+}
+
+static void relu_grad_row(const struct operation *op, size_t i)
+{
+	const uint16_t *a = halves(op->a, op->cmd->a_pitch, i);
+	const uint16_t *b = halves(op->b, op->cmd->b_pitch, i);
+	uint16_t *d = halves(op->d, op->cmd->d_pitch, i);
+	float wide_a[BLOCK], wide_b[BLOCK];
+
+	for (size_t j = 0; j < op->cols; j += BLOCK) {
+		const size_t n = op->cols - j < BLOCK ? op->cols - j : BLOCK;
+
+		op->kernels->widen(wide_a, a + j, n);
+		op->kernels->widen(wide_b, b + j, n);
+		op->kernels->relu_grad(wide_a, wide_a, wide_b, n, 0.0f, 0.0f);
+		op->kernels->narrow(d + j, wide_a, n);
+	}
+}
+
+static void relu_grad_bf16(void *context, unsigned int part)
+{
+	const struct operation *op = context;
+	const size_t end = end_of(op, part, op->rows);
+
+	for (size_t i = part * op->piece; i < end; i++)
+		relu_grad_row(op, i);
+}
+
+/* --------------------------------------------------------------------------------------------- */
 /* Moving bits */
 /* --------------------------------------------------------------------------------------------- */
 
@@ -117,6 +155,22 @@ static void colsum(void *context, unsigned int part)
 
 	for (size_t i = 0; i < op->rows; i++)
 		op->kernels->add(d, d, op->a + i * op->a_row + first, n, 0.0f, 0.0f);
+}
+
+static void colsum_bf16(void *context, unsigned int part)
+{
+	const struct operation *op = context;
+	const size_t end = end_of(op, part, op->cols);
+	float wide[BLOCK];
+
+	for (size_t j = part * op->piece; j < end; j += BLOCK) {
+		const size_t n = end - j < BLOCK ? end - j : BLOCK;
+
+		for (size_t i = 0; i < op->rows; i++) {
+			op->kernels->widen(wide, halves(op->a, op->cmd->a_pitch, i) + j, n);
+			op->kernels->add(op->d + j, op->d + j, wide, n, 0.0f, 0.0f);
+		}
+	}
 }
 
 static float maximum(const float *a, size_t n)
@@ -195,12 +249,17 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		elementwise(core, &op, kernels->add);
 		break;
 	case IGRAD_OP_VEC_RELU:
+	case IGRAD_OP_VEC_SCALE:
 		op.b_row = op.a_row;
 		op.b = op.a;
-		elementwise(core, &op, kernels->relu);
+		elementwise(core, &op,
+			    cmd->opcode == IGRAD_OP_VEC_RELU ? kernels->relu : kernels->scale);
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
-		elementwise(core, &op, kernels->relu_grad);
+		if (cmd->flags & IGRAD_FLAG_BF16)
+			split(core, &op, op.rows, relu_grad_bf16);
+		else
+			elementwise(core, &op, kernels->relu_grad);
 		break;
 	case IGRAD_OP_VEC_AXPY:
 		elementwise(core, &op, kernels->axpy);
@@ -212,7 +271,7 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_COLSUM:
 		if (!(cmd->flags & IGRAD_FLAG_KEEP))
 			memset(op.d, 0, op.cols * sizeof(float));
-		split(core, &op, op.cols, colsum);
+		split(core, &op, op.cols, cmd->flags & IGRAD_FLAG_BF16 ? colsum_bf16 : colsum);
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 		op.losses = igrad_words(core, cmd->u.vec.imm2);

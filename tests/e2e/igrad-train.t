@@ -39,7 +39,9 @@ refuses() {
 refuses 2 'which network' 'no network'
 refuses 2 'too much' 'two networks' 4-2 4-2
 refuses 2 'unrecognized option' 'unknown option' --frobnicate 4-2
-refuses 2 'ws-paper, ws+os and interleaved' 'unknown schedule' --schedule fast 4-2
+refuses 2 'ws-paper, ws, ws+os, interleaved and auto' 'unknown schedule' --schedule fast 4-2
+refuses 2 'fp32 and bf16' 'unknown element type' --dtype fp64 4-2
+refuses 2 'cycles, energy and dram' 'unknown objective' --objective money 4-2
 refuses 2 'a number from 1' 'batch of 0' --batch 0 4-2
 refuses 2 'a number from 1' 'batch that is no number' --batch many 4-2
 refuses 2 'at least 0' 'negative learning rate' --lr -1 4-2

@@ -14,7 +14,7 @@
 #include "hw/pci/pci_regs.h"
 #include "igrad/hw.h"
 
-/* Guest-physical map, for the device number n (0 or 1) */
+/* Guest-physical map, for the device number n */
 #define AREA(n)      (0x1000000ull + (n) * 0x800000ull)
 #define RING         0x0000
 #define CQ           0x1000
@@ -98,6 +98,52 @@ static inline void dev_stop(Dev *d)
     g_free(d->pci);
     qpci_free_pc(d->bus);
     qtest_quit(d->qts);
+}
+
+/*
+ * Properties of the running device
+ */
+
+static inline void qom_set_number(Dev *d, const char *name, uint64_t value)
+{
+    qtest_qmp_assert_success(d->qts, "{'execute': 'qom-set', 'arguments': {"
+                             "'path': '/machine/peripheral/dut',"
+                             "'property': %s, 'value': %" PRIu64 "}}",
+                             name, value);
+}
+
+static inline void qom_set_bool(Dev *d, const char *name, bool value)
+{
+    qtest_qmp_assert_success(d->qts, "{'execute': 'qom-set', 'arguments': {"
+                             "'path': '/machine/peripheral/dut',"
+                             "'property': %s, 'value': %i}}", name, value);
+}
+
+static inline QDict *qom_get(Dev *d, const char *name)
+{
+    QDict *answer = qtest_qmp(d->qts, "{'execute': 'qom-get', 'arguments': {"
+                              "'path': '/machine/peripheral/dut',"
+                              "'property': %s}}", name);
+
+    g_assert_true(qdict_haskey(answer, "return"));
+    return answer;
+}
+
+static inline uint64_t qom_get_number(Dev *d, const char *name)
+{
+    QDict *answer = qom_get(d, name);
+    uint64_t value = qdict_get_int(answer, "return");
+
+    qobject_unref(answer);
+    return value;
+}
+
+static inline void check_state(Dev *d, const char *state)
+{
+    QDict *answer = qom_get(d, "state");
+
+    g_assert_cmpstr(qdict_get_str(answer, "return"), ==, state);
+    qobject_unref(answer);
 }
 
 #define WAIT_SECONDS 20

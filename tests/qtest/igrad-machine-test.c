@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The device in its machine: neighbours, stop and go on, time, hot unplug,
- * migration.
+ * The device in its machine: neighbours, stop and go on, time, hot unplug.
  */
 
 #include "qemu/osdep.h"
@@ -221,154 +220,6 @@ static void test_quit_hang(void)
     dev_stop(&d);
 }
 
-/*
- * Tests: migration
- */
-
-/*
- * A file without a name, so that nothing of it is left even by a test that
- * aborts: QEMU opens it by way of the descriptor.
- */
-static char *migration_file(int *fd)
-{
-    g_autofree char *name = NULL;
-
-    *fd = g_file_open_tmp("igrad-XXXXXX", &name, NULL);
-    g_assert_cmpint(*fd, >=, 0);
-    unlink(name);
-    return g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), *fd);
-}
-
-/* Migrate to a file; how did it end? */
-static bool migrate_out(Dev *d, const char *file)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", file);
-    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
-
-    qtest_qmp_assert_success(d->qts, "{'execute': 'migrate',"
-                             " 'arguments': {'uri': %s}}", uri);
-    for (;;) {
-        QDict *ret = qtest_qmp_assert_success_ref(
-            d->qts, "{'execute': 'query-migrate'}");
-        g_autofree char *status = g_strdup(qdict_get_try_str(ret, "status"));
-
-        qobject_unref(ret);
-        if (!g_strcmp0(status, "completed")) {
-            return true;
-        }
-        if (!g_strcmp0(status, "failed")) {
-            return false;
-        }
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_usleep(10000);
-    }
-}
-
-/* Go on in a new process; the device is opened as it was left. */
-static void migrate_in(Dev *d, const char *file, const char *device_args)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", file);
-
-    qtest_quit(d->qts);
-    /* Not before QMP is ready: an event that comes earlier is lost. */
-    d->qts = qtest_initf("-M q35 -nodefaults -incoming defer "
-                         "-device igrad,id=dut,addr=4%s%s",
-                         *device_args ? "," : "", device_args);
-    d->bus->qts = d->qts;
-    qtest_qmp_assert_success(d->qts, "{'execute': 'migrate-incoming',"
-                             " 'arguments': {'uri': %s}}", uri);
-    qtest_qmp_eventwait(d->qts, "RESUME");
-}
-
-static void test_migrate(void)
-{
-    int fd;
-    g_autofree char *file = migration_file(&fd);
-    Program bad = { 0 }, good = { .va = VA_CMDS + 0x1000 };
-    Dev d;
-
-    dev_start(&d, "");
-    dev_setup(&d);
-    check_works(&d);
-    write_operands(&d);
-    add_cmd(&bad, 0xff);
-    add_fprop(&good, VA_Y);
-    put_desc(&d, 1, make_desc(&d, &bad, 61));
-    put_desc(&d, 2, make_desc(&d, &good, 62));
-    doorbell(&d, 3);
-    wait_reg(&d, IGRAD_REG_STATUS, UINT32_MAX, IGRAD_DEV_STOPPED);
-    reg_write(&d, IGRAD_REG_TLB_ROOT_LO, 0x1234000);
-
-    g_assert_true(migrate_out(&d, file));
-    migrate_in(&d, file, "");
-
-    check_completion(&d, 1, 61, IGRAD_STATUS_MALFORMED, IGRAD_REASON_OPCODE,
-                     0);
-    check_stopped(&d, 2);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_BASE_LO), ==, d.area + RING);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_CQ_BASE_LO), ==, d.area + CQ);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_SIZE), ==, RING_ORDER);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_RING_TAIL), ==, 3);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_IRQ_ENABLE), ==, IGRAD_IRQ_ALL);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_TLB_ROOT_LO), ==, 0x1234000);
-    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 5);
-    resume(&d);
-    check_ok(&d, 2, 62, good.num);
-    check_product(&d, page_of(&d, VA_Y));
-    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
-    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RETIRED_LO), ==, 10);
-    check_works(&d);
-    close(fd);
-    dev_stop(&d);
-}
-
-/* An outcome that waits for its time travels, and is told over there. */
-static void test_migrate_realtime(void)
-{
-    int fd;
-    g_autofree char *file = migration_file(&fd);
-    const char *args = "realtime=on,clock-hz=1000";
-    Program p = { 0 };
-    Dev d;
-
-    dev_start(&d, args);
-    dev_setup(&d);
-    write_operands(&d);
-    add_fprop(&p, VA_Y);
-    submit(&d, &p, 7);
-    g_usleep(50000);
-    g_assert_cmpuint(reg_read(&d, IGRAD_REG_RING_DONE), ==, 0);
-    g_assert_true(migrate_out(&d, file));
-    migrate_in(&d, file, args);
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
-                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
-    qtest_clock_step(d.qts, 10 * G_GINT64_CONSTANT(1000000000));
-    check_ok(&d, 0, 7, p.num);
-    check_product(&d, page_of(&d, VA_Y));
-    close(fd);
-    dev_stop(&d);
-}
-
-static void test_migrate_busy(void)
-{
-    int fd;
-    g_autofree char *file = migration_file(&fd);
-    Dev d;
-
-    dev_start(&d, HANG);
-    dev_setup(&d);
-    start_hang(&d);
-    g_assert_false(migrate_out(&d, file));
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS), ==,
-                    IGRAD_DEV_READY | IGRAD_DEV_BUSY);
-    reset(&d);
-    ring_enable(&d);
-    check_works(&d);
-    g_assert_true(migrate_out(&d, file));
-    close(fd);
-    dev_stop(&d);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -381,9 +232,6 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/unplug-hang", test_unplug_hang);
     qtest_add_func("igrad/unplug-storm", test_unplug_storm);
     qtest_add_func("igrad/quit-hang", test_quit_hang);
-    qtest_add_func("igrad/migrate", test_migrate);
-    qtest_add_func("igrad/migrate-realtime", test_migrate_realtime);
-    qtest_add_func("igrad/migrate-busy", test_migrate_busy);
 
     return g_test_run();
 }

@@ -17,10 +17,14 @@ static inline void submit_storm(Dev *d, uint64_t seqno)
     struct igrad_desc desc;
 
     add_dma(&unit, IGRAD_OP_DMA_LOAD, VA_STORM, 0, 8, 512);
+    cmd_signal(&unit, 1);
     add_dma(&unit, IGRAD_OP_DMA_STORE, VA_STORM, 0, 8, 512);
-    for (uint64_t va = VA_CMDS; va < VA_CMDS + STORM_COMMANDS * 64;
-         va += 128) {
-        qtest_memwrite(d->qts, page_of(d, va), unit.cmd, 128);
+    cmd_signal(&unit, 2);
+    for (uint32_t i = 0; i < STORM_COMMANDS / 2; i++) {
+        unit.cmd[0].wait_sem[0] = i ? 2 : 0;
+        unit.cmd[0].wait_value[0] = cpu_to_le32(i);
+        cmd_wait(&unit, 0, 1, i + 1);
+        qtest_memwrite(d->qts, page_of(d, VA_CMDS + i * 128), unit.cmd, 128);
     }
     desc = (struct igrad_desc) {
         .pt_root = cpu_to_le64(bus_of(d, d->area + ROOT)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Training with plain loops of fmaf(). */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hostref.h"
@@ -40,6 +41,31 @@ static void canonical_all(float *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		values[i] = canonical(values[i]);
+}
+
+void ref_round(size_t n, float *values)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits = to_bits(values[i]), rest = bits & 0xffff;
+
+		bits -= rest;
+		if (isnan(values[i]))
+			bits = 0x7fc00000;
+		else if (rest > 0x8000 || (rest == 0x8000 && bits & 0x10000))
+			bits += 0x10000;
+		values[i] = from_bits(bits);
+	}
+}
+
+float *ref_rounded(size_t n, const float *values)
+{
+	float *copy = malloc(n * sizeof(*copy));
+
+	if (!copy)
+		abort();
+	memcpy(copy, values, n * sizeof(*copy));
+	ref_round(n, copy);
+	return copy;
 }
 
 /* ---------------------------------------------------------------- exp and log of the manual */
@@ -137,40 +163,68 @@ FAST void ref_dgrad(struct ref_shape s, const float *dy, const float *w, float *
 	}
 }
 
-FAST void ref_wgrad(struct ref_shape s, const float *x, const float *dy, float *dw)
+FAST static void sum_wgrad(struct ref_shape s, const float *x, const float *dy, float *sum)
 {
-	for (size_t i = 0; i < s.I * s.O; i++)
-		dw[i] = 0.0f;
 	for (size_t r = 0; r < s.B; r++)
 		for (size_t i = 0; i < s.I; i++)
 			for (size_t o = 0; o < s.O; o++)
-				dw[i * s.O + o] = fmaf(x[r * s.I + i], dy[r * s.O + o],
-						       dw[i * s.O + o]);
-	canonical_all(dw, s.I * s.O);
+				sum[i * s.O + o] = fmaf(x[r * s.I + i], dy[r * s.O + o],
+							sum[i * s.O + o]);
+	canonical_all(sum, s.I * s.O);
+}
+
+static void sum_bgrad(struct ref_shape s, const float *dy, float *sum)
+{
+	for (size_t o = 0; o < s.O; o++) {
+		for (size_t r = 0; r < s.B; r++)
+			sum[o] += dy[r * s.O + o];
+		sum[o] = canonical(sum[o]);
+	}
+}
+
+void ref_wgrad(struct ref_shape s, const float *x, const float *dy, float *dw)
+{
+	for (size_t i = 0; i < s.I * s.O; i++)
+		dw[i] = 0.0f;
+	sum_wgrad(s, x, dy, dw);
 }
 
 void ref_bgrad(struct ref_shape s, const float *dy, float *db)
 {
-	for (size_t o = 0; o < s.O; o++) {
-		float sum = 0.0f;
-
-		for (size_t r = 0; r < s.B; r++)
-			sum += dy[r * s.O + o];
-		db[o] = canonical(sum);
-	}
+	for (size_t o = 0; o < s.O; o++)
+		db[o] = 0.0f;
+	sum_bgrad(s, dy, db);
 }
 
-FAST void ref_update(size_t n, const struct ref_optimizer *opt, const float *dw, float *v, float *w)
+/* v = round(momentum·v), on which the gradient's sum then goes on */
+static void scale(size_t n, float momentum, float *v)
+{
+	for (size_t i = 0; i < n; i++)
+		v[i] *= momentum;
+}
+
+void ref_velocity(struct ref_shape s, const struct ref_optimizer *opt, const float *x,
+		  const float *dy, float *v)
+{
+	scale(s.I * s.O, opt->momentum, v);
+	sum_wgrad(s, x, dy, v);
+}
+
+void ref_bias_velocity(struct ref_shape s, const struct ref_optimizer *opt, const float *dy,
+		       float *v)
+{
+	scale(s.O, opt->momentum, v);
+	sum_bgrad(s, dy, v);
+}
+
+FAST void ref_update(size_t n, const struct ref_optimizer *opt, const float *step, float *w)
 {
 	float keep = fmaf(-opt->lr, opt->decay, 1.0f);
 
 	for (size_t i = 0; i < n; i++) {
-		float step = dw[i];
 		float t = opt->decay != 0.0f ? canonical(keep * w[i]) : w[i];
 
-		if (opt->use_momentum)
-			step = v[i] = canonical(fmaf(opt->momentum, v[i], step));
-		w[i] = canonical(fmaf(-opt->lr, step, t));
+		w[i] = canonical(fmaf(-opt->lr, step[i], t));
 	}
 }
 

@@ -22,6 +22,11 @@ struct ref_optimizer {
 	bool use_momentum;
 };
 
+/* to bf16 and back: nearest, to even; NaN is canonical */
+void ref_round(size_t n, float *values);
+/* a rounded copy, for free() */
+float *ref_rounded(size_t n, const float *values);
+
 float ref_exp(float x);
 float ref_log(float x);
 
@@ -33,8 +38,13 @@ void ref_relu_grad(size_t n, const float *y, float *dy);
 void ref_dgrad(struct ref_shape s, const float *dy, const float *w, float *dx);
 void ref_wgrad(struct ref_shape s, const float *x, const float *dy, float *dw);
 void ref_bgrad(struct ref_shape s, const float *dy, float *db);
-/* v is used with momentum only */
-void ref_update(size_t n, const struct ref_optimizer *opt, const float *dw, float *v, float *w);
+/* the velocities of weights and biases: round(momentum·v), to which each batch row is then added */
+void ref_velocity(struct ref_shape s, const struct ref_optimizer *opt, const float *x,
+		  const float *dy, float *v);
+void ref_bias_velocity(struct ref_shape s, const struct ref_optimizer *opt, const float *dy,
+		       float *v);
+/* w is moved by -lr·step: a gradient, or with momentum a velocity */
+void ref_update(size_t n, const struct ref_optimizer *opt, const float *step, float *w);
 /* losses and dlogits of B rows of O classes */
 void ref_softmax_xent(size_t B, size_t O, const float *logits, const uint32_t *labels, float scale,
 		      float *dlogits, float *losses);

@@ -9,6 +9,10 @@
 /* A matrix in a buffer of its own, with an offset and a pitch that @rng chooses. */
 struct igrad_matrix matrix_new(struct igrad_device *device, struct igrad_rng *rng, uint32_t rows,
 			       uint32_t cols);
+/* The same with elements of @dtype; what is put there must be exact, and what is read is as fp32.
+ */
+struct igrad_matrix matrix_new_of(struct igrad_device *device, struct igrad_rng *rng, uint32_t rows,
+				  uint32_t cols, enum igrad_element dtype);
 void matrix_free(struct igrad_matrix *m);
 
 /* Numbers around 1 of both signs, with some ±0, huge and tiny ones if @wild. */

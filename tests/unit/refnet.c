@@ -62,6 +62,36 @@ void ref_net_fini(struct ref_net *net)
 	}
 }
 
+/* What products are made of. */
+static float *weights_of(const struct ref_net *net, uint32_t l, size_t n)
+{
+	if (net->bf16)
+		return ref_rounded(n, net->w[l]);
+	return memcpy(zeros(n), net->w[l], n * sizeof(float));
+}
+
+static void forward(const struct ref_net *net, uint32_t l, struct ref_shape s, const float *x,
+		    float *y)
+{
+	float *w = weights_of(net, l, s.I * s.O);
+
+	ref_forward(s, x, w, net->b[l], l + 1 < net->num_layers, y);
+	if (net->bf16)
+		ref_round(s.B * s.O, y);
+	free(w);
+}
+
+static void dgrad(const struct ref_net *net, uint32_t l, struct ref_shape s, const float *dy,
+		  float *dx)
+{
+	float *w = weights_of(net, l, s.I * s.O);
+
+	ref_dgrad(s, dy, w, dx);
+	if (net->bf16)
+		ref_round(s.B * s.I, dx);
+	free(w);
+}
+
 static void backward(struct ref_net *net, uint32_t batch, const float *x, float *const y[],
 		     float *const dy[], const struct ref_optimizer *opt)
 {
@@ -72,11 +102,16 @@ static void backward(struct ref_net *net, uint32_t batch, const float *x, float 
 		if (l + 1 < net->num_layers)
 			ref_relu_grad(s.B * s.O, y[l], dy[l]);
 		if (l)
-			ref_dgrad(s, dy[l], net->w[l], dy[l - 1]);
-		ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
-		ref_bgrad(s, dy[l], db);
-		ref_update(s.I * s.O, opt, dw, net->vw[l], net->w[l]);
-		ref_update(s.O, opt, db, net->vb[l], net->b[l]);
+			dgrad(net, l, s, dy[l], dy[l - 1]);
+		if (opt->use_momentum) {
+			ref_velocity(s, opt, l ? y[l - 1] : x, dy[l], net->vw[l]);
+			ref_bias_velocity(s, opt, dy[l], net->vb[l]);
+		} else {
+			ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
+			ref_bgrad(s, dy[l], db);
+		}
+		ref_update(s.I * s.O, opt, opt->use_momentum ? net->vw[l] : dw, net->w[l]);
+		ref_update(s.O, opt, opt->use_momentum ? net->vb[l] : db, net->b[l]);
 		free(dw);
 		free(db);
 	}
@@ -87,18 +122,22 @@ double ref_net_step(struct ref_net *net, uint32_t batch, const float *x, const u
 {
 	uint32_t last = net->num_layers - 1;
 	float *y[IGRAD_NET_MAX_LAYERS], *dy[IGRAD_NET_MAX_LAYERS];
-	float *losses = zeros(batch);
+	float *losses = zeros(batch), *rounded = NULL;
 	double sum = 0.0;
 
+	if (net->bf16)
+		x = rounded = ref_rounded((size_t)batch * net->width[0], x);
 	for (uint32_t l = 0; l <= last; l++) {
 		struct ref_shape s = {batch, net->width[l], net->width[l + 1]};
 
 		y[l] = zeros(s.B * s.O);
 		dy[l] = zeros(s.B * s.O);
-		ref_forward(s, l ? y[l - 1] : x, net->w[l], net->b[l], l < last, y[l]);
+		forward(net, l, s, l ? y[l - 1] : x, y[l]);
 	}
 	ref_softmax_xent(batch, net->width[last + 1], y[last], labels, 1.0f / (float)batch,
 			 dy[last], losses);
+	if (net->bf16)
+		ref_round((size_t)batch * net->width[last + 1], dy[last]);
 	backward(net, batch, x, y, dy, opt);
 	for (uint32_t b = 0; b < batch; b++)
 		sum += losses[b];
@@ -107,6 +146,7 @@ double ref_net_step(struct ref_net *net, uint32_t batch, const float *x, const u
 		free(dy[l]);
 	}
 	free(losses);
+	free(rounded);
 	return sum;
 }
 

@@ -7,6 +7,7 @@
 #include "igrad/nn.h"
 
 struct ref_net {
+	bool bf16; /* activations and their gradients are, and operands of products */
 	uint32_t num_layers;
 	uint32_t width[IGRAD_NET_MAX_LAYERS + 1];
 	float *w[IGRAD_NET_MAX_LAYERS], *b[IGRAD_NET_MAX_LAYERS];

@@ -39,29 +39,35 @@ struct fixture {
 	struct igrad_cmdbuf *cmdbuf;
 };
 
-static int setup(void **context)
+static int open_fixture(struct fixture *fixture, const char *uri)
 {
-	static struct fixture fixture;
-
-	if (igrad_device_open("sim:rows=16,cols=16,sram-kib=16", &fixture.device, NULL))
+	if (igrad_device_open(uri, &fixture->device, NULL))
 		return -1;
 	for (int i = 0; i < NUM_BUFFERS; i++)
-		if (igrad_buffer_new(fixture.device, DRAM_BYTES, &fixture.buffers[i]))
+		if (igrad_buffer_new(fixture->device, DRAM_BYTES, &fixture->buffers[i]))
 			return -1;
-	if (igrad_cmdbuf_new(fixture.device, &fixture.cmdbuf))
-		return -1;
-	*context = &fixture;
-	return 0;
+	return igrad_cmdbuf_new(fixture->device, &fixture->cmdbuf);
 }
 
-static int teardown(void **context)
+static void close_fixture(struct fixture *fixture)
 {
-	struct fixture *fixture = *context;
-
 	igrad_cmdbuf_unref(fixture->cmdbuf);
 	for (int i = 0; i < NUM_BUFFERS; i++)
 		igrad_buffer_unref(fixture->buffers[i]);
 	igrad_device_unref(fixture->device);
+}
+
+static int setup(void **context)
+{
+	static struct fixture fixture;
+
+	*context = &fixture;
+	return open_fixture(&fixture, "sim:rows=16,cols=16,sram-kib=16");
+}
+
+static int teardown(void **context)
+{
+	close_fixture(*context);
 	return 0;
 }
 
@@ -69,19 +75,20 @@ static int teardown(void **context)
 
 enum { READ, WRITE };
 
-#define SPACE_WORDS ((SRAM_BYTES + NUM_BUFFERS * DRAM_BYTES) / 4)
+#define SPACE_UNITS ((SRAM_BYTES + NUM_BUFFERS * DRAM_BYTES) / 2)
 
-/* The words that each command of the program reads and writes: SRAM, then the buffers. */
-static uint64_t touched[MAX_COMMANDS][2][SPACE_WORDS / 64];
-static uint64_t (*now)[SPACE_WORDS / 64];
+/* The units of two bytes that each command of the program reads and writes: SRAM, then the buffers.
+ */
+static uint64_t touched[MAX_COMMANDS][2][SPACE_UNITS / 64];
+static uint64_t (*now)[SPACE_UNITS / 64];
 
-static void touch(uint32_t start, uint32_t rows, uint32_t cols, uint32_t pitch, int how)
+static void touch(uint32_t start, uint32_t rows, uint32_t bytes, uint32_t pitch, int how)
 {
 	for (uint32_t row = 0; row < rows; row++) {
-		for (uint32_t col = 0; col < cols; col++) {
-			uint32_t word = (start + row * pitch) / 4 + col;
+		for (uint32_t at = 0; at < bytes; at += 2) {
+			uint32_t unit = (start + row * pitch + at) / 2;
 
-			now[how][word / 64] |= 1ull << word % 64;
+			now[how][unit / 64] |= 1ull << unit % 64;
 		}
 	}
 }
@@ -105,39 +112,60 @@ struct matrix {
 	uint32_t address, pitch;
 };
 
-/* A place for a matrix below @size, or in what is used of it. */
-static struct matrix place(const struct maker *maker, uint32_t size, uint32_t rows, uint32_t cols)
+/* A place for a matrix below @size, or in what is used of it. @element: bytes */
+static struct matrix place(const struct maker *maker, uint32_t size, uint32_t rows, uint32_t cols,
+			   uint32_t element)
 {
 	struct matrix matrix;
 
 	size = size < maker->extent ? size : maker->extent;
-	matrix.pitch = maker->pitch ? maker->pitch : 4 * (cols + below(4) * below(3 * maker->dim));
-	matrix.address = 4 * below((size - (rows - 1) * matrix.pitch - 4 * cols) / 4 + 1);
+	matrix.pitch = maker->pitch ? maker->pitch
+				    : element * (cols + below(4) * below(3 * maker->dim));
+	matrix.address = element *
+			 below((size - (rows - 1) * matrix.pitch - element * cols) / element + 1);
 	/* Columns of a larger matrix are what tiles are in practice. */
 	if (maker->pitch && matrix.address >= maker->pitch && below(4))
 		matrix.address -= matrix.address % 64;
 	return matrix;
 }
 
+static struct matrix sram_of(const struct maker *maker, uint32_t rows, uint32_t cols,
+			     uint32_t element, int how)
+{
+	struct matrix matrix = place(maker, SRAM_BYTES, rows, cols, element);
+
+	touch(matrix.address, rows, element * cols, matrix.pitch, how);
+	return matrix;
+}
+
 static struct matrix sram(const struct maker *maker, uint32_t rows, uint32_t cols, int how)
 {
-	struct matrix matrix = place(maker, SRAM_BYTES, rows, cols);
+	return sram_of(maker, rows, cols, 4, how);
+}
 
-	touch(matrix.address, rows, cols, matrix.pitch, how);
-	return matrix;
+/* Now and then a command's operands are bf16. */
+static uint32_t choose_element(struct igrad_cmd *cmd, uint16_t flag)
+{
+	if (below(3))
+		return 4;
+	cmd->flags |= flag;
+	return 2;
 }
 
 static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd *cmd)
 {
+	uint32_t inside = choose_element(cmd, IGRAD_FLAG_BF16);
+	uint32_t outside = choose_element(cmd, IGRAD_FLAG_MEM_BF16);
 	bool load = below(2);
 	uint32_t buffer = below(NUM_BUFFERS), rows = 1 + below(maker->dim),
 		 cols = 1 + below(maker->dim);
 	uint32_t fill_rows = load ? below(2) * below(4) : 0;
 	uint32_t fill_cols = load ? below(2) * below(4) : 0;
-	struct matrix dram = place(maker, DRAM_BYTES, rows, cols);
-	struct matrix tile = sram(maker, rows + fill_rows, cols + fill_cols, load ? WRITE : READ);
+	struct matrix dram = place(maker, DRAM_BYTES, rows, cols, outside);
+	struct matrix tile = sram_of(maker, rows + fill_rows, cols + fill_cols, inside,
+				     load ? WRITE : READ);
 
-	touch(SRAM_BYTES + buffer * DRAM_BYTES + dram.address, rows, cols, dram.pitch,
+	touch(SRAM_BYTES + buffer * DRAM_BYTES + dram.address, rows, outside * cols, dram.pitch,
 	      load ? READ : WRITE);
 	cmd->opcode = load ? IGRAD_OP_DMA_LOAD : IGRAD_OP_DMA_STORE;
 	cmd->u.dma = (struct igrad_cmd_dma){
@@ -153,65 +181,84 @@ static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd
 	return maker->fixture->buffers[buffer];
 }
 
+static void set_p(struct igrad_cmd_array *array, struct matrix m)
+{
+	array->p = m.address;
+	array->p_pitch = m.pitch;
+}
+
+static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32_t rows,
+			uint32_t cols)
+{
+	uint32_t element = choose_element(cmd, IGRAD_FLAG_BF16), batch = 1 + below(maker->dim);
+	bool fprop = cmd->opcode == IGRAD_OP_FPROP, transpose = fprop && below(2),
+	     turn = fprop && below(2);
+	struct igrad_cmd_array *array = &cmd->u.array;
+	struct matrix m;
+
+	cmd->flags |= (transpose ? IGRAD_FLAG_TRANSPOSE : 0) | (turn ? IGRAD_FLAG_TURN : 0);
+	array->batch = batch;
+	if (cmd->opcode != IGRAD_OP_DGRAD) {
+		m = sram_of(maker, transpose ? rows : batch, transpose ? batch : rows, element,
+			    READ);
+		array->x = m.address;
+		array->x_pitch = m.pitch;
+	}
+	if (!fprop) {
+		m = sram_of(maker, batch, cols, element, READ);
+		array->g = m.address;
+		array->g_pitch = m.pitch;
+	}
+	if (!fprop)
+		cols = rows;
+	if (cmd->opcode != IGRAD_OP_WGRAD)
+		set_p(array, sram(maker, turn ? cols : batch, turn ? batch : cols, WRITE));
+}
+
 static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_array *array = &cmd->u.array;
-	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim),
-		 batch = 1 + below(maker->dim);
+	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim), element;
 	bool transpose = below(2);
-	struct matrix m;
 
-	cmd->opcode = IGRAD_OP_LOAD_W + below(IGRAD_OP_DRAIN_W - IGRAD_OP_LOAD_W + 1);
+	cmd->opcode = IGRAD_OP_LOAD_W + below(IGRAD_OP_SCALE_ACC - IGRAD_OP_LOAD_W + 1);
 	array->rows = rows;
 	array->cols = cols;
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 		cmd->flags = transpose ? IGRAD_FLAG_TRANSPOSE : 0;
-		m = transpose ? sram(maker, cols, rows, READ) : sram(maker, rows, cols, READ);
-		array->p = m.address;
-		array->p_pitch = m.pitch;
+		element = choose_element(cmd, IGRAD_FLAG_BF16);
+		set_p(array, sram_of(maker, transpose ? cols : rows, transpose ? rows : cols,
+				     element, READ));
 		return;
 	case IGRAD_OP_LOAD_ACC:
 	case IGRAD_OP_DRAIN_ACC:
 	case IGRAD_OP_DRAIN_W:
-		m = sram(maker, rows, cols, cmd->opcode == IGRAD_OP_LOAD_ACC ? READ : WRITE);
-		array->p = m.address;
-		array->p_pitch = m.pitch;
+		set_p(array,
+		      sram(maker, rows, cols, cmd->opcode == IGRAD_OP_LOAD_ACC ? READ : WRITE));
 		return;
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return;
 	}
-	array->batch = batch;
-	if (cmd->opcode != IGRAD_OP_DGRAD) {
-		transpose = transpose && cmd->opcode == IGRAD_OP_FPROP;
-		cmd->flags = transpose ? IGRAD_FLAG_TRANSPOSE : 0;
-		m = transpose ? sram(maker, rows, batch, READ) : sram(maker, batch, rows, READ);
-		array->x = m.address;
-		array->x_pitch = m.pitch;
-	}
-	if (cmd->opcode != IGRAD_OP_FPROP) {
-		m = sram(maker, batch, cols, READ);
-		array->g = m.address;
-		array->g_pitch = m.pitch;
-	}
-	if (cmd->opcode != IGRAD_OP_WGRAD) {
-		m = sram(maker, batch, cmd->opcode == IGRAD_OP_FPROP ? cols : rows, WRITE);
-		array->p = m.address;
-		array->p_pitch = m.pitch;
-	}
+	make_stream(maker, cmd, rows, cols);
 }
 
 static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_vec *vec = &cmd->u.vec;
-	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim);
+	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim), element = 4;
 	struct matrix m;
+	bool sums;
 
-	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_SOFTMAX_XENT - IGRAD_OP_VEC_FILL + 1);
+	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_SCALE - IGRAD_OP_VEC_FILL + 1);
+	sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	if (sums || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
+		element = choose_element(cmd, IGRAD_FLAG_BF16);
 	vec->rows = rows;
 	vec->cols = cols;
 	if (cmd->opcode != IGRAD_OP_VEC_FILL) {
-		m = sram(maker, rows, cols, READ);
+		m = sram_of(maker, rows, cols, element, READ);
 		vec->a = m.address;
 		vec->a_pitch = m.pitch;
 	}
@@ -228,14 +275,14 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
-		m = sram(maker, rows, cols, READ);
+		m = sram_of(maker, rows, cols, element, READ);
 		vec->b = m.address;
 		vec->b_pitch = m.pitch;
 		break;
 	}
-	m = sram(maker, cmd->opcode == IGRAD_OP_VEC_COLSUM ? 1 : rows, cols, WRITE);
+	m = sram_of(maker, sums ? 1 : rows, cols, sums ? 4 : element, WRITE);
 	vec->d = m.address;
-	vec->d_pitch = cmd->opcode == IGRAD_OP_VEC_COLSUM ? 0 : m.pitch;
+	vec->d_pitch = sums ? 0 : m.pitch;
 }
 
 static struct igrad_buffer *make_command(const struct maker *maker, struct igrad_cmd *cmd)
@@ -317,7 +364,7 @@ static bool conflict(uint32_t a, uint32_t b)
 {
 	uint64_t common = 0;
 
-	for (uint32_t i = 0; i < SPACE_WORDS / 64; i++)
+	for (uint32_t i = 0; i < SPACE_UNITS / 64; i++)
 		common |= (touched[a][WRITE][i] & (touched[b][READ][i] | touched[b][WRITE][i])) |
 			  (touched[a][READ][i] & touched[b][WRITE][i]);
 	return common;
@@ -398,28 +445,28 @@ static void programs_at_one_pitch_are_ordered(void **context)
 	random_programs(&(struct maker){*context, 512, 16, DRAM_BYTES}, MAX_COMMANDS, 100, false);
 }
 
-/* So many accesses in so little space that the older ones are merged. */
+/* So many accesses in so little space that nearly all meet. */
 static void crowded_programs_are_ordered(void **context)
 {
 	random_programs(&(struct maker){*context, 0, 2, 512}, MAX_COMMANDS, 100, false);
 }
 
-/* Too short for accesses to be merged, and all regions can be compared exactly. */
+/* Too few accesses to be merged, and all regions can be compared exactly. */
 static void no_wait_without_a_conflict(void **context)
 {
 	random_programs(&(struct maker){*context, 512, 16, DRAM_BYTES}, 40, 150, true);
-	random_programs(&(struct maker){*context, 256, 16, DRAM_BYTES}, 40, 150, true);
+	random_programs(&(struct maker){*context, 256, 16, DRAM_BYTES}, MAX_COMMANDS, 50, true);
 }
 
 /* ---------------------------------------------------------------- the device's opinion */
 
-static void device_words(const struct igrad_areas *areas, uint64_t words[2][SPACE_WORDS / 64])
+static void device_units(const struct igrad_areas *areas, uint64_t units[2][SPACE_UNITS / 64])
 {
-	now = words;
+	now = units;
 	for (unsigned int i = 0; i < areas->count; i++) {
 		const struct igrad_area *area = &areas->area[i];
 
-		touch(area->addr, area->rows, area->bytes / 4, area->pitch,
+		touch(area->addr, area->rows, area->bytes, area->pitch,
 		      area->written ? WRITE : READ);
 	}
 	now = NULL;
@@ -431,14 +478,14 @@ static void the_device_touches_the_same(void **context)
 	static const uint8_t sram[SRAM_BYTES];
 	struct maker maker = {*context, 0, 16, DRAM_BYTES};
 	struct igrad_config config;
-	int compared[IGRAD_OP_VEC_SOFTMAX_XENT + 1] = {0};
+	int compared[IGRAD_OP_VEC_SCALE + 1] = {0};
 
 	igrad_config_default(&config);
 	config.rows = config.cols = 16;
 	config.sram_bytes = SRAM_BYTES;
 	state = 99;
 	for (int i = 0; i < 20000; i++) {
-		uint64_t mine[2][SPACE_WORDS / 64] = {{0}}, device[2][SPACE_WORDS / 64] = {{0}};
+		uint64_t mine[2][SPACE_UNITS / 64] = {{0}}, device[2][SPACE_UNITS / 64] = {{0}};
 		struct igrad_areas areas = {0};
 		enum igrad_engine engine;
 		struct igrad_cmd cmd;
@@ -450,12 +497,12 @@ static void the_device_touches_the_same(void **context)
 		if (igrad_check_command(&config, sram, &cmd, &engine, &areas))
 			continue;
 		assert_int_equal(engine, engine_of(&cmd));
-		device_words(&areas, device);
+		device_units(&areas, device);
 		for (int how = READ; how <= WRITE; how++)
-			assert_memory_equal(mine[how], device[how], SRAM_BYTES / 4 / 8);
+			assert_memory_equal(mine[how], device[how], SRAM_BYTES / 2 / 8);
 		compared[cmd.opcode]++;
 	}
-	for (int opcode = 0; opcode <= IGRAD_OP_VEC_SOFTMAX_XENT; opcode++) {
+	for (int opcode = 0; opcode <= IGRAD_OP_VEC_SCALE; opcode++) {
 		struct igrad_cmd cmd = {.opcode = opcode};
 		enum igrad_engine engine;
 		struct igrad_areas areas;
@@ -464,6 +511,62 @@ static void the_device_touches_the_same(void **context)
 		    IGRAD_REASON_OPCODE)
 			assert_true(compared[opcode] > 20);
 	}
+}
+
+#define LONG 60000
+
+static bool was_merged(const struct igrad_tracker *tracker)
+{
+	for (int engine = 0; engine < IGRAD_NUM_ENGINES; engine++)
+		for (int write = 0; write < 2; write++)
+			if (tracker->logs[engine][write].merged)
+				return true;
+	return false;
+}
+
+/*
+ * Longer than the logs, so that what is older is merged; and the vector unit comes late. The device
+ * looks for hazards as it executes.
+ */
+static void the_device_finds_no_hazard(void **context)
+{
+	static uint64_t unused[2][SPACE_UNITS / 64];
+	static const uint8_t sram[SRAM_BYTES];
+	struct fixture fixture;
+	struct maker maker = {&fixture, 0, 6, DRAM_BYTES};
+	struct igrad_config config;
+	struct igrad_queue *queue;
+	uint32_t num = 0;
+
+	(void)context;
+	igrad_config_default(&config);
+	config.rows = config.cols = 16;
+	config.sram_bytes = SRAM_BYTES;
+	state = 77;
+	assert_int_equal(open_fixture(&fixture, "sim:rows=16,cols=16,sram-kib=16,timing-only=on"),
+			 0);
+	assert_int_equal(igrad_queue_new(fixture.device, &queue), 0);
+	now = unused;
+	while (num < LONG) {
+		struct igrad_areas areas = {0};
+		struct igrad_cmd cmd, checked;
+		struct igrad_buffer *buffer = make_command(&maker, &cmd);
+		enum igrad_engine engine;
+
+		checked = cmd;
+		checked.u.dma.va += buffer ? IGRAD_VA_MIN : 0;
+		if (igrad_check_command(&config, sram, &checked, &engine, &areas) ||
+		    (engine == IGRAD_ENGINE_VECTOR && num < LONG / 2))
+			continue;
+		assert_int_equal(igrad_cmdbuf_emit(fixture.cmdbuf, &cmd, buffer), 0);
+		num++;
+	}
+	now = NULL;
+	assert_true(was_merged(&fixture.cmdbuf->sram));
+	assert_true(was_merged(&fixture.cmdbuf->dram));
+	assert_int_equal(igrad_queue_run(queue, fixture.cmdbuf, NULL), 0);
+	igrad_queue_unref(queue);
+	close_fixture(&fixture);
 }
 
 /* ---------------------------------------------------------------- by hand */
@@ -479,6 +582,75 @@ static struct igrad_cmd dma(enum igrad_opcode opcode, uint32_t sram, uint32_t ro
 			  .rows = rows,
 			  .cols = cols},
 	};
+}
+
+static struct igrad_cmd fill_word(uint32_t sram)
+{
+	return (struct igrad_cmd){
+		.opcode = IGRAD_OP_VEC_FILL,
+		.u.vec = {.rows = 1, .cols = 1, .d = sram, .d_pitch = 4},
+	};
+}
+
+/* The last command waits for what @engine did as its command @number, or a little later. */
+static void assert_waits(const struct igrad_cmdbuf *cmdbuf, int engine, uint32_t number,
+			 uint32_t most)
+{
+	const struct igrad_cmd *cmd = &cmdbuf->cmds[cmdbuf->num_cmds - 1];
+
+	assert_int_equal(cmd->wait_sem[0], engine + 1);
+	assert_in_range(cmd->wait_value[0], number, most);
+}
+
+#define MANY 9000
+
+/* What is merged is still waited for: by engines that wait for the first time. */
+static void nothing_old_is_forgotten(void **context)
+{
+	static const uint32_t which[] = {0, 1, 100, 3000, 5000, MANY - 1};
+	struct fixture fixture;
+
+	(void)context;
+	assert_int_equal(open_fixture(&fixture, "sim:rows=16,cols=16,sram-kib=256,timing-only=on"),
+			 0);
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
+		struct igrad_cmd cmd = fill_word(which[i] * 16);
+		struct igrad_cmd store = dma(IGRAD_OP_DMA_STORE, 200 << 10, 1, 1, 4);
+
+		assert_int_equal(igrad_cmdbuf_reset(fixture.cmdbuf), 0);
+		for (uint32_t k = 0; k < MANY; k++) {
+			struct igrad_cmd load = dma(IGRAD_OP_DMA_LOAD, k * 16, 1, 1, 4);
+
+			load.u.dma.va = k % (DRAM_BYTES / 4) * 4;
+			igrad_cmdbuf_emit(fixture.cmdbuf, &load, fixture.buffers[k / 6000]);
+		}
+		assert_int_equal(igrad_cmdbuf_emit(fixture.cmdbuf, &cmd, NULL), 0);
+		assert_waits(fixture.cmdbuf, IGRAD_ENGINE_LOAD, which[i] + 1, MANY);
+		store.u.dma.va = which[i] % (DRAM_BYTES / 4) * 4;
+		igrad_cmdbuf_emit(fixture.cmdbuf, &store, fixture.buffers[which[i] / 6000]);
+		assert_waits(fixture.cmdbuf, IGRAD_ENGINE_LOAD, which[i] + 1, MANY);
+	}
+	close_fixture(&fixture);
+}
+
+/* Many regions that begin at one place are not taken for each other. */
+static void regions_are_told_apart(void **context)
+{
+	struct fixture *fixture = *context;
+
+	for (uint32_t which = 1; which < 2000; which += 37) {
+		struct igrad_cmd cmd = fill_word(which * 4);
+
+		assert_int_equal(igrad_cmdbuf_reset(fixture->cmdbuf), 0);
+		for (uint32_t k = 1; k < 2000; k++) {
+			struct igrad_cmd store = dma(IGRAD_OP_DMA_STORE, 0, 2, 1, k * 4);
+
+			store.u.dma.pitch = 4;
+			igrad_cmdbuf_emit(fixture->cmdbuf, &store, fixture->buffers[0]);
+		}
+		assert_int_equal(igrad_cmdbuf_emit(fixture->cmdbuf, &cmd, NULL), 0);
+		assert_waits(fixture->cmdbuf, IGRAD_ENGINE_STORE, which, which);
+	}
 }
 
 /* Two halves of a matrix, side by side: a store of one does not wait for a load of the other. */
@@ -600,6 +772,9 @@ int main(void)
 		cmocka_unit_test(crowded_programs_are_ordered),
 		cmocka_unit_test(no_wait_without_a_conflict),
 		cmocka_unit_test(the_device_touches_the_same),
+		cmocka_unit_test(the_device_finds_no_hazard),
+		cmocka_unit_test(nothing_old_is_forgotten),
+		cmocka_unit_test(regions_are_told_apart),
 		cmocka_unit_test(interleaved_columns_do_not_wait),
 		cmocka_unit_test(bad_commands_are_refused),
 		cmocka_unit_test(commands_have_a_limit),

@@ -407,6 +407,7 @@ static void opening_asks_for_driver_and_device(void **context)
 	assert_int_equal(info->clock_hz, 5000000000);
 	assert_int_equal(info->va_start, 0x200000);
 	assert_int_equal(info->va_end, 1ull << 39);
+	assert_int_equal(igrad_device_trace(device, NULL, NULL), -ENOTSUP);
 	igrad_device_unref(device);
 }
 

@@ -235,7 +235,7 @@ static void test_finite_differences(void **state)
 	matrix_put(&mw, w);
 	matrix_put(&mb, b);
 	matrix_put(&ml, (const float *)labels);
-	for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++) {
+	for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
 		struct igrad_linear_backward backward = {
 			.schedule = schedule,
 			.x = &mx,

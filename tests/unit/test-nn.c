@@ -221,13 +221,18 @@ struct recipe {
 	uint32_t batch;
 	enum igrad_schedule schedule;
 	struct igrad_optimizer optimizer;
+	enum igrad_element dtype;
 };
 
 static void train_and_compare(const struct recipe *recipe, const struct igrad_dataset *data,
 			      uint32_t steps)
 {
 	bool momentum = recipe->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	struct igrad_train_options options = {recipe->batch, recipe->schedule, recipe->optimizer};
+	struct igrad_train_options options = {
+		.batch = recipe->batch,
+		.schedule = recipe->schedule,
+		.optimizer = recipe->optimizer,
+	};
 	struct ref_optimizer opt = {recipe->optimizer.lr, recipe->optimizer.momentum,
 				    recipe->optimizer.decay, momentum};
 	struct igrad_device *device = open_device(recipe->uri);
@@ -237,12 +242,14 @@ static void train_and_compare(const struct recipe *recipe, const struct igrad_da
 	struct ref_net ref;
 	uint32_t per_epoch = data->count / recipe->batch;
 
+	assert_int_equal(igrad_net_set_dtype(net, recipe->dtype), 0);
 	if (igrad_trainer_new(net, &options, &trainer, &error))
 		fail_msg("%s", error.message);
 	for (uint32_t done = 0, epoch = 0; done < steps; done += per_epoch, epoch++)
 		if (igrad_trainer_epoch(trainer, data, 3, epoch, steps - done, NULL, NULL, &error))
 			fail_msg("%s", error.message);
 	assert_true(ref_net_init(&ref, recipe->layers, 3));
+	ref.bf16 = recipe->dtype == IGRAD_BF16;
 	ref_net_train(&ref, data, recipe->batch, 3, steps, &opt);
 	for (uint32_t l = 0; l < ref.num_layers; l++) {
 		assert_matrix_is("w", igrad_net_weight(net, l), ref.w[l]);
@@ -277,17 +284,18 @@ static void test_training(void **state)
 		for (size_t o = 0; o < 4; o++)
 			for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
 				train_and_compare(&(struct recipe){uris[u], "45-33-18-7", 19,
-								   schedule, optimizers[o]},
+								   schedule, optimizers[o],
+								   (u + o) % 2},
 						  &cloud.data, 40);
 	/* One layer: input and output at once. */
-	train_and_compare(
-		&(struct recipe){uris[0], "45-7", 32, IGRAD_SCHEDULE_INTERLEAVED, optimizers[0]},
-		&cloud.data, 20);
+	train_and_compare(&(struct recipe){uris[0], "45-7", 32, IGRAD_SCHEDULE_INTERLEAVED,
+					   optimizers[0], IGRAD_FP32},
+			  &cloud.data, 20);
 	cloud_fini(&cloud);
 }
 
 /* It learns, counts what it does, and evaluates rows that do not fill a batch. */
-static void test_learning(void **state)
+static void learn(enum igrad_element dtype)
 {
 	struct igrad_train_options options = {
 		.batch = 32,
@@ -301,7 +309,7 @@ static void test_learning(void **state)
 	struct igrad_error error;
 	struct cloud cloud;
 
-	(void)state;
+	assert_int_equal(igrad_net_set_dtype(net, dtype), 0);
 	cloud_init(&cloud, 1003, 20, 4);
 	assert_int_equal(igrad_net_evaluate(net, &cloud.data, 100, &before, &error), 0);
 	assert_int_equal(before.samples, 1003);
@@ -328,6 +336,13 @@ static void test_learning(void **state)
 	cloud_fini(&cloud);
 }
 
+static void test_learning(void **state)
+{
+	(void)state;
+	learn(IGRAD_FP32);
+	learn(IGRAD_BF16);
+}
+
 /* ---------------------------------------------------------------- steps by hand */
 
 static void fill(struct igrad_rng *rng, float *x, uint32_t *labels, uint32_t batch,
@@ -339,7 +354,7 @@ static void fill(struct igrad_rng *rng, float *x, uint32_t *labels, uint32_t bat
 }
 
 /* Any numbers may be trained with, and the losses are those of the reference, step by step. */
-static void test_steps_by_hand(void **state)
+static void steps_by_hand(enum igrad_element dtype)
 {
 	struct igrad_train_options options = {
 		.batch = 6,
@@ -358,9 +373,10 @@ static void test_steps_by_hand(void **state)
 	uint32_t *labels;
 	float *x;
 
-	(void)state;
+	assert_int_equal(igrad_net_set_dtype(net, dtype), 0);
 	igrad_rng_seed(&rng, 1);
 	assert_true(ref_net_init(&ref, "9-8-4", 6));
+	ref.bf16 = dtype == IGRAD_BF16;
 	assert_int_equal(igrad_trainer_new(net, &options, &trainer, &error), 0);
 	for (int step = 0; step < 11; step++) {
 		assert_int_equal(igrad_trainer_begin(trainer, &x, &labels, &error), 0);
@@ -387,6 +403,13 @@ static void test_steps_by_hand(void **state)
 	ref_net_fini(&ref);
 	igrad_net_unref(net);
 	igrad_device_unref(device);
+}
+
+static void test_steps_by_hand(void **state)
+{
+	(void)state;
+	steps_by_hand(IGRAD_FP32);
+	steps_by_hand(IGRAD_BF16);
 }
 
 /* Training with momentum goes on from a file as if it had never stopped. */

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* One backward pass of a network in each of the schedules. */
+/* One backward pass of a network in each of three schedules. */
 #ifndef COMPARE_H
 #define COMPARE_H
 
 #include "igrad/nn.h"
 
+#define NUM_COMPARED 3
+
+/** compared - the paper's baseline, separate passes and the interleaved one */
+extern const enum igrad_schedule compared[NUM_COMPARED];
+
 /**
  * struct comparison - what the schedules cost and whether they agree
- * @reports: of the jobs that ran backward and updated the parameters by SGD
+ * @reports: by schedule, of the jobs that ran backward and updated the parameters by SGD
  * @bit_identical: all gradients, and the parameters after the update, have the same bytes
  */
 struct comparison {

@@ -37,13 +37,13 @@ static void print_table(const struct comparison *c, uint32_t batch)
 	printf("\nOne backward pass of this network, batch %u, with SGD:\n\n"
 	       "%-12s %10s %14s %12s   ÷ interleaved: cycles  SRAM  DRAM\n",
 	       batch, "schedule", "cycles", "SRAM accesses", "DRAM bytes");
-	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++) {
-		const struct igrad_report *report = &c->reports[s];
+	for (int i = 0; i < NUM_COMPARED; i++) {
+		const struct igrad_report *report = &c->reports[compared[i]];
 		uint64_t accesses = igrad_report_sram_accesses(report);
 
 		printf("%-12s %10" PRIu64 " %14" PRIu64 " %12" PRIu64 " %22.2f %5.2f %5.2f\n",
-		       igrad_schedule_name(s), report->cycles, accesses, dram_bytes(report),
-		       (double)report->cycles / reference->cycles,
+		       igrad_schedule_name(compared[i]), report->cycles, accesses,
+		       dram_bytes(report), (double)report->cycles / reference->cycles,
 		       (double)accesses / igrad_report_sram_accesses(reference),
 		       (double)dram_bytes(report) / dram_bytes(reference));
 	}
@@ -89,8 +89,9 @@ static void print_json(const struct session *s, double accuracy, double seconds,
 	json_object_object_add(object, "train_seconds", number(seconds, "%.1f"));
 	json_object_object_add(object, "bit_identical", json_object_new_boolean(c->bit_identical));
 	json_object_object_add(object, "backward", backward);
-	for (int i = 0; i < IGRAD_NUM_SCHEDULES; i++)
-		json_object_object_add(backward, igrad_schedule_name(i), costs(&c->reports[i]));
+	for (int i = 0; i < NUM_COMPARED; i++)
+		json_object_object_add(backward, igrad_schedule_name(compared[i]),
+				       costs(&c->reports[compared[i]]));
 	printf("%s\n", json_object_to_json_string_ext(
 			       object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);

@@ -22,8 +22,7 @@ copy_flat() {
 	done
 }
 
-# copy_tree FROM TO: every file below FROM, links followed; what FROM does not have goes, a directory named include
-# excepted (that one has an origin of its own).
+# copy_tree FROM TO: every file below FROM, links followed; what FROM does not have goes.
 copy_tree() {
 	local from=$1 to=$2 file
 	mkdir -p "$to"
@@ -33,5 +32,5 @@ copy_tree() {
 	done < <(cd "$from" && find -L . -name '.*.sw?' -prune -o -type f -printf '%P\0')
 	while IFS= read -r -d '' file; do
 		[[ -e $from/$file ]] || rm -f "$to/$file"
-	done < <(cd "$to" && find . -path ./include -prune -o -type f -printf '%P\0')
+	done < <(cd "$to" && find . -type f -printf '%P\0')
 }

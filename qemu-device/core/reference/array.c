@@ -54,10 +54,13 @@ static void end_shift(struct ref_device *device, const struct traffic *traffic)
 		end_command(device, traffic);
 }
 
-static struct ref_pe *pe_at(struct ref_device *device, struct ref_pe *pes, unsigned int r,
-			    unsigned int c)
+/*
+ * PEs are moved from the south-east corner on, so that each finds its neighbours in the west and
+ * the north as they stood at the end of the last cycle.
+ */
+static struct ref_pe *pe_at(struct ref_device *device, unsigned int r, unsigned int c)
 {
-	return &pes[r * device->config.cols + c];
+	return &device->pe[r * device->config.cols + c];
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -78,46 +81,57 @@ static struct ref_wire x_edge(struct stream_state *s, unsigned int t, unsigned i
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const unsigned int late = s->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
-	struct ref_wire none = {false, 0.0f};
+	const unsigned int size = ref_word_size(s->cmd);
+	const struct ref_wire none = ref_silent();
 	uint32_t addr;
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || !due(s, t, r, late, &b))
 		return none;
-	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * 4
-							    : b * a->x_pitch + r * 4);
+	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * size
+							    : b * a->x_pitch + r * size);
 	s->traffic.now[STREAM_X]++;
-	return (struct ref_wire){true, ref_float(ref_read(s->device, addr, IGRAD_ACCESS_X_READ))};
+	return ref_read_operand(s->device, s->cmd, addr, IGRAD_ACCESS_X_READ);
 }
 
 static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
-	struct ref_wire none = {false, 0.0f};
+	const struct ref_wire none = ref_silent();
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || !due(s, t, c, 0, &b))
 		return none;
 	s->traffic.now[STREAM_G]++;
-	return (struct ref_wire){true, ref_float(ref_read(s->device, a->g + b * a->g_pitch + c * 4,
-							  IGRAD_ACCESS_G_READ))};
+	return ref_read_operand(s->device, s->cmd,
+				a->g + b * a->g_pitch + c * ref_word_size(s->cmd),
+				IGRAD_ACCESS_G_READ);
+}
+
+/* Where batch row b's psum of a lane lies. */
+static uint32_t psum_at(const struct igrad_cmd *cmd, unsigned int b, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (cmd->flags & IGRAD_FLAG_TURN)
+		return a->p + lane * a->p_pitch + b * 4;
+	return a->p + b * a->p_pitch + lane * 4;
 }
 
 static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const unsigned int lanes = s->southward ? a->cols : a->rows;
-	struct ref_wire none = {false, 0.0f};
+	const struct ref_wire none = ref_silent();
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || !due(s, t, lane, 0, &b))
 		return none;
 	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
-		return (struct ref_wire){true, 0.0f};
+		return ref_driven(0.0f);
 	s->traffic.now[STREAM_PSUM_IN]++;
-	return (struct ref_wire){true,
-				 ref_float(ref_read(s->device, a->p + b * a->p_pitch + lane * 4,
-						    IGRAD_ACCESS_PSUM_READ))};
+	return ref_driven(
+		ref_float(ref_read(s->device, psum_at(s->cmd, b, lane), IGRAD_ACCESS_PSUM_READ)));
 }
 
 static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
@@ -132,9 +146,7 @@ static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
 /* The south or east edge: the next batch row's psum of this lane. */
 static void psum_leaves(struct stream_state *s, unsigned int lane, float value)
 {
-	const struct igrad_cmd_array *a = &s->cmd->u.array;
-
-	ref_write(s->device, a->p + s->left[lane]++ * a->p_pitch + lane * 4, ref_bits(value),
+	ref_write(s->device, psum_at(s->cmd, s->left[lane]++, lane), ref_bits(value),
 		  IGRAD_ACCESS_PSUM_WRITE);
 	s->traffic.now[STREAM_PSUM_OUT]++;
 }
@@ -154,16 +166,16 @@ static struct inputs inputs_of(struct stream_state *s, unsigned int t, unsigned 
 			       unsigned int c)
 {
 	struct ref_device *d = s->device;
-	const struct ref_pe *west = c ? pe_at(d, d->before, r, c - 1) : NULL;
-	const struct ref_pe *north = r ? pe_at(d, d->before, r - 1, c) : NULL;
+	const struct ref_pe *west = c ? pe_at(d, r, c - 1) : NULL;
+	const struct ref_pe *north = r ? pe_at(d, r - 1, c) : NULL;
 	struct inputs in;
 
-	in.x = west ? west->x : x_edge(s, t, r);
-	in.g = north ? north->g : g_edge(s, t, c);
+	in.x = west ? ref_hop(d, west->x) : x_edge(s, t, r);
+	in.g = north ? ref_hop(d, north->g) : g_edge(s, t, c);
 	if (s->southward)
-		in.psum = north ? north->psum : psum_edge(s, t, c);
+		in.psum = north ? ref_hop(d, north->psum) : psum_edge(s, t, c);
 	else
-		in.psum = west ? west->psum : psum_edge(s, t, r);
+		in.psum = west ? ref_hop(d, west->psum) : psum_edge(s, t, r);
 	in.token = west ? west->token : north ? north->token : token_edge(s, t);
 	return in;
 }
@@ -175,8 +187,9 @@ static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct 
 	pe->psum = in->psum;
 	if (!in->psum.valid || !operand.valid)
 		return;
-	pe->psum.value = ref_fma(operand.value, pe->w, in->psum.value);
-	s->device->counts->macs++;
+	pe->psum.value = ref_fma(operand.value, ref_weight(s->cmd, ref_get(s->device, &pe->w)),
+				 in->psum.value);
+	ref_count_mac(s->device, s->cmd);
 }
 
 static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
@@ -187,8 +200,9 @@ static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct i
 	pe->psum.valid = false;
 	if (!in->x.valid || !g.valid)
 		return;
-	pe->acc = ref_fma(in->x.value, g.value, fresh ? 0.0f : pe->acc);
-	s->device->counts->macs++;
+	ref_set(s->device, &pe->acc,
+		ref_fma(in->x.value, g.value, fresh ? 0.0f : ref_get(s->device, &pe->acc)));
+	ref_count_mac(s->device, s->cmd);
 }
 
 static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in)
@@ -216,7 +230,7 @@ static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs 
 
 static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, unsigned int c)
 {
-	struct ref_pe *pe = pe_at(s->device, s->device->pe, r, c);
+	struct ref_pe *pe = pe_at(s->device, r, c);
 	const struct inputs in = inputs_of(s, t, r, c);
 
 	pe->x = in.x;
@@ -231,11 +245,6 @@ static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, uns
 		psum_leaves(s, c, pe->psum.value);
 	if (pe->psum.valid && !s->southward && c + 1 == s->device->config.cols)
 		psum_leaves(s, r, pe->psum.value);
-}
-
-static void start_cycle(struct ref_device *d)
-{
-	memcpy(d->before, d->pe, sizeof(*d->pe) * d->config.rows * d->config.cols);
 }
 
 static bool in_flight(struct ref_device *d)
@@ -264,9 +273,8 @@ static uint64_t stream(struct ref_device *d, const struct igrad_cmd *cmd)
 	if (!s.left)
 		impossible("out of memory");
 	for (;; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < d->config.rows; r++) {
-			for (unsigned int c = 0; c < d->config.cols; c++)
+		for (unsigned int r = d->config.rows; r-- > 0;) {
+			for (unsigned int c = d->config.cols; c-- > 0;)
 				pe_cycle(&s, t, r, c);
 		}
 		end_cycle(&s.traffic);
@@ -296,15 +304,15 @@ static struct ref_wire load_edge(struct ref_device *d, const struct igrad_cmd *c
 						   ? IGRAD_ACCESS_STATIONARY_READ
 						   : IGRAD_ACCESS_ACC_READ;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const unsigned int size = ref_word_size(cmd);
 
 	if (row >= a->rows || c >= a->cols)
-		return (struct ref_wire){false, 0.0f};
+		return ref_silent();
 	traffic->now[STREAM_SHIFT]++;
-	return (struct ref_wire){
-		true,
-		ref_float(ref_read(
-			d, a->p + (transpose ? c * a->p_pitch + row * 4 : row * a->p_pitch + c * 4),
-			operand))};
+	return ref_read_operand(
+		d, cmd,
+		a->p + (transpose ? c * a->p_pitch + row * size : row * a->p_pitch + c * size),
+		operand);
 }
 
 static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
@@ -314,18 +322,17 @@ static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
 	unsigned int t;
 
 	for (t = 0; t < rows; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < rows; r++) {
-			for (unsigned int c = 0; c < cols; c++)
-				pe_at(d, d->pe, r, c)->shift =
-					r ? pe_at(d, d->before, r - 1, c)->shift
-					  : load_edge(d, cmd, rows - 1 - t, c, &traffic);
+		for (unsigned int r = rows; r-- > 0;) {
+			for (unsigned int c = cols; c-- > 0;)
+				pe_at(d, r, c)->shift = r ? ref_hop(d, pe_at(d, r - 1, c)->shift)
+							  : load_edge(d, cmd, rows - 1 - t, c,
+								      &traffic);
 		}
 		end_cycle(&traffic);
 	}
 	for (unsigned int i = 0; i < rows * cols; i++) {
 		if (d->pe[i].shift.valid)
-			*target(&d->pe[i], cmd->opcode) = d->pe[i].shift.value;
+			ref_set(d, target(&d->pe[i], cmd->opcode), d->pe[i].shift.value);
 		d->pe[i].shift.valid = false;
 	}
 	end_shift(d, &traffic);
@@ -338,11 +345,11 @@ static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd
 {
 	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
 
-	if (t == 0)
-		return (struct ref_wire){covered, *target(pe_at(d, d->pe, r, c), cmd->opcode)};
-	if (r == 0)
-		return (struct ref_wire){false, 0.0f};
-	return pe_at(d, d->before, r - 1, c)->shift;
+	if (t == 0 && covered)
+		return ref_driven(ref_get(d, target(pe_at(d, r, c), cmd->opcode)));
+	if (t == 0 || r == 0)
+		return ref_silent();
+	return ref_hop(d, pe_at(d, r - 1, c)->shift);
 }
 
 static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
@@ -356,13 +363,12 @@ static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
 	unsigned int t;
 
 	for (t = 0; missing; t++) {
-		start_cycle(d);
-		for (unsigned int r = 0; r < rows; r++) {
-			for (unsigned int c = 0; c < cols; c++)
-				pe_at(d, d->pe, r, c)->shift = drained(d, cmd, t, r, c);
+		for (unsigned int r = rows; r-- > 0;) {
+			for (unsigned int c = cols; c-- > 0;)
+				pe_at(d, r, c)->shift = drained(d, cmd, t, r, c);
 		}
 		for (unsigned int c = 0; c < cols; c++) {
-			const struct ref_wire out = pe_at(d, d->pe, rows - 1, c)->shift;
+			const struct ref_wire out = pe_at(d, rows - 1, c)->shift;
 
 			if (!out.valid)
 				continue;
@@ -379,6 +385,20 @@ static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
 	return t;
 }
 
+/* reg = round(factor·reg) */
+void ref_scale(struct ref_device *d, float *reg, uint32_t factor)
+{
+	ref_set(d, reg, ref_canonical(ref_float(factor) * ref_get(d, reg)));
+	d->counts->update_ops++;
+}
+
+/* w = fma(-lr, acc, w) */
+void ref_update(struct ref_device *d, float *w, const float *acc, uint32_t lr)
+{
+	ref_set(d, w, ref_fma(-ref_float(lr), ref_get(d, acc), ref_get(d, w)));
+	d->counts->update_ops++;
+}
+
 /* Every PE has one multiplier and uses it once a cycle: decay takes a cycle of its own. */
 static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 {
@@ -389,16 +409,27 @@ static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
 	for (unsigned int use = decay ? 0 : 1; use < 2; use++, cycles++) {
 		for (unsigned int r = 0; r < a->rows; r++) {
 			for (unsigned int c = 0; c < a->cols; c++) {
-				struct ref_pe *pe = pe_at(d, d->pe, r, c);
+				struct ref_pe *pe = pe_at(d, r, c);
 
 				if (use == 0)
-					pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+					ref_scale(d, &pe->w, a->keep);
 				else
-					pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+					ref_update(d, &pe->w, &pe->acc, a->lr);
 			}
 		}
 	}
 	return cycles;
+}
+
+static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	for (unsigned int r = 0; r < a->rows; r++) {
+		for (unsigned int c = 0; c < a->cols; c++)
+			ref_scale(d, &pe_at(d, r, c)->acc, a->keep);
+	}
+	return 1;
 }
 
 uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
@@ -412,6 +443,8 @@ uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
 		return drain(device, cmd);
 	case IGRAD_OP_UPDATE:
 		return update(device, cmd);
+	case IGRAD_OP_SCALE_ACC:
+		return scale_acc(device, cmd);
 	default:
 		return stream(device, cmd);
 	}

@@ -31,6 +31,25 @@ float ref_fma(float a, float b, float c)
 	return ref_canonical(fmaf(a, b, c));
 }
 
+float ref_from_bf16(uint16_t half)
+{
+	return ref_float((uint32_t)half << 16);
+}
+
+/* Of the two neighbours in bf16 the nearer; of two as near the one whose last bit is zero. */
+uint16_t ref_to_bf16(float value)
+{
+	const uint32_t bits = ref_bits(value);
+	const uint16_t towards_zero = (uint16_t)(bits >> 16);
+	const uint32_t beyond = bits & 0xffff;
+
+	if (isnan(value))
+		return 0x7fc0;
+	if (beyond > 0x8000 || (beyond == 0x8000 && towards_zero % 2 == 1))
+		return (uint16_t)(towards_zero + 1);
+	return towards_zero;
+}
+
 static float horner(const float *coefficients, unsigned int count, float x)
 {
 	float p = coefficients[0];

@@ -28,7 +28,7 @@ struct ref_overlap {
 	unsigned int num_parts; /* of all PEs, and a port of SRAM below each column */
 	uint8_t **used;		/* by cycle, by part */
 	int64_t num_cycles;
-	int64_t *written; /* each word of SRAM: in which cycle last? */
+	int64_t *written; /* each half word of SRAM: in which cycle last? */
 	int64_t *read;
 
 	/* waves enter PE(0,0) in program order */
@@ -70,9 +70,9 @@ struct ref_overlap *ref_overlap_new(const struct ref_config *config)
 
 	o->config = *config;
 	o->num_parts = (config->rows * NUM_PARTS + 1) * config->cols;
-	o->written = zeroed(config->sram_bytes / 4, sizeof(*o->written));
-	o->read = zeroed(config->sram_bytes / 4, sizeof(*o->read));
-	for (size_t i = 0; i < config->sram_bytes / 4; i++)
+	o->written = zeroed(config->sram_bytes / 2, sizeof(*o->written));
+	o->read = zeroed(config->sram_bytes / 2, sizeof(*o->read));
+	for (size_t i = 0; i < config->sram_bytes / 2; i++)
 		o->written[i] = o->read[i] = NEVER;
 	return o;
 }
@@ -150,9 +150,9 @@ static bool reads_before(const struct igrad_cmd *cmd)
 	return cmd->opcode != IGRAD_OP_DRAIN_ACC && cmd->opcode != IGRAD_OP_DRAIN_W;
 }
 
-static void touch(struct trial *t, uint32_t addr, bool write, int64_t cycle)
+static void touch_half(struct trial *t, uint32_t addr, bool write, int64_t cycle)
 {
-	int64_t *written = &t->o->written[addr / 4], *read = &t->o->read[addr / 4];
+	int64_t *written = &t->o->written[addr / 2], *read = &t->o->read[addr / 2];
 
 	if (!t->take) {
 		if (cycle <= *written || (write && cycle < *read))
@@ -162,6 +162,13 @@ static void touch(struct trial *t, uint32_t addr, bool write, int64_t cycle)
 	} else {
 		*read = cycle > *read ? cycle : *read;
 	}
+}
+
+/* A word of @size bytes. */
+static void touch(struct trial *t, uint32_t addr, unsigned int size, bool write, int64_t cycle)
+{
+	for (unsigned int byte = 0; byte < size; byte += 2)
+		touch_half(t, addr + byte, write, cycle);
 }
 
 /* Wave i of a stream or an update at PE(r,c). */
@@ -184,18 +191,23 @@ static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 	const uint8_t opcode = t->cmd->opcode;
 	const bool south = opcode == IGRAD_OP_FPROP;
 	const bool transpose = t->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const bool turn = t->cmd->flags & IGRAD_FLAG_TURN;
+	const unsigned int size = ref_word_size(t->cmd);
 	const unsigned int lanes = south ? a->cols : a->rows;
 	const unsigned int through = south ? t->o->config.rows : t->o->config.cols;
 
 	for (unsigned int r = 0; r < a->rows && opcode != IGRAD_OP_DGRAD; r++)
-		touch(t, a->x + (transpose ? r * a->x_pitch + b * 4 : b * a->x_pitch + r * 4),
-		      false, wave + (opcode == IGRAD_OP_INTERLEAVED ? 1 : 0) + r);
+		touch(t, a->x + (transpose ? r * a->x_pitch + b * size : b * a->x_pitch + r * size),
+		      size, false, wave + (opcode == IGRAD_OP_INTERLEAVED ? 1 : 0) + r);
 	for (unsigned int c = 0; c < a->cols && !south; c++)
-		touch(t, a->g + b * a->g_pitch + c * 4, false, wave + c);
+		touch(t, a->g + b * a->g_pitch + c * size, size, false, wave + c);
 	for (unsigned int l = 0; l < lanes && opcode != IGRAD_OP_WGRAD; l++) {
+		const uint32_t psum = turn ? a->p + l * a->p_pitch + b * 4
+					   : a->p + b * a->p_pitch + l * 4;
+
 		if (t->cmd->flags & IGRAD_FLAG_ADD)
-			touch(t, a->p + b * a->p_pitch + l * 4, false, wave + l);
-		touch(t, a->p + b * a->p_pitch + l * 4, true, wave + l + through - 1);
+			touch(t, psum, 4, false, wave + l);
+		touch(t, psum, 4, true, wave + l + through - 1);
 	}
 }
 
@@ -204,6 +216,8 @@ static unsigned int waves_of(const struct igrad_cmd *cmd)
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
 		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
 	case IGRAD_OP_INTERLEAVED:
 		return 2 * cmd->u.array.batch;
 	case IGRAD_OP_FPROP:
@@ -233,9 +247,10 @@ static void try_waves(struct trial *t)
 static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const unsigned int size = ref_word_size(cmd);
 
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * 4
-						 : a->p + r * a->p_pitch + c * 4;
+	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
+						 : a->p + r * a->p_pitch + c * size;
 }
 
 static void move_word(struct trial *t, unsigned int r, unsigned int c, int64_t cycle)
@@ -244,7 +259,7 @@ static void move_word(struct trial *t, unsigned int r, unsigned int c, int64_t c
 
 	if (r >= a->rows || c >= a->cols)
 		return;
-	touch(t, word_of_tile(t->cmd, r, c), !reads_before(t->cmd), cycle);
+	touch(t, word_of_tile(t->cmd, r, c), ref_word_size(t->cmd), !reads_before(t->cmd), cycle);
 	if (t->take)
 		t->per_cycle[cycle - t->start]++;
 }
@@ -360,7 +375,7 @@ static void follow(struct ref_overlap *o, const struct trial *t)
 		o->next_wave = t->start;
 	} else {
 		o->next_wave = t->start + waves_of(t->cmd);
-		if (t->cmd->opcode != IGRAD_OP_UPDATE)
+		if (t->cmd->opcode != IGRAD_OP_UPDATE && t->cmd->opcode != IGRAD_OP_SCALE_ACC)
 			o->next_load = t->start;
 	}
 }

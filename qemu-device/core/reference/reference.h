@@ -28,7 +28,18 @@ struct ref_config {
 struct ref_wire {
 	bool valid;
 	float value;
+	bool narrow; /* a 16-bit word */
 };
+
+static inline struct ref_wire ref_silent(void)
+{
+	return (struct ref_wire){.valid = false};
+}
+
+static inline struct ref_wire ref_driven(float value)
+{
+	return (struct ref_wire){.valid = true, .value = value};
+}
 
 /*
  * Control that sweeps the array with every batch row, one PE a cycle eastwards and southwards,
@@ -52,13 +63,34 @@ struct ref_pe {
 	struct ref_token token; /* to the east; in column 0 to the south as well */
 };
 
+/* A command on the array with shadow registers; times are those of PE(0,0). */
+struct ref_placed {
+	const struct igrad_cmd *cmd;
+	int64_t start;
+	int64_t swap; /* loads: the wave with which the tile becomes current; else -1 */
+	int64_t end;  /* nothing of it moves any more */
+};
+
+/* A command, and what became of it. */
+struct ref_timed {
+	const struct igrad_cmd *cmd;
+	enum igrad_engine engine;
+	uint64_t held;
+	uint64_t latency;
+	bool started;
+	bool completed;
+	uint64_t start;
+	struct ref_placed placed; /* on the array with shadow registers */
+};
+
 struct ref_device {
 	struct ref_config config;
 	struct ref_pe *pe;
-	struct ref_pe *before; /* the PEs as they stood at the end of the last cycle */
 	uint8_t *sram;
 	uint8_t *memory; /* DRAM; address 0 is memory[0] */
 	struct igrad_report *counts;
+	struct ref_timed *timed; /* the last job */
+	unsigned int num_timed;
 };
 
 struct ref_device *ref_new(const struct ref_config *config);
@@ -68,17 +100,23 @@ void ref_free(struct ref_device *device);
 bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned int num_cmds,
 	     uint8_t *memory, struct igrad_report *report);
 
+/**
+ * ref_replay - the job of the last ref_run() again, with all engines at work at once
+ * @memory: as it was before that job
+ * @late: DMA and vector commands take effect when they end, else when they start
+ * @counts: what was counted, but for the clock's counters
+ *
+ * With shadow registers the array meets every word in the cycle that it was given. A job without
+ * hazards ends with the same bits as in program order.
+ */
+void ref_replay(struct ref_device *device, uint8_t *memory, bool late, struct igrad_report *counts);
+
+/** ref_clock - start and complete the device's commands in time; false if a wait never ends */
+bool ref_clock(struct ref_device *device, struct igrad_report *counts);
+
 /* Execute one command; return the cycles that it took. */
 uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd);
 uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd);
-
-/* A command on the array with shadow registers; times are those of PE(0,0). */
-struct ref_placed {
-	const struct igrad_cmd *cmd;
-	int64_t start;
-	int64_t swap; /* loads: the wave with which the tile becomes current; else -1 */
-	int64_t end;  /* nothing of it moves any more */
-};
 
 struct ref_overlap *ref_overlap_new(const struct ref_config *config);
 void ref_overlap_free(struct ref_overlap *overlap);
@@ -87,18 +125,52 @@ void ref_overlap_free(struct ref_overlap *overlap);
 struct ref_placed ref_overlap_place(struct ref_overlap *overlap, const struct igrad_cmd *cmd,
 				    uint64_t ready, struct igrad_report *counts);
 
-/** ref_skewed_run - move the array with all commands in flight, on the device's SRAM as it is */
-void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, unsigned int n,
-		    struct igrad_report *counts);
+/*
+ * The array with all commands in flight, on the device's SRAM as it is, cycle by cycle from 0 on;
+ * it counts into what the device counts into.
+ */
+struct ref_skewed;
+struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_placed *placed,
+				  unsigned int n);
+bool ref_skewed_runs(const struct ref_skewed *array, uint64_t cycle); /* then or later */
+void ref_skewed_cycle(struct ref_skewed *array, int64_t cycle);
+void ref_skewed_free(struct ref_skewed *array);
 
 /* One word between SRAM and the machine, counted. */
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
+uint16_t ref_read_half(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
+void ref_write_half(struct ref_device *device, uint32_t addr, uint16_t half,
+		    enum igrad_operand operand);
 void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igrad_operand operand);
+
+/* Of words that are bf16 or not, as the command says: their size in bytes; one on a wire. */
+unsigned int ref_word_size(const struct igrad_cmd *cmd);
+struct ref_wire ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd,
+				 uint32_t addr, enum igrad_operand operand);
+
+/** ref_weight - what enters the multiplier: w, or in a bf16 stream its rounded value */
+float ref_weight(const struct igrad_cmd *cmd, float w);
+
+/** ref_count_mac - one multiply-add in a PE */
+void ref_count_mac(struct ref_device *device, const struct igrad_cmd *cmd);
+
+/* Registers w and acc of a PE, counted. */
+float ref_get(struct ref_device *device, const float *reg);
+void ref_set(struct ref_device *device, float *reg, float value);
+
+/* What a PE does to its registers outside streams: round(factor·reg), fma(-lr, acc, w). */
+void ref_scale(struct ref_device *device, float *reg, uint32_t factor);
+void ref_update(struct ref_device *device, float *w, const float *acc, uint32_t lr);
+
+/** ref_hop - what a PE finds on the @wire from its neighbour; a word handed over is counted */
+struct ref_wire ref_hop(struct ref_device *device, struct ref_wire wire);
 
 uint32_t ref_bits(float value);
 float ref_float(uint32_t bits);
 float ref_canonical(float value);
 float ref_fma(float a, float b, float c);
+float ref_from_bf16(uint16_t half);
+uint16_t ref_to_bf16(float value);
 
 /* The manual's functions, in plain steps. */
 float ref_exp(float x);

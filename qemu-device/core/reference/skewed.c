@@ -16,13 +16,13 @@ struct word {
 	bool moving;
 	bool drained; /* leaves in the south; else it came from the north to stay */
 	float value;
+	bool narrow; /* a 16-bit word */
 };
 
 struct pe {
 	float w;
 	float acc;
-	float g_held; /* interleaved: g of phase 0, for phase 1 */
-	bool g_valid;
+	struct ref_wire g_held; /* interleaved: g of phase 0, for phase 1 */
 	struct word shadow_w;
 	struct word shadow_acc;
 	struct ref_wire x; /* to the neighbours: eastwards, southwards, and as the mode says */
@@ -34,6 +34,7 @@ struct pe {
 
 /* What happens to the PEs on a wave. */
 struct wave {
+	bool events;		     /* swaps and captures */
 	const struct igrad_cmd *cmd; /* NULL: nothing */
 	uint32_t row;
 	unsigned int phase;
@@ -45,14 +46,15 @@ struct write {
 	enum igrad_operand operand;
 };
 
-struct machine {
+struct ref_skewed {
 	struct ref_device *device;
 	const struct ref_placed *placed;
 	unsigned int num_placed;
+	const struct ref_placed **near; /* in time, to this cycle */
+	unsigned int num_near;
 	struct wave *waves;
 	int64_t num_waves;
 	struct pe *pe;
-	struct pe *before;
 	struct write *writes; /* of this cycle: seen by nobody before the next */
 	unsigned int num_writes;
 };
@@ -72,12 +74,13 @@ static void *zeroed(size_t n, size_t size)
 	return p;
 }
 
-static struct pe *at(const struct machine *m, struct pe *pes, unsigned int r, unsigned int c)
+static struct pe *at(const struct ref_skewed *m, unsigned int r, unsigned int c)
 {
-	return &pes[r * m->device->config.cols + c];
+	return &m->pe[r * m->device->config.cols + c];
 }
 
-static void write_later(struct machine *m, uint32_t addr, float value, enum igrad_operand operand)
+static void write_later(struct ref_skewed *m, uint32_t addr, float value,
+			enum igrad_operand operand)
 {
 	m->writes[m->num_writes++] = (struct write){addr, ref_bits(value), operand};
 }
@@ -86,20 +89,37 @@ static void write_later(struct machine *m, uint32_t addr, float value, enum igra
 /* The waves */
 /* --------------------------------------------------------------------------------------------- */
 
-static void plan(struct machine *m, const struct ref_placed *p)
+static uint32_t waves_of(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_UPDATE:
+		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
+	case IGRAD_OP_SCALE_ACC:
+		return 1;
+	case IGRAD_OP_INTERLEAVED:
+		return 2 * cmd->u.array.batch;
+	default:
+		return cmd->u.array.batch;
+	}
+}
+
+static void plan(struct ref_skewed *m, const struct ref_placed *p)
 {
 	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const bool update = p->cmd->opcode == IGRAD_OP_UPDATE;
-	const uint32_t batch = p->cmd->u.array.batch;
-	const uint32_t count = update ? (p->cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1)
-				      : batch * (both ? 2 : 1);
+	const uint32_t count = waves_of(p->cmd);
 
+	if (p->swap >= 0)
+		m->waves[p->swap].events = true;
+	if (p->cmd->opcode == IGRAD_OP_DRAIN_ACC || p->cmd->opcode == IGRAD_OP_DRAIN_W)
+		m->waves[p->start].events = true;
 	for (uint32_t i = 0; i < count; i++) {
 		struct wave *wave = &m->waves[p->start + i];
 
 		if (wave->cmd)
 			impossible("two waves in one");
-		*wave = (struct wave){p->cmd, both ? i / 2 : i, both ? i % 2 : 0};
+		wave->cmd = p->cmd;
+		wave->row = both ? i / 2 : i;
+		wave->phase = both ? i % 2 : 0;
 	}
 }
 
@@ -108,37 +128,37 @@ static bool covers(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 	return r < cmd->u.array.rows && c < cmd->u.array.cols;
 }
 
-static void swap_in(const struct igrad_cmd *cmd, float *reg, struct word *shadow, unsigned int r,
-		    unsigned int c)
+static void swap_in(struct ref_skewed *m, const struct igrad_cmd *cmd, float *reg,
+		    struct word *shadow, unsigned int r, unsigned int c)
 {
 	if (!covers(cmd, r, c))
 		return;
 	if (!shadow->valid || shadow->moving || shadow->drained)
 		impossible("a tile is swapped in before it is there");
-	*reg = shadow->value;
+	ref_set(m->device, reg, shadow->value);
 	shadow->valid = false;
 }
 
 /* Swaps and captures that pass PE(r,c), in program order, before the wave's own work. */
-static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned int c)
+static void events(struct ref_skewed *m, struct pe *pe, unsigned int r, unsigned int c)
 {
 	struct word caught = {.valid = false};
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 		const uint8_t opcode = p->cmd->opcode;
 
 		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
-			swap_in(p->cmd, &pe->w, &pe->shadow_w, r, c);
+			swap_in(m, p->cmd, &pe->w, &pe->shadow_w, r, c);
 		if (opcode == IGRAD_OP_LOAD_ACC && p->swap == pe->wave)
-			swap_in(p->cmd, &pe->acc, &pe->shadow_acc, r, c);
+			swap_in(m, p->cmd, &pe->acc, &pe->shadow_acc, r, c);
 		if ((opcode != IGRAD_OP_DRAIN_W && opcode != IGRAD_OP_DRAIN_ACC) ||
 		    p->start != pe->wave || !covers(p->cmd, r, c))
 			continue;
 		if (caught.valid)
 			impossible("two tiles are captured at once");
-		caught = (struct word){true, false, true,
-				       opcode == IGRAD_OP_DRAIN_W ? pe->w : pe->acc};
+		caught.valid = caught.drained = true;
+		caught.value = ref_get(m->device, opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc);
 	}
 	if (caught.valid && pe->shadow_acc.valid)
 		impossible("the chain is captured into while it holds a word");
@@ -150,135 +170,154 @@ static void events(struct machine *m, struct pe *pe, unsigned int r, unsigned in
 /* A PE's cycle */
 /* --------------------------------------------------------------------------------------------- */
 
-static struct ref_wire read_wire(struct machine *m, uint32_t addr, enum igrad_operand operand)
+static struct ref_wire read_wire(struct ref_skewed *m, uint32_t addr, enum igrad_operand operand)
 {
-	return (struct ref_wire){true, ref_float(ref_read(m->device, addr, operand))};
+	return ref_driven(ref_float(ref_read(m->device, addr, operand)));
 }
 
-static struct ref_wire x_edge(struct machine *m, const struct wave *wave, unsigned int r)
+static struct ref_wire x_edge(struct ref_skewed *m, const struct wave *wave, unsigned int r)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
 	const bool transpose = wave->cmd->flags & IGRAD_FLAG_TRANSPOSE;
+	const unsigned int size = ref_word_size(wave->cmd);
 
 	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase)
-		return (struct ref_wire){false, 0.0f};
-	return read_wire(m,
-			 a->x + (transpose ? r * a->x_pitch + wave->row * 4
-					   : wave->row * a->x_pitch + r * 4),
-			 IGRAD_ACCESS_X_READ);
+		return ref_silent();
+	return ref_read_operand(m->device, wave->cmd,
+				a->x + (transpose ? r * a->x_pitch + wave->row * size
+						  : wave->row * a->x_pitch + r * size),
+				IGRAD_ACCESS_X_READ);
 }
 
-static struct ref_wire g_edge(struct machine *m, const struct wave *wave, unsigned int c)
+static struct ref_wire g_edge(struct ref_skewed *m, const struct wave *wave, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
 	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase)
-		return (struct ref_wire){false, 0.0f};
-	return read_wire(m, a->g + wave->row * a->g_pitch + c * 4, IGRAD_ACCESS_G_READ);
+		return ref_silent();
+	return ref_read_operand(m->device, wave->cmd,
+				a->g + wave->row * a->g_pitch + c * ref_word_size(wave->cmd),
+				IGRAD_ACCESS_G_READ);
 }
 
-static struct ref_wire psum_edge(struct machine *m, const struct wave *wave, unsigned int lane)
+static uint32_t psum_at(const struct wave *wave, unsigned int lane)
+{
+	const struct igrad_cmd_array *a = &wave->cmd->u.array;
+	const bool turn = wave->cmd->flags & IGRAD_FLAG_TURN;
+
+	return a->p + (turn ? lane : wave->row) * a->p_pitch + (turn ? wave->row : lane) * 4;
+}
+
+static struct ref_wire psum_edge(struct ref_skewed *m, const struct wave *wave, unsigned int lane)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int lanes = wave->cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
 	if (wave->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || wave->phase)
-		return (struct ref_wire){false, 0.0f};
+		return ref_silent();
 	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
-		return (struct ref_wire){true, 0.0f};
-	return read_wire(m, a->p + wave->row * a->p_pitch + lane * 4, IGRAD_ACCESS_PSUM_READ);
+		return ref_driven(0.0f);
+	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
-static void multiply_add(struct machine *m, float *sum, float a, float b, float s)
+static float multiply_add(struct ref_skewed *m, const struct igrad_cmd *cmd, float a, float b,
+			  float s)
 {
-	*sum = ref_fma(a, b, s);
-	m->device->counts->macs++;
+	ref_count_mac(m->device, cmd);
+	return ref_fma(a, b, s);
 }
 
-static void add_to_psum(struct machine *m, struct pe *pe, struct ref_wire psum,
-			struct ref_wire operand)
+static void add_to_psum(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
+			struct ref_wire psum, struct ref_wire operand)
 {
 	pe->psum = psum;
 	if (psum.valid && operand.valid)
-		multiply_add(m, &pe->psum.value, operand.value, pe->w, psum.value);
+		pe->psum.value = multiply_add(m, wave->cmd, operand.value,
+					      ref_weight(wave->cmd, ref_get(m->device, &pe->w)),
+					      psum.value);
 }
 
-static void add_to_acc(struct machine *m, struct pe *pe, const struct wave *wave, struct ref_wire g)
+static void add_to_acc(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
+		       struct ref_wire g)
 {
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
 	if (pe->x.valid && g.valid)
-		multiply_add(m, &pe->acc, pe->x.value, g.value, fresh ? 0.0f : pe->acc);
+		ref_set(m->device, &pe->acc,
+			multiply_add(m, wave->cmd, pe->x.value, g.value,
+				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
 }
 
-static void update(struct pe *pe, const struct wave *wave, unsigned int r, unsigned int c)
+static void update(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
+		   unsigned int c)
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
 	if (!covers(wave->cmd, r, c))
 		return;
-	if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
-		pe->w = ref_canonical(ref_float(a->keep) * pe->w);
+	if (wave->cmd->opcode == IGRAD_OP_SCALE_ACC)
+		ref_scale(m->device, &pe->acc, a->keep);
+	else if (wave->cmd->flags & IGRAD_FLAG_DECAY && wave->row == 0)
+		ref_scale(m->device, &pe->w, a->keep);
 	else
-		pe->w = ref_fma(-ref_float(a->lr), pe->acc, pe->w);
+		ref_update(m->device, &pe->w, &pe->acc, a->lr);
 }
 
-static void work(struct machine *m, struct pe *pe, const struct wave *wave, unsigned int r,
+static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
 		 unsigned int c)
 {
-	const struct pe *west = c ? at(m, m->before, r, c - 1) : NULL;
-	const struct pe *north = r ? at(m, m->before, r - 1, c) : NULL;
+	const struct pe *west = c ? at(m, r, c - 1) : NULL;
+	const struct pe *north = r ? at(m, r - 1, c) : NULL;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	struct ref_wire psum;
 
-	if (wave->cmd->opcode == IGRAD_OP_UPDATE) {
-		update(pe, wave, r, c);
+	if (wave->cmd->opcode == IGRAD_OP_UPDATE || wave->cmd->opcode == IGRAD_OP_SCALE_ACC) {
+		update(m, pe, wave, r, c);
 		return;
 	}
-	pe->x = west ? west->x : x_edge(m, wave, r);
-	pe->g = north ? north->g : g_edge(m, wave, c);
+	pe->x = west ? ref_hop(m->device, west->x) : x_edge(m, wave, r);
+	pe->g = north ? ref_hop(m->device, north->g) : g_edge(m, wave, c);
 	if (south)
-		psum = north ? north->psum : psum_edge(m, wave, c);
+		psum = north ? ref_hop(m->device, north->psum) : psum_edge(m, wave, c);
 	else
-		psum = west ? west->psum : psum_edge(m, wave, r);
+		psum = west ? ref_hop(m->device, west->psum) : psum_edge(m, wave, r);
 	pe->psum_came = south && psum.valid;
 	if (south) {
-		add_to_psum(m, pe, psum, pe->x);
+		add_to_psum(m, pe, wave, psum, pe->x);
 	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
 		add_to_acc(m, pe, wave, pe->g);
 	} else if (wave->phase == 0) {
-		add_to_psum(m, pe, psum, pe->g);
-		pe->g_held = pe->g.value;
-		pe->g_valid = pe->g.valid;
+		add_to_psum(m, pe, wave, psum, pe->g);
+		pe->g_held = pe->g;
 	} else {
-		add_to_acc(m, pe, wave, (struct ref_wire){pe->g_valid, pe->g_held});
+		add_to_acc(m, pe, wave, pe->g_held);
 	}
 }
 
-static void psum_leaves(struct machine *m, const struct pe *pe, const struct wave *wave,
+static void psum_leaves(struct ref_skewed *m, const struct pe *pe, const struct wave *wave,
 			unsigned int r, unsigned int c)
 {
-	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
 	const bool edge = south ? r + 1 == m->device->config.rows : c + 1 == m->device->config.cols;
 
 	if (pe->psum.valid && edge)
-		write_later(m, a->p + wave->row * a->p_pitch + (south ? c : r) * 4, pe->psum.value,
+		write_later(m, psum_at(wave, south ? c : r), pe->psum.value,
 			    IGRAD_ACCESS_PSUM_WRITE);
 }
 
-static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int c)
+static void pe_cycle(struct ref_skewed *m, int64_t t, unsigned int r, unsigned int c)
 {
-	struct pe *pe = at(m, m->pe, r, c);
+	struct pe *pe = at(m, r, c);
 	const struct wave *wave;
 
-	pe->wave = c ? at(m, m->before, r, c - 1)->wave : r ? at(m, m->before, r - 1, c)->wave : t;
+	pe->wave = c ? at(m, r, c - 1)->wave : r ? at(m, r - 1, c)->wave : t;
 	pe->x.valid = pe->g.valid = pe->psum.valid = pe->psum_came = false;
 	if (pe->wave < 0)
 		return;
-	events(m, pe, r, c);
 	wave = &m->waves[pe->wave];
+	if (wave->events)
+		events(m, pe, r, c);
 	if (!wave->cmd)
 		return;
 	work(m, pe, wave, r, c);
@@ -292,19 +331,20 @@ static void pe_cycle(struct machine *m, int64_t t, unsigned int r, unsigned int 
 static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const unsigned int size = ref_word_size(cmd);
 
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * 4
-						 : a->p + r * a->p_pitch + c * 4;
+	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
+						 : a->p + r * a->p_pitch + c * size;
 }
 
 /* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
-static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, unsigned int late,
+static const struct igrad_cmd *mover(const struct ref_skewed *m, uint8_t opcode, unsigned int late,
 				     int64_t t, unsigned int c, unsigned int *row)
 {
 	const unsigned int rows = m->device->config.rows;
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 		const int64_t step = t - p->start - late - c;
 
 		if (p->cmd->opcode != opcode || step < 0 || step >= rows)
@@ -315,23 +355,26 @@ static const struct igrad_cmd *mover(const struct machine *m, uint8_t opcode, un
 	return NULL;
 }
 
-static void enter(struct machine *m, struct word *shadow, const struct igrad_cmd *cmd,
+static void enter(struct ref_skewed *m, struct word *shadow, const struct igrad_cmd *cmd,
 		  unsigned int row, unsigned int c, enum igrad_operand operand)
 {
+	struct ref_wire wire;
+
 	if (!covers(cmd, row, c))
 		return;
 	if (shadow->valid)
 		impossible("two words in a register");
-	*shadow = (struct word){true, true, false,
-				read_wire(m, word_of_tile(cmd, row, c), operand).value};
+	wire = ref_read_operand(m->device, cmd, word_of_tile(cmd, row, c), operand);
+	*shadow = (struct word){true, true, false, wire.value, wire.narrow};
 }
 
-static void push(struct word *from, struct word *to)
+static void push(struct ref_skewed *m, struct word *from, struct word *to)
 {
 	if (!from->valid || !from->moving)
 		return;
 	if (to->valid)
 		impossible("two words in a register");
+	ref_hop(m->device, (struct ref_wire){true, from->value, from->narrow});
 	*to = *from;
 	from->valid = false;
 }
@@ -342,7 +385,7 @@ static void stop(struct word *word)
 		word->moving = false;
 }
 
-static void load_column(struct machine *m, int64_t t, unsigned int c)
+static void load_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
@@ -351,13 +394,13 @@ static void load_column(struct machine *m, int64_t t, unsigned int c)
 	if (!cmd)
 		return;
 	for (unsigned int r = rows - 1; r > 0; r--)
-		push(&at(m, m->pe, r - 1, c)->shadow_w, &at(m, m->pe, r, c)->shadow_w);
-	enter(m, &at(m, m->pe, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
+		push(m, &at(m, r - 1, c)->shadow_w, &at(m, r, c)->shadow_w);
+	enter(m, &at(m, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_w);
+		stop(&at(m, r, c)->shadow_w);
 }
 
-static void leave(struct machine *m, struct pe *last, int64_t t, unsigned int c)
+static void leave(struct ref_skewed *m, struct pe *last, int64_t t, unsigned int c)
 {
 	const unsigned int late = m->device->config.rows - 1;
 	unsigned int row = 0;
@@ -376,58 +419,57 @@ static void leave(struct machine *m, struct pe *last, int64_t t, unsigned int c)
 	last->shadow_acc.valid = false;
 }
 
-static void begin_to_shift(struct machine *m, int64_t t, unsigned int c)
+static void begin_to_shift(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 
-	for (unsigned int i = 0; i < m->num_placed; i++) {
-		const struct ref_placed *p = &m->placed[i];
+	for (unsigned int i = 0; i < m->num_near; i++) {
+		const struct ref_placed *p = m->near[i];
 
 		if ((p->cmd->opcode != IGRAD_OP_DRAIN_ACC && p->cmd->opcode != IGRAD_OP_DRAIN_W) ||
 		    p->start + rows - 1 + c != t)
 			continue;
 		for (unsigned int r = 0; r < rows; r++)
-			at(m, m->pe, r, c)->shadow_acc.moving =
-				at(m, m->pe, r, c)->shadow_acc.drained;
+			at(m, r, c)->shadow_acc.moving = at(m, r, c)->shadow_acc.drained;
 	}
 }
 
-static void chain_column(struct machine *m, int64_t t, unsigned int c)
+static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
 	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
 
 	begin_to_shift(m, t, c);
-	leave(m, at(m, m->pe, rows - 1, c), t, c);
+	leave(m, at(m, rows - 1, c), t, c);
 	for (unsigned int r = rows - 1; r > 0; r--) {
-		struct word *from = &at(m, m->pe, r - 1, c)->shadow_acc;
+		struct word *from = &at(m, r - 1, c)->shadow_acc;
 
-		if (from->valid && from->moving && at(m, m->pe, r, c)->psum_came)
+		if (from->valid && from->moving && at(m, r, c)->psum_came)
 			impossible("a psum and a word on one wire");
-		push(from, &at(m, m->pe, r, c)->shadow_acc);
+		push(m, from, &at(m, r, c)->shadow_acc);
 	}
 	if (!cmd)
 		return;
-	if (at(m, m->pe, 0, c)->psum_came && covers(cmd, row, c))
+	if (at(m, 0, c)->psum_came && covers(cmd, row, c))
 		impossible("a psum and a word on one wire");
-	enter(m, &at(m, m->pe, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
+	enter(m, &at(m, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
-		stop(&at(m, m->pe, r, c)->shadow_acc);
+		stop(&at(m, r, c)->shadow_acc);
 }
 
 /* --------------------------------------------------------------------------------------------- */
 /* The machine */
 /* --------------------------------------------------------------------------------------------- */
 
-static void cycle(struct machine *m, int64_t t)
+/* From the south-east corner on, so that a PE finds its neighbours as they stood a cycle before. */
+static void cycle(struct ref_skewed *m, int64_t t)
 {
 	const unsigned int rows = m->device->config.rows, cols = m->device->config.cols;
 
-	memcpy(m->before, m->pe, sizeof(*m->pe) * rows * cols);
 	m->num_writes = 0;
-	for (unsigned int r = 0; r < rows; r++) {
-		for (unsigned int c = 0; c < cols; c++)
+	for (unsigned int r = rows; r-- > 0;) {
+		for (unsigned int c = cols; c-- > 0;)
 			pe_cycle(m, t, r, c);
 	}
 	for (unsigned int c = 0; c < cols; c++) {
@@ -438,38 +480,64 @@ static void cycle(struct machine *m, int64_t t)
 		ref_write(m->device, m->writes[i].addr, m->writes[i].bits, m->writes[i].operand);
 }
 
-/* Until every command has ended and every swap has passed the far corner. */
-static int64_t last_wave(const struct ref_placed *placed, unsigned int n)
+/* Until a command has ended and what it swaps in has passed the far corner. */
+static int64_t last_cycle(const struct ref_skewed *m, const struct ref_placed *p)
 {
-	int64_t last = 0;
+	const int64_t last = p->end > p->swap ? p->end : p->swap;
 
-	for (unsigned int i = 0; i < n; i++) {
-		last = placed[i].end > last ? placed[i].end : last;
-		last = placed[i].swap > last ? placed[i].swap : last;
-	}
-	return last;
+	return last + m->device->config.rows + m->device->config.cols;
 }
 
-void ref_skewed_run(struct ref_device *device, const struct ref_placed *placed, unsigned int n,
-		    struct igrad_report *counts)
+struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_placed *placed,
+				  unsigned int n)
 {
 	const unsigned int rows = device->config.rows, cols = device->config.cols;
-	struct machine m = {.device = device, .placed = placed, .num_placed = n};
+	struct ref_skewed *m = zeroed(1, sizeof(*m));
 
-	device->counts = counts;
-	m.num_waves = last_wave(placed, n) + rows + cols;
-	m.waves = zeroed((size_t)m.num_waves, sizeof(*m.waves));
-	m.pe = zeroed((size_t)rows * cols, sizeof(*m.pe));
-	m.before = zeroed((size_t)rows * cols, sizeof(*m.before));
-	m.writes = zeroed((size_t)2 * (rows + cols), sizeof(*m.writes));
+	m->device = device;
+	m->placed = placed;
+	m->num_placed = n;
+	for (unsigned int i = 0; i < n; i++) {
+		const int64_t last = last_cycle(m, &placed[i]);
+
+		m->num_waves = last > m->num_waves ? last : m->num_waves;
+	}
+	m->waves = zeroed((size_t)m->num_waves, sizeof(*m->waves));
+	m->near = zeroed(n, sizeof(*m->near));
+	m->pe = zeroed((size_t)rows * cols, sizeof(*m->pe));
+	m->writes = zeroed((size_t)2 * (rows + cols), sizeof(*m->writes));
 	for (unsigned int i = 0; i < rows * cols; i++)
-		m.pe[i].wave = -1;
+		m->pe[i].wave = -1;
 	for (unsigned int i = 0; i < n; i++)
-		plan(&m, &placed[i]);
-	for (int64_t t = 0; t < m.num_waves; t++)
-		cycle(&m, t);
-	free(m.waves);
-	free(m.pe);
-	free(m.before);
-	free(m.writes);
+		plan(m, &placed[i]);
+	return m;
+}
+
+bool ref_skewed_runs(const struct ref_skewed *m, uint64_t cycle)
+{
+	return (int64_t)cycle < m->num_waves;
+}
+
+/*
+ * Commands that may have anything to do in this cycle. When there are none, none of the waves that
+ * PEs would see does anything, and they need not see them.
+ */
+void ref_skewed_cycle(struct ref_skewed *m, int64_t t)
+{
+	m->num_near = 0;
+	for (unsigned int i = 0; i < m->num_placed; i++) {
+		if (t >= m->placed[i].start && t <= last_cycle(m, &m->placed[i]))
+			m->near[m->num_near++] = &m->placed[i];
+	}
+	if (m->num_near && t < m->num_waves)
+		cycle(m, t);
+}
+
+void ref_skewed_free(struct ref_skewed *m)
+{
+	free(m->waves);
+	free(m->near);
+	free(m->pe);
+	free(m->writes);
+	free(m);
 }

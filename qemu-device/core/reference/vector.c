@@ -16,8 +16,21 @@ struct unit {
 static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand update,
 				     enum igrad_operand other)
 {
-	return u->cmd->opcode == IGRAD_OP_VEC_SGD || u->cmd->opcode == IGRAD_OP_VEC_AXPY ? update
-											 : other;
+	switch (u->cmd->opcode) {
+	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_AXPY:
+	case IGRAD_OP_VEC_SCALE:
+		return update;
+	default:
+		return other;
+	}
+}
+
+/* With BF16: everything but sums. */
+static bool narrow(const struct unit *u, uint32_t addr)
+{
+	return u->cmd->flags & IGRAD_FLAG_BF16 &&
+	       (u->cmd->opcode != IGRAD_OP_VEC_COLSUM || addr == u->v->a);
 }
 
 static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
@@ -28,6 +41,9 @@ static uint32_t get_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t
 
 static float get(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j)
 {
+	if (narrow(u, addr))
+		return ref_from_bf16(ref_read_half(u->device, addr + i * pitch + j * 2,
+						   IGRAD_ACCESS_VECTOR_READ));
 	return ref_float(get_bits(u, addr, pitch, i, j));
 }
 
@@ -40,7 +56,11 @@ static void put_bits(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, 
 
 static void put(struct unit *u, uint32_t addr, uint32_t pitch, uint32_t i, uint32_t j, float value)
 {
-	put_bits(u, addr, pitch, i, j, ref_bits(ref_canonical(value)));
+	if (narrow(u, addr))
+		ref_write_half(u->device, addr + i * pitch + j * 2, ref_to_bf16(value),
+			       IGRAD_ACCESS_VECTOR_WRITE);
+	else
+		put_bits(u, addr, pitch, i, j, ref_bits(ref_canonical(value)));
 }
 
 /* A lane takes an element; the first of a cycle begins that cycle. */
@@ -73,7 +93,7 @@ static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
 	const float a = a_of(u, i, j);
 	float b = 0.0f;
 
-	if (u->cmd->opcode != IGRAD_OP_VEC_RELU)
+	if (u->cmd->opcode != IGRAD_OP_VEC_RELU && u->cmd->opcode != IGRAD_OP_VEC_SCALE)
 		b = b_of(u, i, j);
 	switch (u->cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
@@ -84,6 +104,8 @@ static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
 		return a > 0.0f ? b : 0.0f;
 	case IGRAD_OP_VEC_AXPY:
 		return ref_fma(imm, a, b);
+	case IGRAD_OP_VEC_SCALE:
+		return imm * a;
 	default: /* VEC_SGD */
 		return ref_fma(-imm, b, u->cmd->flags & IGRAD_FLAG_DECAY ? imm2 * a : a);
 	}

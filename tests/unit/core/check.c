@@ -25,6 +25,7 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 	case IGRAD_OP_DRAIN_W:
 		return cmd_shift(opcode, R, C, 0, C);
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return cmd_stream(opcode, R, C, 0);
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
@@ -58,13 +59,14 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 }
 
 static const enum igrad_opcode opcodes[] = {
-	IGRAD_OP_NOP,	   IGRAD_OP_DMA_LOAD,	   IGRAD_OP_DMA_STORE,
-	IGRAD_OP_LOAD_W,   IGRAD_OP_LOAD_ACC,	   IGRAD_OP_FPROP,
-	IGRAD_OP_DGRAD,	   IGRAD_OP_WGRAD,	   IGRAD_OP_INTERLEAVED,
-	IGRAD_OP_UPDATE,   IGRAD_OP_DRAIN_ACC,	   IGRAD_OP_DRAIN_W,
-	IGRAD_OP_VEC_FILL, IGRAD_OP_VEC_COPY,	   IGRAD_OP_VEC_BIAS,
-	IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
-	IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,	   IGRAD_OP_VEC_SOFTMAX_XENT,
+	IGRAD_OP_NOP,	    IGRAD_OP_DMA_LOAD,	    IGRAD_OP_DMA_STORE,
+	IGRAD_OP_LOAD_W,    IGRAD_OP_LOAD_ACC,	    IGRAD_OP_FPROP,
+	IGRAD_OP_DGRAD,	    IGRAD_OP_WGRAD,	    IGRAD_OP_INTERLEAVED,
+	IGRAD_OP_UPDATE,    IGRAD_OP_DRAIN_ACC,	    IGRAD_OP_DRAIN_W,
+	IGRAD_OP_VEC_FILL,  IGRAD_OP_VEC_COPY,	    IGRAD_OP_VEC_BIAS,
+	IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
+	IGRAD_OP_VEC_AXPY,  IGRAD_OP_VEC_SGD,	    IGRAD_OP_VEC_SOFTMAX_XENT,
+	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,
 };
 
 #define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -146,20 +148,25 @@ static void test_opcode(void **state)
 static uint16_t flags_of(enum igrad_opcode opcode)
 {
 	switch (opcode) {
+	case IGRAD_OP_DMA_LOAD:
+	case IGRAD_OP_DMA_STORE:
+		return IGRAD_FLAG_BF16 | IGRAD_FLAG_MEM_BF16;
 	case IGRAD_OP_LOAD_W:
-		return IGRAD_FLAG_TRANSPOSE;
+		return IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16;
 	case IGRAD_OP_FPROP:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | IGRAD_FLAG_BF16;
 	case IGRAD_OP_DGRAD:
-		return IGRAD_FLAG_ADD;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_BF16;
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_VEC_COLSUM:
-		return IGRAD_FLAG_KEEP;
+		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
 	case IGRAD_OP_INTERLEAVED:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_VEC_SGD:
 		return IGRAD_FLAG_DECAY;
+	case IGRAD_OP_VEC_RELU_GRAD:
+		return IGRAD_FLAG_BF16;
 	default:
 		return 0;
 	}
@@ -318,6 +325,7 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	switch (opcode) {
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_UPDATE:
+	case IGRAD_OP_SCALE_ACC:
 		return "";
 	case IGRAD_OP_DMA_LOAD:
 	case IGRAD_OP_DMA_STORE:
@@ -331,6 +339,8 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
 		return "234567";
+	case IGRAD_OP_VEC_SCALE:
+		return "2367";
 	case IGRAD_OP_VEC_COLSUM:
 		return "236";
 	default:
@@ -366,6 +376,90 @@ static void test_align(void **state)
 			refused(cmd, IGRAD_REASON_ALIGN);
 		}
 	}
+}
+
+/* The words of a body that address or space bf16 when @flag is set. */
+static const char *halves_of(enum igrad_opcode opcode, uint16_t flag)
+{
+	switch (opcode) {
+	case IGRAD_OP_DMA_LOAD:
+	case IGRAD_OP_DMA_STORE:
+		return flag == IGRAD_FLAG_BF16 ? "34" : "02";
+	case IGRAD_OP_LOAD_W:
+		return "67";
+	case IGRAD_OP_FPROP:
+	case IGRAD_OP_VEC_COLSUM:
+		return "23";
+	case IGRAD_OP_DGRAD:
+		return "45";
+	case IGRAD_OP_VEC_RELU_GRAD:
+		return "234567";
+	default:
+		return "2345";
+	}
+}
+
+static void align_halves(enum igrad_opcode opcode, uint16_t flag)
+{
+	for (const char *word = addresses_of(opcode); *word; word++) {
+		for (uint32_t off = 1; off < 4; off++) {
+			struct igrad_cmd cmd = good(opcode);
+
+			cmd.flags = flag;
+			cmd.u.words[*word - '0'] += off;
+			if (off == 2 && strchr(halves_of(opcode, flag), *word))
+				accepted(cmd);
+			else
+				refused(cmd, IGRAD_REASON_ALIGN);
+		}
+	}
+}
+
+static void test_align_bf16(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NUM_OPCODES; i++) {
+		if (flags_of(opcodes[i]) & IGRAD_FLAG_BF16)
+			align_halves(opcodes[i], IGRAD_FLAG_BF16);
+		if (flags_of(opcodes[i]) & IGRAD_FLAG_MEM_BF16)
+			align_halves(opcodes[i], IGRAD_FLAG_MEM_BF16);
+	}
+}
+
+/* Regions of bf16 are half as wide: how close pitches, ends and neighbours may come. */
+static void test_extent_bf16(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_FPROP);
+
+	(void)state;
+	cmd.flags = IGRAD_FLAG_BF16;
+	cmd.u.array.x_pitch = R * 2;
+	accepted(cmd);
+	cmd.u.array.p = 4 * R * 2;
+	accepted(cmd);
+	cmd.u.array.p -= 4;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.array.x_pitch -= 2;
+	refused(cmd, IGRAD_REASON_ALIGN);
+	cmd = good(IGRAD_OP_DMA_LOAD);
+	cmd.flags = IGRAD_FLAG_BF16;
+	cmd.u.dma.sram = 65536 - 2 * 4 * 4;
+	cmd.u.dma.sram_pitch = 2 * 4;
+	accepted(cmd);
+	cmd.u.dma.sram += 2;
+	refused(cmd, IGRAD_REASON_SRAM_RANGE);
+	cmd = good(IGRAD_OP_DMA_LOAD);
+	cmd.flags = IGRAD_FLAG_MEM_BF16;
+	cmd.u.dma.pitch = 2 * 4;
+	accepted(cmd);
+	cmd.u.dma.pitch -= 2;
+	refused(cmd, IGRAD_REASON_ALIGN);
+	cmd = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 65536 / 2);
+	refused(cmd, IGRAD_REASON_SHAPE);
+	cmd.flags = IGRAD_FLAG_BF16 | IGRAD_FLAG_MEM_BF16;
+	accepted(cmd);
+	cmd.u.dma.cols++;
+	refused(cmd, IGRAD_REASON_SHAPE);
 }
 
 static void test_pitch_of_a_single_row(void **state)
@@ -446,9 +540,9 @@ static void test_overlap_array(void **state)
 
 static void test_overlap_vector(void **state)
 {
-	static const enum igrad_opcode same_a[] = {IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS,
-						   IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
-						   IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD};
+	static const enum igrad_opcode same_a[] = {
+		IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS, IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
+		IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,  IGRAD_OP_VEC_SCALE};
 	struct igrad_cmd cmd;
 
 	(void)state;
@@ -505,6 +599,7 @@ static void test_data(void **state)
 	uint32_t *labels = (uint32_t *)(void *)(rig.memory + RIG_DATA);
 
 	(void)state;
+	rig_chain(cmds, 3);
 	labels[3 * 8] = 7;
 	rig_run(&rig, cmds, 3);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
@@ -626,6 +721,8 @@ int main(void)
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_align),
+		cmocka_unit_test(test_align_bf16),
+		cmocka_unit_test(test_extent_bf16),
 		cmocka_unit_test(test_pitch_of_a_single_row),
 		cmocka_unit_test(test_sram_range),
 		cmocka_unit_test(test_sram_end),

@@ -49,7 +49,7 @@ static void bad(uint64_t begin, uint64_t end)
 /* SRAM and registers as the next job finds them, or'ed together. */
 static uint32_t found_by_next_job(void)
 {
-	const struct igrad_cmd cmds[] = {
+	struct igrad_cmd cmds[] = {
 		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, SRAM_WORDS),
 		cmd_shift(IGRAD_OP_DRAIN_W, 8, 8, 0, 8),
 		cmd_shift(IGRAD_OP_DRAIN_ACC, 8, 8, 256, 8),
@@ -58,6 +58,7 @@ static uint32_t found_by_next_job(void)
 	const uint32_t *words = (const uint32_t *)(const void *)(rig.memory + RIG_DATA);
 	uint32_t all = 0;
 
+	rig_chain(cmds, 4);
 	memset(rig.memory + RIG_DATA, 0xff, 65536 + 512);
 	rig_run(&rig, cmds, 4);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
@@ -80,6 +81,7 @@ static void dirtying(struct igrad_cmd *cmds)
 	cmds[4].u.vec.imm = 0xffffffff;
 	cmds[4].u.vec.d_pitch = 28;
 	cmds[5] = cmd_nop(IGRAD_ENGINE_ARRAY);
+	rig_chain(cmds, DIRTYING);
 }
 
 static void fill_memory(void)
@@ -131,6 +133,7 @@ static void test_scrub_after_fault(void **state)
 
 static void test_scrub_after_cancel(void **state)
 {
+	const struct igrad_space space = rig_space(&rig);
 	struct igrad_cmd cmds[DIRTYING];
 
 	(void)state;
@@ -139,8 +142,7 @@ static void test_scrub_after_cancel(void **state)
 	rig.desc.num_cmds = DIRTYING;
 	memcpy(rig.memory + RIG_CMDS, cmds, sizeof(cmds));
 	rig.desc.cmds = RIG_CMDS;
-	igrad_core_begin(rig.core, &rig.desc,
-			 &(struct igrad_space){rig_space(&rig).read, rig_space(&rig).write, &rig});
+	igrad_core_begin(rig.core, &rig.desc, &space);
 	for (unsigned int i = 0; i < 4; i++)
 		assert_true(igrad_core_step(rig.core));
 	igrad_core_cancel(rig.core);
@@ -163,10 +165,12 @@ static void test_scrub_of_weights(void **state)
 	cmds[1] = load;
 	cmds[2] = dgrad;
 	cmds[3] = cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 4096, 1, 8);
+	rig_chain(cmds, 4);
 	fill_memory();
 	rig_run(&rig, cmds, 4);
 	assert_int_not_equal(bits_of(rig_floats(&rig, RIG_DATA + 4096)[0]), 0);
 	cmds[1] = cmd_nop(IGRAD_ENGINE_ARRAY);
+	rig_chain(cmds, 4);
 	rig_run(&rig, cmds, 4);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
 	for (unsigned int i = 0; i < 8; i++)
@@ -466,6 +470,7 @@ static void large_job(uint8_t *out, uint32_t threads)
 	fill_floats(&rng, rig_floats(&big, RIG_DATA), MIB);
 	n = large_products(cmds);
 	n += large_vectors(cmds + n);
+	rig_chain(cmds, n);
 	rig_run(&big, cmds, n);
 	assert_int_equal(big.result.status, IGRAD_STATUS_OK);
 	memcpy(out, big.memory + FOUND, FOUND_BYTES);
@@ -527,7 +532,7 @@ static void test_pool(void **state)
 	for (unsigned int parts = 1; parts <= PARTS; parts++) {
 		_Atomic unsigned int done[PARTS] = {0};
 
-		igrad_pool_run(pool, parts, slow_part, done);
+		igrad_pool_run(pool, parts, NULL, slow_part, done);
 		for (unsigned int i = 0; i < PARTS; i++)
 			assert_int_equal(done[i], i < parts);
 	}
@@ -537,13 +542,14 @@ static void test_pool(void **state)
 /* The caller's rounding mode (and with it, its treatment of subnormals) is not the device's. */
 static void test_callers_rounding_mode(void **state)
 {
-	const struct igrad_cmd cmds[] = {
+	struct igrad_cmd cmds[] = {
 		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 2),
 		{.opcode = IGRAD_OP_VEC_AXPY, .u.vec = {1, 1, 0, 4, 4, 4, 64, 4, 0x3f800000, 0}},
 		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 64, 64, 1, 1),
 	};
 
 	(void)state;
+	rig_chain(cmds, 3);
 	rig_floats(&rig, RIG_DATA)[0] = 1.0f;
 	rig_floats(&rig, RIG_DATA)[1] = 0x1p-30f;
 	fesetround(FE_UPWARD);
@@ -558,7 +564,7 @@ static void test_callers_rounding_mode(void **state)
 static void test_callers_subnormals(void **state)
 {
 	const unsigned int flush = 0x8040, before = _mm_getcsr();
-	const struct igrad_cmd cmds[] = {
+	struct igrad_cmd cmds[] = {
 		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 2),
 		{.opcode = IGRAD_OP_VEC_AXPY, .u.vec = {1, 1, 0, 4, 4, 4, 64, 4, 0x3f800000, 0}},
 		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 64, 64, 1, 1),
@@ -566,6 +572,7 @@ static void test_callers_subnormals(void **state)
 	unsigned int after;
 
 	(void)state;
+	rig_chain(cmds, 3);
 	memcpy(rig.memory + RIG_DATA, &(uint32_t){5}, 4);
 	memcpy(rig.memory + RIG_DATA + 4, &(uint32_t){6}, 4);
 	_mm_setcsr(before | flush);

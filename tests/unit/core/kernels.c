@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bf16.h"
 #include "kernels.h"
-#include "mathfn.h"
 #include "rig.h"
 
 #define WORDS 400000u
@@ -105,7 +105,7 @@ static struct igrad_tile random_tile(struct rng *rng, const struct operands *o)
 	t.a_row = transposed ? 1 : t.k + rng_below(rng, 5);
 	t.a_step = transposed ? t.m + rng_below(rng, 5) : 1;
 	if (!transposed && rng_below(rng, 3) == 0)
-		t.a_row = 256 * rng_between(rng, 1, 4); /* such rows are copied first */
+		t.a_row = 256 * rng_between(rng, 1, 4); /* rows that crowd into a cache's sets */
 	t.b_row = t.n + rng_below(rng, 5);
 	t.c_row = t.n + rng_below(rng, 5);
 	return t;
@@ -173,6 +173,27 @@ static void test_transpose(void **state)
 	}
 }
 
+static void test_copy(void **state)
+{
+	const struct operands *o = *state;
+	struct rng rng = {seed_of_test("copies")};
+
+	make(&rng, o->a, WORDS, true);
+	for (unsigned int round = 0; round < count_of_test(60); round++) {
+		const size_t rows = length(&rng, 130), cols = length(&rng, 130);
+		const size_t a_row = cols + rng_below(&rng, 9), d_row = cols + rng_below(&rng, 9);
+
+		memset(o->expected, 0, WORDS * sizeof(float));
+		for (size_t r = 0; r < rows; r++)
+			memcpy(o->expected + r * d_row, o->a + r * a_row, cols * sizeof(float));
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			memset(o->got, 0, WORDS * sizeof(float));
+			igrad_kernels_get(i)->copy(o->got, d_row, o->a, a_row, rows, cols);
+			same(igrad_kernels_get(i)->name, "copy", o->got, o->expected);
+		}
+	}
+}
+
 static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
 {
 	switch (fn) {
@@ -192,6 +213,8 @@ static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
 		return igrad_exp(a - imm);
 	case 7:
 		return a / imm * imm2;
+	case 8:
+		return imm * a;
 	default:
 		return a;
 	}
@@ -199,8 +222,9 @@ static float plain_row(unsigned int fn, float a, float b, float imm, float imm2)
 
 static igrad_row_fn *row_fn(const struct igrad_kernels *k, unsigned int fn)
 {
-	igrad_row_fn *const fns[] = {k->add,	   k->relu,    k->relu_grad, k->axpy,	  k->sgd,
-				     k->sgd_decay, k->exp_sub, k->div_mul,   k->canonical};
+	igrad_row_fn *const fns[] = {k->add,   k->relu,	     k->relu_grad, k->axpy,
+				     k->sgd,   k->sgd_decay, k->exp_sub,   k->div_mul,
+				     k->scale, k->canonical};
 
 	return fns[fn];
 }
@@ -210,7 +234,7 @@ static void test_rows(void **state)
 	const struct operands *o = *state;
 	struct rng rng = {seed_of_test("rows")};
 
-	for (unsigned int fn = 0; fn < 9; fn++) {
+	for (unsigned int fn = 0; fn < 10; fn++) {
 		const size_t n = WORDS - rng_below(&rng, 40);
 		const float imm = rng_float(&rng), imm2 = rng_float(&rng);
 
@@ -226,6 +250,71 @@ static void test_rows(void **state)
 			same(igrad_kernels_get(i)->name, "row", o->got, o->expected);
 		}
 	}
+}
+
+/* The nearest bf16 by arithmetic on doubles: halfway between its neighbours goes to the even one.
+ */
+static uint16_t plain_narrow(float value)
+{
+	const uint16_t below = (uint16_t)(bits_of(value) >> 16), above = (uint16_t)(below + 1);
+	double low, high;
+
+	if (isnan(value))
+		return 0x7fc0;
+	if (isinf(value))
+		return below;
+	low = fabs((double)igrad_of_bits((uint32_t)below << 16));
+	high = (above & 0x7f80) == 0x7f80 ? 0x1p128
+					  : fabs((double)igrad_of_bits((uint32_t)above << 16));
+	if (fabs((double)value) - low == high - fabs((double)value))
+		return below % 2 ? above : below;
+	return fabs((double)value) - low < high - fabs((double)value) ? below : above;
+}
+
+/* Every bf16, and what lies around every middle between two of them. */
+static void test_bf16(void **state)
+{
+	const struct operands *o = *state;
+	static const uint32_t offsets[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+	uint16_t *half = malloc(WORDS * sizeof(*half)), *got = malloc(WORDS * sizeof(*got));
+	size_t n = 0;
+
+	assert_non_null(half);
+	assert_non_null(got);
+	for (uint32_t high = 0; high < 0x10000; high++) {
+		for (size_t i = 0; i < 6; i++)
+			o->a[n++] = igrad_of_bits(high << 16 | offsets[i]);
+	}
+	assert_true(n <= WORDS);
+	for (size_t i = 0; i < n; i++)
+		half[i] = plain_narrow(o->a[i]);
+	for (unsigned int k = 0; igrad_kernels_get(k); k++) {
+		const struct igrad_kernels *kernels = igrad_kernels_get(k);
+
+		kernels->narrow(got, o->a, n);
+		kernels->round_bf16(o->got, o->a, NULL, n, 0.0f, 0.0f);
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(got[i], half[i]);
+			assert_int_equal(bits_of(o->got[i]), (uint32_t)half[i] << 16);
+		}
+		kernels->widen(o->got, got, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(bits_of(o->got[i]), (uint32_t)got[i] << 16);
+	}
+	/* NaNs keep their bits on the way up, and tails are handled too */
+	for (uint32_t high = 0; high < 0x10000; high++)
+		half[high] = (uint16_t)high;
+	for (unsigned int k = 0; igrad_kernels_get(k); k++) {
+		for (size_t tail = 1; tail < 70; tail++) {
+			o->got[tail] = 1.0f;
+			igrad_kernels_get(k)->widen(o->got, half + 0x10000 - tail, tail);
+			for (size_t i = 0; i < tail; i++)
+				assert_int_equal(bits_of(o->got[i]), (0x10000 - tail + i) << 16);
+			assert_int_equal(bits_of(o->got[tail]), 0x3f800000);
+		}
+	}
+	free(half);
+	free(got);
 }
 
 static void test_selection(void **state)
@@ -247,10 +336,9 @@ static void test_selection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tile),
-		cmocka_unit_test(test_transpose),
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_selection),
+		cmocka_unit_test(test_tile), cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_bf16), cmocka_unit_test(test_selection),
 	};
 
 	return run_group("core-kernels", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -78,7 +78,7 @@ static struct igrad_fault fault;
 
 static int setup(void **state)
 {
-	const struct igrad_bus callbacks = {bus_read, bus_write, NULL};
+	const struct igrad_bus callbacks = {.read = bus_read, .write = bus_write};
 
 	(void)state;
 	memset(bus, 0, sizeof(bus));
@@ -381,6 +381,109 @@ static void test_flush_from_another_thread(void **state)
 	assert_true(igrad_mmu_flushed(mmu, igrad_mmu_flush(mmu, ROOT)));
 }
 
+/* --------------------------------------------------------------------------------------------- */
+/* Rows */
+/* --------------------------------------------------------------------------------------------- */
+
+static int move_rows(struct igrad_rows rows, bool write)
+{
+	memset(&fault, 0, sizeof(fault));
+	return space.rows(space.opaque, &rows, write, &fault);
+}
+
+/* Rows of 24 bytes, 200 apart, from near the end of page A into page B */
+static void test_rows(void **state)
+{
+	const struct igrad_rows rows = {.va = VA + 0xf00 + 4,
+					.pitch = 200,
+					.bytes = (uint8_t[4096]){0},
+					.stride = 40,
+					.len = 24,
+					.rows = 9};
+
+	(void)state;
+	for (unsigned int i = 0; i < IGRAD_PAGE_SIZE; i++) {
+		bus[PAGE_A + i] = (uint8_t)(i * 7);
+		bus[PAGE_B + i] = (uint8_t)(i * 11 + 1);
+	}
+	assert_int_equal(move_rows(rows, false), 0);
+	for (unsigned int i = 0; i < 9 * 40; i++) {
+		const uint64_t at = 0xf00 + 4 + i / 40 * 200 + i % 40;
+		const uint8_t byte = at < IGRAD_PAGE_SIZE ? bus[PAGE_A + at]
+							  : bus[PAGE_B + at - IGRAD_PAGE_SIZE];
+
+		assert_int_equal(rows.bytes[i], i % 40 < 24 ? byte : 0);
+	}
+}
+
+static void test_rows_written(void **state)
+{
+	uint8_t bytes[64 * 4];
+	const struct igrad_rows rows = {
+		.va = VA, .pitch = 64, .bytes = bytes, .stride = 4, .len = 4, .rows = 64};
+
+	(void)state;
+	memset(bytes, 0x77, sizeof(bytes));
+	assert_int_equal(move_rows(rows, true), 0);
+	for (unsigned int i = 0; i < IGRAD_PAGE_SIZE; i++)
+		assert_int_equal(bus[PAGE_A + i], i % 64 < 4 ? 0x77 : 0);
+}
+
+/* The first byte that cannot be reached, whatever else is wrong behind it. */
+static void test_rows_fault(void **state)
+{
+	uint8_t bytes[64 * 512];
+	const struct igrad_rows rows = {
+		.va = VA, .pitch = 512, .bytes = bytes, .stride = 512, .len = 512, .rows = 20};
+
+	(void)state;
+	assert_int_equal(move_rows(rows, false), -1);
+	assert_int_equal(fault.reason, IGRAD_REASON_NOT_PRESENT);
+	assert_int_equal(fault.addr, VA + 2 * IGRAD_PAGE_SIZE);
+	assert_int_equal(move_rows(rows, true), -1);
+	assert_int_equal(fault.reason, IGRAD_REASON_READ_ONLY);
+	assert_int_equal(fault.addr, VA_NEXT);
+
+	probe.bad_begin = PAGE_A + 5 * 512 + 100;
+	probe.bad_end = probe.bad_begin + 1;
+	assert_int_equal(move_rows(rows, true), -1);
+	assert_int_equal(fault.reason, IGRAD_REASON_BUS);
+	assert_int_equal(fault.addr, VA + 5 * 512);
+}
+
+/* As if each had gone alone, whatever their size and where they cross pages. */
+static void test_rows_random(void **state)
+{
+	struct rng rng = {seed_of_test("rows")};
+	static uint8_t together[IGRAD_DMA_CHUNK], alone[IGRAD_DMA_CHUNK];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2 * IGRAD_PAGE_SIZE; i++)
+		bus[PAGE_A + i] = (uint8_t)rng_u32(&rng);
+	for (unsigned int round = 0; round < count_of_test(2000); round++) {
+		struct igrad_rows rows = {
+			.va = VA + rng_below(&rng, 2 * IGRAD_PAGE_SIZE),
+			.pitch = rng_below(&rng, 3000),
+			.bytes = together,
+			.len = rng_between(&rng, 1, 512),
+			.rows = rng_between(&rng, 1, IGRAD_DMA_ROWS),
+		};
+		struct igrad_fault expected = {0};
+		int result = 0;
+
+		rows.stride = rows.len + rng_below(&rng, 512);
+		memset(together, 0, sizeof(together));
+		memset(alone, 0, sizeof(alone));
+		for (uint32_t i = 0; i < rows.rows && !result; i++)
+			result = space.read(space.opaque, rows.va + i * rows.pitch,
+					    alone + i * rows.stride, rows.len, &expected);
+		assert_int_equal(move_rows(rows, false), result);
+		assert_int_equal(fault.reason, expected.reason);
+		assert_int_equal(fault.addr, expected.addr);
+		assert_memory_equal(together, alone, sizeof(alone));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -400,6 +503,10 @@ int main(void)
 		TEST(test_flush_waits_for_access),
 		TEST(test_flush_overtakes_walk),
 		TEST(test_flush_from_another_thread),
+		TEST(test_rows),
+		TEST(test_rows_written),
+		TEST(test_rows_fault),
+		TEST(test_rows_random),
 	};
 
 	return run_group("core-mmu", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
 core-tests := tests/unit/core
 core-test-cflags := -Iqemu-device/core -Iqemu-device/core/reference -I$(core-tests)
-core-reference := $(addprefix qemu-device/core/reference/, array.c device.c math.c overlap.c skewed.c vector.c)
+core-reference := $(addprefix qemu-device/core/reference/, array.c clock.c device.c math.c overlap.c skewed.c vector.c)
 
 # $(call core_test,NAME[,MORE_SOURCES])
 core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c $(2),igrad-core,,$(core-test-cflags))
 
-$(eval $(call core_test,property,$(core-reference)))
+core-streams := $(addprefix $(core-tests)/, streams.c streams-order.c)
+
+$(eval $(call core_test,property,$(core-reference) $(core-streams)))
 $(eval $(call core_test,check))
+$(eval $(call core_test,checkpoint))
 $(eval $(call core_test,kernels))
+$(eval $(call core_test,pool))
 $(eval $(call core_test,math))
 $(eval $(call core_test,mmu))
+$(eval $(call core_test,hazard,$(core-tests)/races.c))
 $(eval $(call core_test,job))
 $(eval $(call core_test,timing))
 $(eval $(call core_test,random))

@@ -15,6 +15,7 @@
 #define MAX_CMDS   64
 #define LOADED	   1 /* semaphores */
 #define ARRAY_DONE 2
+#define SGD_DONE   3
 
 /* eta of the update */
 #define LR 0x3c23d70a
@@ -57,12 +58,12 @@ static void array(struct stream *s, struct igrad_cmd cmd)
 	cmd_wait(add(s, cmd), 0, LOADED, 1);
 }
 
-static uint32_t signals(const struct stream *s)
+static uint32_t signals(const struct stream *s, uint8_t semaphore)
 {
 	uint32_t count = 0;
 
 	for (unsigned int i = 0; i < s->count; i++)
-		count += s->cmds[i].signal == ARRAY_DONE;
+		count += s->cmds[i].signal == semaphore;
 	return count;
 }
 
@@ -74,7 +75,8 @@ static void sgd(struct stream *s, const struct layer *l)
 
 	cmd.u.vec = (struct igrad_cmd_vec){l->n,  l->n, l->w,  pitch, l->dw,
 					   pitch, l->w, pitch, LR,    0};
-	cmd_wait(&cmd, 1, ARRAY_DONE, signals(s));
+	cmd_wait(&cmd, 1, ARRAY_DONE, signals(s, ARRAY_DONE));
+	cmd.signal = SGD_DONE;
 	add(s, cmd);
 }
 
@@ -152,7 +154,11 @@ static void build(struct stream *s, const struct layer *l, enum schedule schedul
 
 static void results(struct stream *s, const struct layer *l, uint64_t va)
 {
-	add(s, cmd_dma(IGRAD_OP_DMA_STORE, va, l->w, 1, l->n * l->n));
+	struct igrad_cmd *first = add(s, cmd_dma(IGRAD_OP_DMA_STORE, va, l->w, 1, l->n * l->n));
+
+	cmd_wait(first, 0, ARRAY_DONE, signals(s, ARRAY_DONE));
+	if (signals(s, SGD_DONE))
+		cmd_wait(first, 1, SGD_DONE, signals(s, SGD_DONE));
 	add(s, cmd_dma(IGRAD_OP_DMA_STORE, va + l->n * l->n * 4, l->dx, 1, l->b * l->n));
 }
 

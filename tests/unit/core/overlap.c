@@ -21,6 +21,7 @@ struct sequence {
 	uint32_t rows; /* of the array */
 	uint32_t cols;
 	uint32_t most_batch;
+	bool bf16;			 /* operands may be: of the same bytes, now and then */
 	struct igrad_cmd cmds[MOST + 4]; /* a load, drains of both registers, a store */
 	unsigned int count;
 	uint32_t places[3]; /* where operands like to be */
@@ -34,43 +35,49 @@ static uint32_t size_of(struct rng *rng, uint32_t most)
 }
 
 /* Often where others are, seldom close by, so that words meet in every way. */
-static bool place(struct sequence *s, uint32_t rows, uint32_t words, uint32_t *addr,
+static bool place(struct sequence *s, uint32_t word, uint32_t rows, uint32_t words, uint32_t *addr,
 		  uint32_t *pitch)
 {
 	const uint32_t wide = s->rows > s->cols ? s->rows : s->cols;
 	const uint32_t q = words <= wide && rng_below(s->rng, 4) ? wide
 								 : words + rng_below(s->rng, 4);
-	const uint32_t span = (rows - 1) * q + words;
+	const uint32_t span = ((rows - 1) * q + words) * word;
 
-	if (span > HALF / 4)
+	if (span > HALF)
 		return false;
-	*pitch = q * 4;
-	*addr = rng_below(s->rng, HALF / 4 - span + 1) * 4;
+	*pitch = q * word;
+	*addr = rng_below(s->rng, (HALF - span) / word + 1) * word;
 	if (rng_below(s->rng, 3)) {
 		*addr = s->places[rng_below(s->rng, 3)];
 		if (rng_below(s->rng, 4) == 0)
-			*addr += rng_below(s->rng, 3 * wide) * 4;
+			*addr += rng_below(s->rng, 3 * wide) * word;
 	}
-	return *addr + span * 4 <= HALF;
+	return *addr + span <= HALF;
 }
 
 static bool apart(const struct igrad_cmd_array *a, uint32_t o, uint32_t rows, uint32_t words,
-		  uint32_t pitch, uint32_t p_words)
+		  uint32_t pitch, uint32_t p_rows, uint32_t p_words, uint32_t word)
 {
-	const uint32_t end = o + (rows - 1) * pitch + words * 4;
-	const uint32_t p_end = a->p + (a->batch - 1) * a->p_pitch + p_words * 4;
+	const uint32_t end = o + (rows - 1) * pitch + words * word;
+	const uint32_t p_end = a->p + (p_rows - 1) * a->p_pitch + p_words * 4;
 
 	return end <= a->p || p_end <= o;
 }
 
+static uint16_t maybe_bf16(struct sequence *s)
+{
+	return s->bf16 && rng_below(s->rng, 3) ? IGRAD_FLAG_BF16 : 0;
+}
+
 static bool shift(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, uint32_t cols)
 {
+	const bool transpose = opcode == IGRAD_OP_LOAD_W && rng_below(s->rng, 4) == 0;
+	const uint16_t bf16 = opcode == IGRAD_OP_LOAD_W ? maybe_bf16(s) : 0;
 	struct igrad_cmd cmd = cmd_shift(opcode, rows, cols, 0, 0);
 
-	if (opcode == IGRAD_OP_LOAD_W && rng_below(s->rng, 4) == 0)
-		cmd.flags = IGRAD_FLAG_TRANSPOSE;
-	if (!place(s, cmd.flags ? cols : rows, cmd.flags ? rows : cols, &cmd.u.array.p,
-		   &cmd.u.array.p_pitch))
+	cmd.flags = bf16 | (transpose ? IGRAD_FLAG_TRANSPOSE : 0);
+	if (!place(s, bf16 ? 2 : 4, transpose ? cols : rows, transpose ? rows : cols,
+		   &cmd.u.array.p, &cmd.u.array.p_pitch))
 		return false;
 	s->cmds[s->count++] = cmd;
 	return true;
@@ -78,11 +85,14 @@ static bool shift(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, u
 
 static bool update(struct sequence *s, uint32_t rows, uint32_t cols)
 {
-	struct igrad_cmd cmd = cmd_stream(IGRAD_OP_UPDATE, rows, cols, 0);
+	const bool scale = rng_below(s->rng, 3) == 0;
+	struct igrad_cmd cmd = cmd_stream(scale ? IGRAD_OP_SCALE_ACC : IGRAD_OP_UPDATE, rows, cols,
+					  0);
 
-	cmd.u.array.lr = bits_of(rng_float(s->rng));
-	if (rng_below(s->rng, 2)) {
-		cmd.flags = IGRAD_FLAG_DECAY;
+	if (!scale)
+		cmd.u.array.lr = bits_of(rng_float(s->rng));
+	if (scale || rng_below(s->rng, 2)) {
+		cmd.flags = scale ? 0 : IGRAD_FLAG_DECAY;
 		cmd.u.array.keep = bits_of(rng_float(s->rng));
 	}
 	s->cmds[s->count++] = cmd;
@@ -97,7 +107,11 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 	const uint32_t psums = opcode == IGRAD_OP_FPROP ? cols : rows;
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
-	uint32_t x_rows = batch, x_words = rows;
+	uint32_t x_rows = batch, x_words = rows, p_rows = batch, p_words = psums;
+	const uint16_t bf16 = maybe_bf16(s);
+	const uint32_t word = bf16 ? 2 : 4;
+
+	cmd.flags = bf16;
 
 	if (p && rng_below(s->rng, 2))
 		cmd.flags |= IGRAD_FLAG_ADD;
@@ -108,12 +122,17 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 		x_rows = rows;
 		x_words = batch;
 	}
-	if ((x && !place(s, x_rows, x_words, &a->x, &a->x_pitch)) ||
-	    (g && !place(s, batch, cols, &a->g, &a->g_pitch)) ||
-	    (p && !place(s, batch, psums, &a->p, &a->p_pitch)))
+	if (!g && rng_below(s->rng, 3) == 0) {
+		cmd.flags |= IGRAD_FLAG_TURN;
+		p_rows = psums;
+		p_words = batch;
+	}
+	if ((x && !place(s, word, x_rows, x_words, &a->x, &a->x_pitch)) ||
+	    (g && !place(s, word, batch, cols, &a->g, &a->g_pitch)) ||
+	    (p && !place(s, 4, p_rows, p_words, &a->p, &a->p_pitch)))
 		return false;
-	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, psums)) ||
-		  (g && !apart(a, a->g, batch, cols, a->g_pitch, psums))))
+	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, p_rows, p_words, word)) ||
+		  (g && !apart(a, a->g, batch, cols, a->g_pitch, p_rows, p_words, word))))
 		return false;
 	s->cmds[s->count++] = cmd;
 	return true;
@@ -228,9 +247,28 @@ static void compare(const struct sequence *s, const struct rig *rig, const uint8
 	expect(s, "status", rig->result.status, IGRAD_STATUS_OK);
 	expect(s, "cycles", rig->report.cycles, (uint64_t)end + 2);
 	expect(s, "macs", rig->report.macs, counts->macs);
-	for (unsigned int i = 0; i < IGRAD_NUM_ACCESSES; i++)
+	expect(s, "macs_bf16", rig->report.macs_bf16, counts->macs_bf16);
+	expect(s, "update_ops", rig->report.update_ops, counts->update_ops);
+	for (unsigned int i = 0; i < 2; i++) {
+		expect(s, "registers of PEs", rig->report.pe_registers[i], counts->pe_registers[i]);
+		expect(s, "hops between PEs", rig->report.pe_hops[i], counts->pe_hops[i]);
+	}
+	for (unsigned int i = 0; i < IGRAD_NUM_ACCESSES; i++) {
 		expect(s, "sram words of an operand", rig->report.sram[0][i], counts->sram[0][i]);
+		expect(s, "16-bit words of an operand", rig->report.sram[1][i], counts->sram[1][i]);
+	}
 	expect(s, "results", memcmp(rig->memory + RESULTS, sram, SRAM_BYTES) != 0, 0);
+}
+
+/* Words that are numbers of moderate size as fp32 and as two of bf16. */
+static void fill_values(struct rng *rng, float *p)
+{
+	for (size_t i = 0; i < SRAM_BYTES / 4; i++) {
+		const uint32_t word = (bits_of(rng_float(rng)) & 0xffff0000) |
+				      bits_of(rng_float(rng)) >> 16;
+
+		memcpy(&p[i], &word, sizeof(word));
+	}
 }
 
 static void one_round(struct rng *rng, uint32_t most)
@@ -238,12 +276,14 @@ static void one_round(struct rng *rng, uint32_t most)
 	struct sequence s = {.rng = rng,
 			     .rows = rng_between(rng, 1, most),
 			     .cols = rng_between(rng, 1, most),
+			     .bf16 = rng_below(rng, 2),
 			     .most_batch = rng_below(rng, 2) ? 3 * most / 2 + 1 : 4};
 	struct ref_config ref_config = {s.rows, s.cols, SRAM_BYTES, 65536, 0, true};
 	struct ref_device *device = ref_new(&ref_config);
 	struct ref_overlap *overlap = ref_overlap_new(&ref_config);
 	struct igrad_report counts = {0};
 	struct ref_placed placed[MOST + 4];
+	struct ref_skewed *array;
 	struct igrad_config config;
 	struct rig rig;
 
@@ -253,12 +293,16 @@ static void one_round(struct rng *rng, uint32_t most)
 	config.dram_bytes_per_cycle = 65536;
 	config.dram_latency = 0;
 	rig_init(&rig, &config, DATA_BYTES);
-	fill_floats(rng, rig_floats(&rig, RIG_DATA), SRAM_BYTES / 4);
+	fill_values(rng, rig_floats(&rig, RIG_DATA));
 	memcpy(device->sram, rig.memory + RIG_DATA, SRAM_BYTES);
 	rig_run(&rig, s.cmds, s.count);
 	for (unsigned int i = 1; i + 1 < s.count; i++)
 		placed[i - 1] = ref_overlap_place(overlap, &s.cmds[i], 0, &counts);
-	ref_skewed_run(device, placed, s.count - 2, &counts);
+	device->counts = &counts;
+	array = ref_skewed_new(device, placed, s.count - 2);
+	for (uint64_t t = 0; ref_skewed_runs(array, t); t++)
+		ref_skewed_cycle(array, (int64_t)t);
+	ref_skewed_free(array);
 	compare(&s, &rig, device->sram, placed, &counts);
 	ref_overlap_free(overlap);
 	ref_free(device);
@@ -269,7 +313,7 @@ static void one_round(struct rng *rng, uint32_t most)
 static void test_random_sequences(void **state)
 {
 	const uint64_t seed = seed_of_test("random sequences against the reference");
-	const unsigned int rounds = count_of_test(4000);
+	const unsigned int rounds = count_of_test(6000);
 
 	(void)state;
 	for (unsigned int i = 0; i < rounds; i++) {

@@ -71,9 +71,9 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 
 static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 {
-	static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23,
-					  0x24, 0x25, 0x26, 0x27, 0x28, 0x40, 0x41,
-					  0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48};
+	static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24,
+					  0x25, 0x26, 0x27, 0x28, 0x29, 0x40, 0x41, 0x42,
+					  0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49};
 	struct igrad_cmd cmd;
 
 	memset(&cmd, 0, sizeof(cmd));
@@ -81,7 +81,7 @@ static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 	for (const char *digit = rig_words_of(cmd.opcode); *digit; digit++)
 		cmd.u.words[*digit - '0'] = plausible(rng, cmd.opcode, *digit - '0');
 	if (cmd.opcode >= IGRAD_OP_LOAD_W && cmd.opcode < IGRAD_OP_VEC_FILL && rng_below(rng, 4))
-		cmd.flags = 1u << rng_below(rng, 4);
+		cmd.flags = 1u << rng_below(rng, 7);
 	if (rng_below(rng, 8) == 0)
 		cmd.signal = (uint8_t)rng_below(rng, 34);
 	if (rng_below(rng, 100) == 0)
@@ -119,7 +119,7 @@ static void sensible(const struct igrad_result *result)
 		assert_int_equal(result->reason, IGRAD_REASON_NONE);
 		break;
 	case IGRAD_STATUS_MALFORMED:
-		assert_in_range(result->reason, IGRAD_REASON_DESC, IGRAD_REASON_DATA);
+		assert_in_range(result->reason, IGRAD_REASON_DESC, IGRAD_REASON_HAZARD);
 		break;
 	case IGRAD_STATUS_FAULT:
 		assert_in_range(result->reason, IGRAD_REASON_VA_RANGE, IGRAD_REASON_BUS);

@@ -54,6 +54,10 @@ unsigned int count_of_test(unsigned int normal)
 
 static int touch(struct rig *rig, uint64_t va, size_t len, struct igrad_fault *fault)
 {
+	if (rig->interrupt_every && ++rig->accesses % rig->interrupt_every == 0) {
+		*fault = (struct igrad_fault){.reason = IGRAD_REASON_NONE};
+		return -1;
+	}
 	if (va < rig->bad_end && va + len > rig->bad_begin) {
 		if (rig->seen) {
 			rig->seen(rig);
@@ -232,6 +236,34 @@ struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t sem
 	return cmd;
 }
 
+static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_NOP)
+		return (enum igrad_engine)cmd->engine;
+	if (cmd->opcode == IGRAD_OP_DMA_LOAD)
+		return IGRAD_ENGINE_LOAD;
+	if (cmd->opcode == IGRAD_OP_DMA_STORE)
+		return IGRAD_ENGINE_STORE;
+	return cmd->opcode < IGRAD_OP_VEC_FILL ? IGRAD_ENGINE_ARRAY : IGRAD_ENGINE_VECTOR;
+}
+
+void rig_chain(struct igrad_cmd *cmds, unsigned int n)
+{
+	uint32_t count[IGRAD_NUM_ENGINES] = {0};
+
+	for (unsigned int i = 0; i < n; i++) {
+		const enum igrad_engine own = engine_of(&cmds[i]);
+		unsigned int slot = 0;
+
+		for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+			if (e != own && count[e])
+				cmd_wait(&cmds[i], slot++, (uint8_t)(28 + e), count[e]);
+		}
+		cmds[i].signal = (uint8_t)(28 + own);
+		count[own]++;
+	}
+}
+
 const char *rig_words_of(enum igrad_opcode opcode)
 {
 	switch (opcode) {
@@ -251,6 +283,8 @@ const char *rig_words_of(enum igrad_opcode opcode)
 		return "01234567";
 	case IGRAD_OP_UPDATE:
 		return "08";
+	case IGRAD_OP_SCALE_ACC:
+		return "09";
 	case IGRAD_OP_VEC_FILL:
 		return "01678";
 	case IGRAD_OP_VEC_COPY:
@@ -260,6 +294,8 @@ const char *rig_words_of(enum igrad_opcode opcode)
 		return "0123467";
 	case IGRAD_OP_VEC_RELU_GRAD:
 		return "01234567";
+	case IGRAD_OP_VEC_SCALE:
+		return "0123678";
 	case IGRAD_OP_VEC_COLSUM:
 		return "01236";
 	case IGRAD_OP_VEC_AXPY:

@@ -44,6 +44,8 @@ struct rig {
 	void (*seen)(struct rig *rig);
 	void *opaque;
 	uint64_t reads;
+	uint32_t interrupt_every; /* n: one in so many accesses is interrupted; 0: none */
+	uint32_t accesses;
 	struct igrad_desc desc; /* of the next job: rig_run() fills cmds, num_cmds, report */
 	struct igrad_result result;
 	struct igrad_report report;
@@ -90,6 +92,13 @@ struct igrad_cmd *cmd_g(struct igrad_cmd *cmd, uint32_t addr, uint32_t pitch);
 struct igrad_cmd *cmd_p(struct igrad_cmd *cmd, uint32_t addr, uint32_t pitch);
 struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t semaphore,
 			   uint32_t value);
+
+/**
+ * rig_chain - have each command wait for all before it
+ *
+ * For streams of which only the results matter; their own semaphores are below 28.
+ */
+void rig_chain(struct igrad_cmd *cmds, unsigned int n);
 
 /** rig_words_of - the words of the body that an opcode uses, as a string of digits */
 const char *rig_words_of(enum igrad_opcode opcode);

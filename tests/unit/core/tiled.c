@@ -15,6 +15,7 @@
 #define MAX_CMDS   400
 #define LOADED	   1 /* semaphores */
 #define ARRAY_DONE 2
+#define SGD_DONE   3
 
 /* eta of the update */
 #define LR 0x3c23d70a
@@ -35,6 +36,7 @@ struct stream {
 	struct igrad_cmd cmds[MAX_CMDS];
 	unsigned int count;
 	uint32_t signalled; /* ARRAY_DONE */
+	uint32_t updated;   /* SGD_DONE */
 	bool overlap;
 };
 
@@ -81,6 +83,8 @@ static void sgd(struct stream *s, const struct layer *l, uint32_t i, uint32_t o,
 	cmd.u.vec.a_pitch = cmd.u.vec.b_pitch = cmd.u.vec.d_pitch = l->pitch;
 	cmd.u.vec.imm = LR;
 	cmd_wait(&cmd, 1, ARRAY_DONE, s->signalled);
+	cmd.signal = SGD_DONE;
+	s->updated++;
 	add(s, cmd);
 }
 
@@ -170,7 +174,7 @@ static void interleaved(struct stream *s, const struct layer *l)
 static void build(struct stream *s, const struct layer *l, enum schedule schedule)
 {
 	s->count = 0;
-	s->signalled = 0;
+	s->signalled = s->updated = 0;
 	add(s, cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, l->dx / 4));
 	s->cmds[0].signal = LOADED;
 	if (schedule == WS_PAPER)
@@ -189,7 +193,12 @@ static void store(struct stream *s, const struct layer *l, uint64_t va)
 {
 	const uint32_t words = TILES * l->n * TILES * l->n;
 
-	add(s, cmd_dma(IGRAD_OP_DMA_STORE, va, l->w, 1, words));
+	struct igrad_cmd cmd = cmd_dma(IGRAD_OP_DMA_STORE, va, l->w, 1, words);
+
+	cmd_wait(&cmd, 0, ARRAY_DONE, s->signalled);
+	if (s->updated)
+		cmd_wait(&cmd, 1, SGD_DONE, s->updated);
+	add(s, cmd);
 	add(s, cmd_dma(IGRAD_OP_DMA_STORE, va + words * 4, l->dx, 1, l->b * TILES * l->n));
 }
 

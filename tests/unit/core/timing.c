@@ -151,8 +151,8 @@ static void test_engines_run_concurrently(void **state)
 	const struct igrad_cmd cmds[] = {
 		stream(IGRAD_OP_WGRAD, R, C, 50),
 		vec(IGRAD_OP_VEC_COPY, 20, C),
-		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16),
-		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 16),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 49152, 1, 16),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 57344, 1, 16),
 	};
 
 	(void)state;
@@ -170,9 +170,12 @@ static void test_semaphores(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++) {
-		cmds[2 * i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80); /* 20 cycles */
+		const uint32_t x = i % 2 * 4096;
+
+		cmds[2 * i] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, x, 1, 80); /* 20 cycles */
 		cmds[2 * i].signal = 1;
 		cmds[2 * i + 1] = stream(IGRAD_OP_WGRAD, R, C, 30); /* 40 cycles */
+		cmds[2 * i + 1].u.array.x = x;
 		cmds[2 * i + 1].signal = 2;
 		cmd_wait(&cmds[2 * i + 1], 0, 1, i + 1);
 	}
@@ -208,8 +211,8 @@ static void test_three_waits(void **state)
 {
 	struct igrad_cmd cmds[] = {
 		vec(IGRAD_OP_VEC_COPY, 10, C),
-		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 80),
-		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA, 0, 1, 64),
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 8192, 1, 80),
+		cmd_dma(IGRAD_OP_DMA_STORE, RIG_DATA + 4096, 0, 1, 64),
 		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
 	};
 
@@ -392,6 +395,87 @@ static void test_overlap_semaphores(void **state)
 	assert_int_equal(overlapped(cmds, 4), 100 + R + C - 1 + 10);
 }
 
+/* --------------------------------------------------------------------------------------------- */
+/* Tracing */
+/* --------------------------------------------------------------------------------------------- */
+
+struct traced {
+	unsigned int n;
+	struct igrad_core_event event[8];
+	struct igrad_cmd cmd[8];
+};
+
+static void note(void *opaque, const struct igrad_core_event *event)
+{
+	struct traced *traced = opaque;
+
+	assert_true(traced->n < 8);
+	traced->event[traced->n] = *event;
+	traced->cmd[traced->n++] = *event->cmd;
+}
+
+static void assert_event(const struct igrad_core_event *event, enum igrad_engine engine,
+			 uint64_t start, uint64_t end, uint64_t completed)
+{
+	assert_int_equal(event->engine, engine);
+	assert_int_equal(event->start, start);
+	assert_int_equal(event->end, end);
+	assert_int_equal(event->completed, completed);
+}
+
+static void test_trace(void **state)
+{
+	struct igrad_cmd cmds[] = {
+		cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, 16), cmd_nop(IGRAD_ENGINE_LOAD),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),		vec(IGRAD_OP_VEC_COPY, 10, C),
+		cmd_dma(IGRAD_OP_DMA_STORE, 8, 8192, 1, 16), /* faults: it does not retire */
+	};
+	struct traced traced = {0};
+
+	(void)state;
+	cmds[1].signal = 3;
+	cmd_wait(&cmds[2], 0, 3, 1);
+	cmds[3].u.vec.a = 4096;
+	cmds[3].tag = 77;
+	igrad_core_set_trace(rig.core, note, &traced);
+	rig_run(&rig, cmds, 5);
+	assert_int_equal(rig.result.status, IGRAD_STATUS_FAULT);
+	assert_int_equal(traced.n, 4);
+	assert_memory_equal(traced.cmd, cmds, sizeof(cmds) - sizeof(cmds[0]));
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(traced.event[i].index, i);
+	assert_event(&traced.event[0], IGRAD_ENGINE_LOAD, 0, 4, 4 + LATENCY);
+	assert_event(&traced.event[1], IGRAD_ENGINE_LOAD, 4, 4, 4 + LATENCY);
+	assert_event(&traced.event[2], IGRAD_ENGINE_ARRAY, 14, 14 + R, 14 + R);
+	assert_event(&traced.event[3], IGRAD_ENGINE_VECTOR, 0, 10, 10);
+	igrad_core_set_trace(rig.core, NULL, NULL);
+	run(cmds, 3);
+	assert_int_equal(traced.n, 4);
+}
+
+/* A command that shares the array has times of its own, but completes behind those before it. */
+static void test_trace_overlap(void **state)
+{
+	const struct igrad_cmd cmds[] = {
+		stream(IGRAD_OP_WGRAD, R, C, 20),
+		cmd_shift(IGRAD_OP_LOAD_W, R, C, 0, C),
+	};
+	struct traced traced = {0};
+	struct igrad_config config = *igrad_core_config(rig.core);
+	struct igrad_core *off = rig.core;
+
+	(void)state;
+	config.overlap = true;
+	rig.core = igrad_core_new(&config);
+	assert_non_null(rig.core);
+	igrad_core_set_trace(rig.core, note, &traced);
+	run(cmds, 2);
+	igrad_core_free(rig.core);
+	rig.core = off;
+	assert_event(&traced.event[0], IGRAD_ENGINE_ARRAY, 0, 20 + R + C - 2, 20 + R + C - 2);
+	assert_event(&traced.event[1], IGRAD_ENGINE_ARRAY, 0, R + C - 1, 20 + R + C - 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +496,8 @@ int main(void)
 		cmocka_unit_test(test_overlap_psum),
 		cmocka_unit_test(test_overlap_fprop),
 		cmocka_unit_test(test_overlap_semaphores),
+		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_trace_overlap),
 	};
 
 	return run_group("core-timing", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/* Trials: the commands of a plan, executed on a device that only keeps accounts. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner.h"
+
+#define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define MANY_COMMANDS 40000  /* what all trials of a schedule but the first may come to, roughly */
+
+/* ---------------------------------------------------------------- the device */
+
+int igrad_bench_open(struct igrad_bench *bench, const struct igrad_device_info *info)
+{
+	char uri[256];
+	int err;
+
+	memset(bench, 0, sizeof(*bench));
+	snprintf(uri, sizeof(uri),
+		 "sim:rows=%" PRIu32 ",cols=%" PRIu32 ",overlap=%s,sram-kib=%" PRIu32
+		 ",dram-bytes-per-cycle=%" PRIu32 ",dram-latency=%" PRIu32 ",clock-hz=%" PRIu64
+		 ",job-timeout-ms=%d,timing-only=on",
+		 info->rows, info->cols, info->features & IGRAD_FEATURE_OVERLAP ? "on" : "off",
+		 info->sram_bytes >> 10, info->dram_bytes_per_cycle, info->dram_latency,
+		 info->clock_hz, TIMEOUT_MS);
+	err = igrad_device_open(uri, &bench->device, NULL);
+	if (!err)
+		err = igrad_energy_table_load(NULL, &bench->energy, NULL);
+	if (!err)
+		err = igrad_queue_new(bench->device, &bench->queue);
+	if (!err)
+		err = igrad_cmdbuf_new(bench->device, &bench->cmdbuf);
+	if (err)
+		igrad_bench_close(bench);
+	return err;
+}
+
+void igrad_bench_close(struct igrad_bench *bench)
+{
+	igrad_energy_table_unref(bench->energy);
+	igrad_cmdbuf_unref(bench->cmdbuf);
+	igrad_queue_unref(bench->queue);
+	igrad_device_unref(bench->device);
+	memset(bench, 0, sizeof(*bench));
+}
+
+/* ---------------------------------------------------------------- operands */
+
+#define MAX_OPERANDS 10
+
+/* The task with operands of the same shapes on the bench, which nobody will ever touch. */
+struct dummy {
+	struct igrad_task task;
+	struct igrad_linear_forward forward;
+	struct igrad_linear_backward backward;
+	struct igrad_matrix matrices[MAX_OPERANDS];
+	int num;
+};
+
+static int substitute(struct igrad_bench *bench, struct dummy *dummy,
+		      const struct igrad_matrix **operand)
+{
+	struct igrad_matrix *m = &dummy->matrices[dummy->num];
+	int err;
+
+	if (!*operand)
+		return 0;
+	*m = **operand;
+	m->offset = 0;
+	m->pitch = 0;
+	err = igrad_buffer_new(bench->device, 4ull * m->rows * m->cols, &m->buffer);
+	if (err)
+		return err;
+	dummy->num++;
+	*operand = m;
+	return 0;
+}
+
+static int dummy_init(struct dummy *dummy, struct igrad_bench *bench, const struct igrad_task *task)
+{
+	struct igrad_linear_backward *b = &dummy->backward;
+	struct igrad_linear_forward *f = &dummy->forward;
+	const struct igrad_matrix **operands[] = {
+		&f->x, &f->w,  &f->b,  &f->y,  &b->x,  &b->w,  &b->b,
+		&b->y, &b->dy, &b->dx, &b->dw, &b->db, &b->vw, &b->vb,
+	};
+	int err = 0;
+
+	memset(dummy, 0, sizeof(*dummy));
+	if (task->forward) {
+		*f = *task->forward;
+		dummy->task.forward = f;
+	} else {
+		*b = *task->backward;
+		dummy->task.backward = b;
+	}
+	for (size_t i = 0; !err && i < sizeof(operands) / sizeof(operands[0]); i++)
+		err = substitute(bench, dummy, operands[i]);
+	return err;
+}
+
+static void dummy_fini(struct dummy *dummy)
+{
+	for (int i = 0; i < dummy->num; i++)
+		igrad_buffer_unref(dummy->matrices[i].buffer);
+}
+
+/* ---------------------------------------------------------------- trials */
+
+enum igrad_objective igrad_task_objective(const struct igrad_task *task)
+{
+	return task->forward ? task->forward->objective : task->backward->objective;
+}
+
+const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task)
+{
+	return task->forward ? task->forward->energy : task->backward->energy;
+}
+
+static double energy_of(const struct igrad_bench *bench, const struct igrad_task *task,
+			const struct igrad_report *report)
+{
+	const struct igrad_energy_table *table = igrad_task_energy(task);
+	struct igrad_energy energy;
+
+	igrad_energy(table ? table : bench->energy, report, igrad_device_info(bench->device),
+		     &energy);
+	return energy.total;
+}
+
+static int execute(struct igrad_bench *bench, const struct igrad_task *task,
+		   const struct igrad_plan *plan, struct igrad_report *report)
+{
+	int err = igrad_cmdbuf_reset(bench->cmdbuf);
+
+	if (!err && task->forward)
+		err = igrad_forward_build(bench->cmdbuf, task->forward, plan);
+	else if (!err)
+		err = igrad_backward_build(bench->cmdbuf, task->backward, plan);
+	return err ? err : igrad_queue_run(bench->queue, bench->cmdbuf, report);
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+int igrad_trial_compare(const struct igrad_trial *a, const struct igrad_trial *b,
+			enum igrad_objective objective)
+{
+	uint64_t moved_a = a->report.dram_read_bytes + a->report.dram_write_bytes;
+	uint64_t moved_b = b->report.dram_read_bytes + b->report.dram_write_bytes;
+	int order = 0;
+
+	if (objective == IGRAD_OBJECTIVE_DRAM)
+		order = compare_u64(moved_a, moved_b);
+	if (objective == IGRAD_OBJECTIVE_ENERGY)
+		order = a->energy < b->energy ? -1 : a->energy > b->energy;
+	if (!order)
+		order = compare_u64(a->report.cycles, b->report.cycles);
+	return order ? order : compare_u64(moved_a, moved_b);
+}
+
+static void insert(struct igrad_trial trials[], int num, const struct igrad_trial *trial,
+		   enum igrad_objective objective)
+{
+	while (num && igrad_trial_compare(trial, &trials[num - 1], objective) < 0) {
+		trials[num] = trials[num - 1];
+		num--;
+	}
+	trials[num] = *trial;
+}
+
+/* Execute a candidate, and put it where it belongs among @trials; the worst makes room. */
+static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
+		   const struct igrad_task *dummy, const struct igrad_candidate *candidate,
+		   struct igrad_trial trials[], int *num)
+{
+	struct igrad_trial trial = {.estimate = *candidate};
+	int err = execute(bench, dummy, &candidate->plan, &trial.report);
+
+	if (err)
+		return err == -E2BIG ? 0 : err;
+	trial.energy = energy_of(bench, task, &trial.report);
+	if (*num == IGRAD_MAX_CANDIDATES &&
+	    igrad_trial_compare(&trial, &trials[--*num], igrad_task_objective(task)) >= 0)
+		trial = trials[*num];
+	insert(trials, (*num)++, &trial, igrad_task_objective(task));
+	return 0;
+}
+
+/* What ws can also do with a plan: see to dW first, so that updates go on while dX is streamed. */
+static bool has_twin(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	return problem->backward && problem->schedule == IGRAD_SCHEDULE_WS && !plan->dx_turned &&
+	       problem->home & 1u << IGRAD_ROLE_DX && problem->update != IGRAD_UPDATE_NONE;
+}
+
+static bool known(const struct igrad_plan *plan, const struct igrad_trial trials[], int num)
+{
+	while (num--)
+		if (!memcmp(&trials[num].estimate.plan, plan, sizeof(*plan)))
+			return true;
+	return false;
+}
+
+/* The plans that suit @problem, carried out by the schedule @as. */
+static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
+		       const struct igrad_task *dummy, const struct igrad_problem *problem,
+		       enum igrad_schedule as, struct igrad_trial trials[], int *num)
+{
+	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
+	int n = igrad_plan_search(problem, igrad_task_objective(task), candidates);
+	uint64_t commands = 0;
+	int err = 0;
+
+	if (n < 0)
+		return n;
+	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
+	 */
+	for (int i = 0; !err && i < n && (!*num || commands < MANY_COMMANDS); i++) {
+		candidates[i].plan.schedule = as;
+		if (known(&candidates[i].plan, trials, *num))
+			continue;
+		commands += candidates[i].commands;
+		err = attempt(bench, task, dummy, &candidates[i], trials, num);
+	}
+	return err;
+}
+
+/* ws can do all that ws-paper does, and also see to dW before dX. */
+static int attempt_more(struct igrad_bench *bench, const struct igrad_task *task,
+			const struct igrad_task *dummy, const struct igrad_problem *problem,
+			struct igrad_trial trials[], int *num)
+{
+	struct igrad_problem paper = *problem;
+	struct igrad_candidate twin;
+	int err;
+
+	paper.schedule = IGRAD_SCHEDULE_WS_PAPER;
+	err = attempt_all(bench, task, dummy, &paper, IGRAD_SCHEDULE_WS, trials, num);
+	if (err || !*num || !has_twin(problem, &trials[0].estimate.plan))
+		return err;
+	twin = trials[0].estimate;
+	twin.plan.dw_first = true;
+	return attempt(bench, task, dummy, &twin, trials, num);
+}
+
+int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
+		    enum igrad_schedule schedule, struct igrad_trial trials[])
+{
+	const struct igrad_device_info *info = igrad_device_info(bench->device);
+	struct igrad_problem problem;
+	struct dummy dummy;
+	int num = 0;
+	int err = dummy_init(&dummy, bench, task);
+
+	if (!err)
+		err = task->forward ? igrad_forward_problem(&problem, info, dummy.task.forward)
+				    : igrad_backward_problem(&problem, info, dummy.task.backward,
+							     schedule);
+	if (!err)
+		err = attempt_all(bench, task, &dummy.task, &problem, schedule, trials, &num);
+	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
+		err = attempt_more(bench, task, &dummy.task, &problem, trials, &num);
+	igrad_cmdbuf_reset(bench->cmdbuf);
+	dummy_fini(&dummy);
+	if (!err && !num)
+		err = -E2BIG;
+	return err ? err : num;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Choosing plans by executing them: on a device of the same configuration that accounts for
+ * commands without computing, and belongs to the device it plans for. Internal.
+ */
+#ifndef IGRAD_PLANNER_H
+#define IGRAD_PLANNER_H
+
+#include "igrad/energy.h"
+#include "linear-search.h"
+
+struct igrad_planner;
+
+/**
+ * struct igrad_task - a layer's pass that needs a plan: one of both
+ */
+struct igrad_task {
+	const struct igrad_linear_forward *forward;
+	const struct igrad_linear_backward *backward;
+};
+
+/** igrad_task_objective, igrad_task_energy - what its plan is chosen for */
+enum igrad_objective igrad_task_objective(const struct igrad_task *task);
+const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task);
+
+/**
+ * struct igrad_trial - a plan that was executed
+ * @estimate: what was known before
+ * @report: what came out
+ * @energy: by the task's table
+ */
+struct igrad_trial {
+	struct igrad_candidate estimate;
+	struct igrad_report report;
+	double energy;
+};
+
+/** igrad_trial_compare - negative when @a is better for @objective than @b */
+int igrad_trial_compare(const struct igrad_trial *a, const struct igrad_trial *b,
+			enum igrad_objective objective);
+
+/* struct igrad_bench - a device for trials, and the energy table for tasks without one */
+struct igrad_bench {
+	struct igrad_energy_table *energy;
+	struct igrad_device *device;
+	struct igrad_queue *queue;
+	struct igrad_cmdbuf *cmdbuf;
+};
+
+/** igrad_bench_open - for trials of what a device of @info would do */
+int igrad_bench_open(struct igrad_bench *bench, const struct igrad_device_info *info);
+void igrad_bench_close(struct igrad_bench *bench);
+
+/**
+ * igrad_bench_try - execute the most promising plans for a pass
+ * @schedule: of a backward pass, not auto
+ * @trials: room for IGRAD_MAX_CANDIDATES; the best comes first
+ *
+ * Returns how many there are, or why there is none.
+ */
+int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
+		    enum igrad_schedule schedule, struct igrad_trial trials[]);
+
+/**
+ * igrad_planner_choose - the best plan for a pass on @device, schedule included
+ *
+ * What has been chosen before is remembered.
+ */
+int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *task,
+			 struct igrad_plan *plan);
+
+/**
+ * igrad_planner_try - igrad_bench_try(), on the bench that plans for @device
+ *
+ * -EINVAL for arguments that make no sense.
+ */
+int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task,
+		      enum igrad_schedule schedule, struct igrad_trial trials[]);
+
+/** igrad_planner_free - for the device's last moment; NULL is fine */
+void igrad_planner_free(struct igrad_planner *planner);
+
+#endif /* IGRAD_PLANNER_H */

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams through the array: fprop, dgrad, wgrad, interleaved. What PEs would do one fused
+ * multiply-add after the other are matrix products with sums in the same order, a chunk of batch
+ * rows at a time. Operands that are bf16, or lie the wrong way round, are staged as fp32 first.
+ */
+#include <sched.h>
+
+#include "internal.h"
+
+/* Below so many multiply-adds a product is done sooner by one thread. */
+#define SPLIT_MACS (1u << 17)
+
+/* x or g of a chunk: rows of words, @row words apart, in SRAM or staged. */
+struct operand {
+	bool used;
+	bool bf16;
+	bool turned;  /* rows are lanes and words are batch rows, not the other way round */
+	bool turn;    /* while it is staged */
+	float *stage; /* or NULL: used where it is */
+	size_t stage_row;
+	const uint8_t *sram; /* of the first batch row of the chunk */
+	size_t pitch;
+	uint32_t lanes;
+	const float *words;
+	size_t row;
+};
+
+struct stream {
+	struct igrad_core *core;
+	const struct igrad_cmd *cmd;
+	bool add; /* to p */
+	bool keep;
+	uint32_t first; /* batch row of the chunk */
+	uint32_t count;
+	uint32_t batch_share; /* batch rows that a part does */
+	uint32_t acc_share;   /* rows of acc, likewise */
+	unsigned int batch_parts;
+	struct operand x;
+	struct operand g;
+	const float *w; /* as the product wants it: its rows the sum's terms */
+	size_t w_row;
+	_Atomic bool w_ready;
+};
+
+static bool is(const struct stream *s, enum igrad_opcode opcode)
+{
+	return s->cmd->opcode == opcode ||
+	       (s->cmd->opcode == IGRAD_OP_INTERLEAVED && opcode != IGRAD_OP_FPROP);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Operands */
+/* --------------------------------------------------------------------------------------------- */
+
+static struct operand operand_of(struct igrad_core *core, const struct igrad_cmd *cmd,
+				 uint32_t addr, uint32_t pitch, uint32_t lanes)
+{
+	return (struct operand){
+		.used = true,
+		.bf16 = cmd->flags & IGRAD_FLAG_BF16,
+		.sram = core->sram.bytes + addr,
+		.pitch = pitch,
+		.lanes = lanes,
+	};
+}
+
+/* Rows an odd number of cache lines apart do not crowd into a few sets. */
+static void use_stage(struct operand *o, float *stage)
+{
+	o->stage = stage;
+	o->stage_row = ((o->turned ? IGRAD_CHUNK : o->lanes) + 15) / 16 * 16 | 16;
+}
+
+/* What the products see of the chunk from batch row @first on. */
+static void place_operand(struct operand *o)
+{
+	o->words = o->stage ? o->stage : (const float *)(const void *)o->sram;
+	o->row = o->stage ? o->stage_row : o->pitch / sizeof(float);
+}
+
+/* The chunk after this one. */
+static void advance(struct operand *o, uint32_t count)
+{
+	const size_t word = o->bf16 ? 2 : 4;
+
+	o->sram += o->turned && !o->turn ? count * word : count * o->pitch;
+}
+
+/* Of rows as they lie in SRAM, @n words from @first on. */
+static void copy_words(const struct operand *o, const struct igrad_kernels *kernels, float *d,
+		       size_t d_row, size_t row, size_t rows, size_t first, size_t n)
+{
+	const uint8_t *from = o->sram + row * o->pitch;
+
+	if (!o->bf16) {
+		kernels->copy(d, d_row, (const float *)(const void *)from + first,
+			      o->pitch / sizeof(float), rows, n);
+		return;
+	}
+	for (size_t i = 0; i < rows; i++, d += d_row, from += o->pitch)
+		kernels->widen(d, (const uint16_t *)(const void *)from + first, n);
+}
+
+/* Batch rows @begin … @end - 1, as lanes of the staged copy. */
+static void stage_turning(const struct operand *o, const struct igrad_kernels *kernels,
+			  uint32_t begin, uint32_t end)
+{
+	float rows[16 * IGRAD_STAGE_ROW];
+
+	for (uint32_t b = begin; b < end; b += 16) {
+		const uint32_t n = end - b < 16 ? end - b : 16;
+
+		copy_words(o, kernels, rows, IGRAD_STAGE_ROW, b, n, 0, o->lanes);
+		kernels->transpose(o->stage + b, o->stage_row, rows, IGRAD_STAGE_ROW, n, o->lanes);
+	}
+}
+
+static void stage(const struct operand *o, const struct igrad_kernels *kernels, uint32_t begin,
+		  uint32_t end)
+{
+	if (!o->stage)
+		return;
+	if (o->turn) {
+		stage_turning(o, kernels, begin, end);
+		return;
+	}
+	if (o->turned)
+		copy_words(o, kernels, o->stage + begin, o->stage_row, 0, o->lanes, begin,
+			   end - begin);
+	else
+		copy_words(o, kernels, o->stage + begin * o->stage_row, o->stage_row, begin,
+			   end - begin, 0, o->lanes);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Products, of the batch rows from @begin on, or of rows of acc */
+/* --------------------------------------------------------------------------------------------- */
+
+/* The psums of a turned fprop are rows of p: the product is wᵀ·xᵀ, and fma(w, x, s) fma(x, w, s).
+ */
+static struct igrad_tile fprop_turned(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	return (struct igrad_tile){
+		.m = a->cols,
+		.n = end - begin,
+		.k = a->rows,
+		.a = s->w,
+		.a_row = 1,
+		.a_step = s->w_row,
+		.b = s->x.words + begin,
+		.b_row = s->x.row,
+		.c = igrad_words(s->core, a->p) + s->first + begin,
+		.c_row = a->p_pitch / sizeof(float),
+		.add = s->add,
+	};
+}
+
+static struct igrad_tile fprop(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	const size_t p_row = a->p_pitch / sizeof(float);
+
+	return (struct igrad_tile){
+		.m = end - begin,
+		.n = a->cols,
+		.k = a->rows,
+		.a = s->x.words + begin * (s->x.turned ? 1 : s->x.row),
+		.a_row = s->x.turned ? 1 : s->x.row,
+		.a_step = s->x.turned ? s->x.row : 1,
+		.b = s->w,
+		.b_row = s->w_row,
+		.c = igrad_words(s->core, a->p) + (s->first + begin) * p_row,
+		.c_row = p_row,
+		.add = s->add,
+	};
+}
+
+static struct igrad_tile dgrad(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	const size_t p_row = a->p_pitch / sizeof(float);
+
+	return (struct igrad_tile){
+		.m = end - begin,
+		.n = a->rows,
+		.k = a->cols,
+		.a = s->g.words + begin * s->g.row,
+		.a_row = s->g.row,
+		.a_step = 1,
+		.b = s->w,
+		.b_row = s->w_row,
+		.c = igrad_words(s->core, a->p) + (s->first + begin) * p_row,
+		.c_row = p_row,
+		.add = s->add,
+	};
+}
+
+static struct igrad_tile wgrad(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	return (struct igrad_tile){
+		.m = end - begin,
+		.n = s->cmd->u.array.cols,
+		.k = s->count,
+		.a = s->x.words + begin,
+		.a_row = 1,
+		.a_step = s->x.row,
+		.b = s->g.words,
+		.b_row = s->g.row,
+		.c = s->core->array.acc + begin * s->core->array.stride,
+		.c_row = s->core->array.stride,
+		.add = s->keep || s->first,
+	};
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Parts: batch rows are staged and make psums; then, all being staged, rows of acc */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint32_t end_of(uint32_t begin, uint32_t share, uint32_t whole)
+{
+	return whole - begin < share ? whole : begin + share;
+}
+
+static bool cancelled(const struct stream *s)
+{
+	return atomic_load_explicit(&s->core->cancelled, memory_order_relaxed);
+}
+
+/* While others may have begun with what needs no weights. */
+static void make_weights(void *context)
+{
+	struct stream *s = context;
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	if (s->cmd->opcode == IGRAD_OP_WGRAD || atomic_load(&s->w_ready))
+		return;
+	s->w = igrad_array_weights(s->core, s->cmd->flags & IGRAD_FLAG_BF16,
+				   s->cmd->opcode != IGRAD_OP_FPROP, a->rows, a->cols, &s->w_row);
+	atomic_store(&s->w_ready, true);
+}
+
+static void make_psums(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	struct igrad_tile tile;
+
+	while (!atomic_load(&s->w_ready))
+		sched_yield();
+	if (is(s, IGRAD_OP_DGRAD))
+		tile = dgrad(s, begin, end);
+	else if (s->cmd->flags & IGRAD_FLAG_TURN)
+		tile = fprop_turned(s, begin, end);
+	else
+		tile = fprop(s, begin, end);
+	s->core->kernels->tile(&tile);
+}
+
+static void batch_part(void *context, unsigned int part)
+{
+	const struct stream *s = context;
+	const uint32_t begin = part * s->batch_share;
+	const uint32_t end = end_of(begin, s->batch_share, s->count);
+
+	if (cancelled(s))
+		return;
+	stage(&s->x, s->core->kernels, begin, end);
+	stage(&s->g, s->core->kernels, begin, end);
+	if (s->cmd->opcode != IGRAD_OP_WGRAD)
+		make_psums(s, begin, end);
+}
+
+static void acc_part(void *context, unsigned int part)
+{
+	const struct stream *s = context;
+	const uint32_t begin = part * s->acc_share;
+	const struct igrad_tile tile = wgrad(s, begin,
+					     end_of(begin, s->acc_share, s->cmd->u.array.rows));
+
+	if (!cancelled(s))
+		s->core->kernels->tile(&tile);
+}
+
+static void any_part(void *context, unsigned int part)
+{
+	const struct stream *s = context;
+
+	if (part < s->batch_parts)
+		batch_part(context, part);
+	else
+		acc_part(context, part - s->batch_parts);
+}
+
+/* One part for each thread, of fours of rows; more of them even out what else the host does. */
+static uint32_t share_of(const struct stream *s, uint32_t whole)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	const uint64_t macs = (uint64_t)a->rows * a->cols * s->count;
+	const unsigned int threads = igrad_pool_threads(s->core->pool);
+	const unsigned int most = threads == 1 ? 1 : 4 * threads;
+	uint64_t parts = macs / SPLIT_MACS;
+
+	parts = parts > most ? most : parts ? parts : 1;
+	return (uint32_t)((whole + parts - 1) / parts + 3) & ~3u;
+}
+
+/* Without staging, psums and acc have nothing to wait for in each other. */
+static void run_chunk(struct stream *s)
+{
+	const uint32_t rows = s->cmd->u.array.rows;
+	struct igrad_pool *pool = s->core->pool;
+	const bool staged = s->x.stage || s->g.stage;
+	unsigned int acc_parts = 0;
+
+	place_operand(&s->x);
+	place_operand(&s->g);
+	s->batch_share = share_of(s, s->count);
+	s->batch_parts = (s->count + s->batch_share - 1) / s->batch_share;
+	if (s->cmd->opcode == IGRAD_OP_WGRAD && !staged)
+		s->batch_parts = 0;
+	s->acc_share = share_of(s, rows);
+	if (is(s, IGRAD_OP_WGRAD))
+		acc_parts = (rows + s->acc_share - 1) / s->acc_share;
+	if (staged) {
+		igrad_pool_run(pool, s->batch_parts, make_weights, batch_part, s);
+		igrad_pool_run(pool, acc_parts, NULL, acc_part, s);
+	} else {
+		igrad_pool_run(pool, s->batch_parts + acc_parts, make_weights, any_part, s);
+	}
+}
+
+static struct stream stream_of(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	struct igrad_array *array = &core->array;
+	struct stream s = {
+		.core = core,
+		.cmd = cmd,
+		.add = cmd->flags & IGRAD_FLAG_ADD,
+		.keep = cmd->flags & IGRAD_FLAG_KEEP,
+	};
+
+	if (cmd->opcode != IGRAD_OP_DGRAD)
+		s.x = operand_of(core, cmd, a->x, a->x_pitch, a->rows);
+	if (cmd->opcode != IGRAD_OP_FPROP)
+		s.g = operand_of(core, cmd, a->g, a->g_pitch, a->cols);
+	s.x.turned = cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN);
+	s.x.turn = s.x.turned && !(cmd->flags & IGRAD_FLAG_TRANSPOSE);
+	if (s.x.used && (s.x.bf16 || s.x.turn))
+		use_stage(&s.x, array->stage_x);
+	if (s.g.used && s.g.bf16)
+		use_stage(&s.g, array->stage_g);
+	return s;
+}
+
+void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const uint32_t batch = cmd->u.array.batch;
+	struct stream s = stream_of(core, cmd);
+
+	for (;;) {
+		s.count = batch - s.first < IGRAD_CHUNK ? batch - s.first : IGRAD_CHUNK;
+		run_chunk(&s);
+		s.first += s.count;
+		if (s.first == batch || cancelled(&s))
+			return;
+		advance(&s.x, s.count);
+		advance(&s.g, s.count);
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* igrad-sim's options, and which of its commands take them. */
+#ifndef IGRAD_SIM_OPTIONS_H
+#define IGRAD_SIM_OPTIONS_H
+
+#include "igrad-sim.h"
+
+enum {
+	OPT_IN = 256,
+	OPT_OUT,
+	OPT_BATCH,
+	OPT_FIRST,
+	OPT_BIAS,
+	OPT_RELU,
+	OPT_FORWARD,
+	OPT_ROWS,
+	OPT_COLS,
+	OPT_OVERLAP,
+	OPT_SRAM,
+	OPT_DRAM_WIDTH,
+	OPT_DRAM_LATENCY,
+	OPT_SCHEDULE,
+	OPT_OBJECTIVE,
+	OPT_DECAY,
+	OPT_OPTIMIZER,
+	OPT_DTYPE,
+	OPT_ENERGY,
+	OPT_ARRAYS,
+	OPT_BATCHES,
+	OPT_PLOT,
+	OPT_INPUT,
+	OPT_TRACE,
+	OPT_SVG,
+	OPT_CSV,
+	OPT_JSON,
+	OPT_HELP,
+};
+
+#define OPT_BIT(option) (1ul << ((option)-OPT_IN))
+
+#define OPTS_ARRAY (OPT_BIT(OPT_ROWS) | OPT_BIT(OPT_COLS))
+#define OPTS_MEMORY                                                           \
+	(OPT_BIT(OPT_OVERLAP) | OPT_BIT(OPT_SRAM) | OPT_BIT(OPT_DRAM_WIDTH) | \
+	 OPT_BIT(OPT_DRAM_LATENCY))
+#define OPTS_SHAPE  (OPT_BIT(OPT_IN) | OPT_BIT(OPT_OUT))
+#define OPTS_EXTRAS (OPT_BIT(OPT_FIRST) | OPT_BIT(OPT_BIAS) | OPT_BIT(OPT_RELU))
+#define OPTS_MANNER                                                            \
+	(OPT_BIT(OPT_SCHEDULE) | OPT_BIT(OPT_OBJECTIVE) | OPT_BIT(OPT_DECAY) | \
+	 OPT_BIT(OPT_OPTIMIZER) | OPT_BIT(OPT_DTYPE) | OPT_BIT(OPT_ENERGY))
+
+/**
+ * struct command - something that igrad-sim does
+ * @files: what its arguments are; NULL: it takes none
+ * @optional: it can do without them
+ * @options: OPT_BIT() of those it takes
+ */
+struct command {
+	const char *name;
+	command_fn *run;
+	const char *files;
+	bool optional;
+	unsigned long options;
+};
+
+/** settings_parse - exits with a message when the command line is wrong, or asked for help */
+void settings_parse(struct settings *settings, const struct command *command, int argc,
+		    char **argv);
+
+/** help - what igrad-sim can do */
+extern const char help[];
+
+#endif /* IGRAD_SIM_OPTIONS_H */

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Chrome trace events: a process for each pass, a lane for each engine, and further ones where an
+ * array with shadow registers executes several commands at a time.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tiles.h"
+#include "trace.h"
+
+#define MAX_LANES 8 /* of an engine */
+
+struct trace {
+	FILE *file;
+	char *path;
+	unsigned int processes;
+	bool comma;
+};
+
+static const char *const engines[IGRAD_NUM_ENGINES] = {
+	[IGRAD_ENGINE_LOAD] = "load",
+	[IGRAD_ENGINE_STORE] = "store",
+	[IGRAD_ENGINE_ARRAY] = "array",
+	[IGRAD_ENGINE_VECTOR] = "vector",
+};
+
+struct trace *trace_open(const char *path, struct igrad_error *error)
+{
+	struct trace *trace = calloc(1, sizeof(*trace));
+
+	if (trace)
+		trace->path = strdup(path);
+	if (trace && trace->path)
+		trace->file = fopen(path, "we");
+	if (trace && trace->file) {
+		fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", trace->file);
+		return trace;
+	}
+	fail(error, -errno, "%.160s: cannot be written: %s", path, strerror(errno));
+	if (trace)
+		free(trace->path);
+	free(trace);
+	return NULL;
+}
+
+static void begin(struct trace *trace)
+{
+	fputs(trace->comma ? ",\n" : "\n", trace->file);
+	trace->comma = true;
+}
+
+/* ---------------------------------------------------------------- lanes */
+
+/* When each lane of each engine is free again. */
+struct lanes {
+	uint64_t free_at[IGRAD_NUM_ENGINES][MAX_LANES];
+	unsigned int used[IGRAD_NUM_ENGINES];
+};
+
+static unsigned int take_lane(struct lanes *lanes, const struct event *event)
+{
+	uint64_t *free_at = lanes->free_at[event->engine];
+	unsigned int lane = 0;
+
+	while (lane < MAX_LANES - 1 && free_at[lane] > event->start)
+		lane++;
+	free_at[lane] = event->end;
+	if (lane >= lanes->used[event->engine])
+		lanes->used[event->engine] = lane + 1;
+	return lane;
+}
+
+static void name_lanes(struct trace *trace, const struct lanes *lanes)
+{
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		for (unsigned int l = 0; l < lanes->used[e] || !l; l++) {
+			unsigned int tid = e * MAX_LANES + l + 1;
+			char more[16] = "";
+
+			if (l)
+				snprintf(more, sizeof(more), " %u", l + 1);
+			begin(trace);
+			fprintf(trace->file,
+				"{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":\"%s%s\"}}",
+				trace->processes, tid, engines[e], more);
+			begin(trace);
+			fprintf(trace->file,
+				"{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%u,\"tid\":%u,\"args\":{\"sort_index\":%u}}",
+				trace->processes, tid, tid);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- events */
+
+/* Rows of the batch, in- and out-features of the tile; -1: not known. */
+struct coordinates {
+	int64_t b, i, o;
+};
+
+static void learn(struct coordinates *at, const struct tile_operand *operand)
+{
+	const char *name = operand->matrix ? operand->matrix->name : "";
+
+	if (!strcmp(name, "w") || !strcmp(name, "vw")) {
+		at->i = operand->row;
+		at->o = operand->col;
+	} else if (!strcmp(name, "x") || !strcmp(name, "dx")) {
+		at->b = operand->row;
+		at->i = operand->col;
+	} else if (!strcmp(name, "y") || !strcmp(name, "dy")) {
+		at->b = operand->row;
+		at->o = operand->col;
+	} else if (*name) {
+		at->o = operand->col;
+	}
+}
+
+/* What the command alone does not say is what the array did before: a tile stays in place. */
+static struct coordinates coordinates(const struct event *event, const struct tile *tile,
+				      const struct coordinates *before)
+{
+	struct coordinates at = {-1, -1, -1};
+
+	if (event->engine == IGRAD_ENGINE_ARRAY)
+		at = *before;
+	for (unsigned int i = 0; i < tile->num; i++)
+		learn(&at, &tile->operands[i]);
+	return at;
+}
+
+static void write_name(FILE *file, const struct event *event, const struct tile *tile,
+		       const struct coordinates *at)
+{
+	fputs(opcode_name(event->cmd.opcode), file);
+	if (event->engine < IGRAD_ENGINE_ARRAY && tile->operands[0].matrix)
+		fprintf(file, " %s", tile->operands[0].matrix->name);
+	if (at->i >= 0)
+		fprintf(file, " i%" PRId64, at->i);
+	if (at->o >= 0)
+		fprintf(file, " o%" PRId64, at->o);
+	if (at->b >= 0 && event->cmd.opcode != IGRAD_OP_LOAD_W)
+		fprintf(file, " b%" PRId64, at->b);
+}
+
+static void write_size(FILE *file, const struct igrad_cmd *cmd, enum igrad_engine engine)
+{
+	if (engine == IGRAD_ENGINE_ARRAY) {
+		fprintf(file, "\"rows\":%u,\"cols\":%u,\"batch\":%u", le16toh(cmd->u.array.rows),
+			le16toh(cmd->u.array.cols), le32toh(cmd->u.array.batch));
+		return;
+	}
+	fprintf(file, "\"rows\":%u,\"cols\":%u",
+		le32toh(engine == IGRAD_ENGINE_VECTOR ? cmd->u.vec.rows : cmd->u.dma.rows),
+		le32toh(engine == IGRAD_ENGINE_VECTOR ? cmd->u.vec.cols : cmd->u.dma.cols));
+}
+
+/* Times are in microseconds of the device's clock, to the cycle. */
+static void write_event(struct trace *trace, const struct event *event, size_t index,
+			unsigned int lane, const struct tile *tile, const struct coordinates *at,
+			double mhz)
+{
+	FILE *file = trace->file;
+
+	begin(trace);
+	fputs("{\"ph\":\"X\",\"name\":\"", file);
+	write_name(file, event, tile, at);
+	fprintf(file, "\",\"cat\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%.6f,\"dur\":%.6f,\"args\":{",
+		engines[event->engine], trace->processes, event->engine * MAX_LANES + lane + 1,
+		event->start / mhz, (event->end - event->start) / mhz);
+	fprintf(file,
+		"\"command\":%zu,\"cycle\":%" PRIu64 ",\"cycles\":%" PRIu64
+		",\"completed\":%" PRIu64 ",",
+		index, event->start, event->end - event->start, event->completed);
+	write_size(file, &event->cmd, event->engine);
+	for (unsigned int i = 0; i < tile->num; i++) {
+		const struct tile_operand *operand = &tile->operands[i];
+
+		if (operand->matrix)
+			fprintf(file, ",\"%s\":\"%s[%u,%u]\"", operand->role, operand->matrix->name,
+				operand->row, operand->col);
+	}
+	fputs("}}", file);
+}
+
+int trace_add(struct trace *trace, const char *name, const struct record *record,
+	      const struct simulator *sim)
+{
+	const double mhz = simulator_info(sim)->clock_hz / 1e6;
+	struct tile *tiles = tiles_find(record, sim->placements);
+	struct coordinates before = {-1, -1, -1};
+	struct lanes lanes = {0};
+
+	if (!tiles)
+		return -ENOMEM;
+	trace->processes++;
+	begin(trace);
+	fprintf(trace->file,
+		"{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"%s\"}}",
+		trace->processes, name);
+	for (size_t i = 0; i < record->count; i++) {
+		const struct event *event = &record->events[i];
+		struct coordinates at = coordinates(event, &tiles[i], &before);
+
+		if (event->engine == IGRAD_ENGINE_ARRAY)
+			before = at;
+		if (event->cmd.opcode != IGRAD_OP_NOP)
+			write_event(trace, event, i, take_lane(&lanes, event), &tiles[i], &at, mhz);
+	}
+	name_lanes(trace, &lanes);
+	free(tiles);
+	return 0;
+}
+
+int trace_close(struct trace *trace, bool whole, struct igrad_error *error)
+{
+	int err = 0;
+
+	fputs("\n]}\n", trace->file);
+	if (ferror(trace->file))
+		err = -EIO;
+	if (fclose(trace->file))
+		err = -EIO;
+	if (err)
+		fail(error, err, "%.160s: cannot be written: %s", trace->path, strerror(errno));
+	if (err || !whole)
+		discard(trace->path);
+	free(trace->path);
+	free(trace);
+	return err;
+}
