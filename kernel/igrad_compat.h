@@ -8,14 +8,6 @@
 
 #include <drm/drm_file.h>
 #include <drm/gpu_scheduler.h>
-#include <linux/module.h>
-#include <linux/version.h>
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define IGRAD_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS(DMA_BUF)
-#else
-#define IGRAD_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS("DMA_BUF")
-#endif
 
 static inline int igrad_sched_job_init(struct drm_sched_job *job, struct drm_sched_entity *entity,
 				       struct drm_file *file)

@@ -16,7 +16,6 @@
 
 #include <drm/igrad_accel.h>
 
-#include "igrad_compat.h"
 #include "igrad_debugfs.h"
 #include "igrad_device.h"
 #include "igrad_file.h"
@@ -146,8 +145,8 @@ static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
 }
 
 /*
- * For good: the device is quiet when this returns, and everybody who waits for a job that it had has
- * an answer. Registers are still there, for others may be about to use them.
+ * For good: the device is quiet when this returns, and everybody who waits for a job that it had
+ * has an answer. Registers are still there, for others may be about to use them.
  */
 static void igrad_stop(struct igrad_device *idev, struct pci_dev *pdev)
 {
@@ -339,4 +338,5 @@ module_exit(igrad_module_exit);
 
 MODULE_DESCRIPTION("igrad training accelerator");
 MODULE_LICENSE("GPL");
-IGRAD_IMPORT_NS_DMA_BUF;
+/* MODULE_IMPORT_NS() wants a string here, a token there. */
+MODULE_INFO(import_ns, "DMA_BUF");

@@ -101,7 +101,8 @@ static void igrad_dump_write(const struct igrad_dump *dump, struct igrad_dump_te
 			 dump->context, dump->failure.seqno, dump->failure.error,
 			 dump->failure.command, dump->failure.reason, dump->failure.addr);
 	for (i = 0; i < ARRAY_SIZE(igrad_dump_regs); i++)
-		igrad_dump_print(out, "register %s: %08x\n", igrad_dump_regs[i].name, dump->regs[i]);
+		igrad_dump_print(out, "register %s: %08x\n", igrad_dump_regs[i].name,
+				 dump->regs[i]);
 	for (i = 0; i < IGRAD_RING_ENTRIES; i++)
 		igrad_dump_words(out, "descriptor", i, &dump->desc[i], sizeof(dump->desc[i]));
 	for (i = 0; i < IGRAD_RING_ENTRIES; i++)

@@ -49,7 +49,7 @@ static void igrad_kunit_exit(struct kunit *test)
 	igrad_mmu_fini(&priv->mmu);
 }
 
-/* Memory in pieces, given by their sizes; each begins @skip bytes behind the end of the last one. */
+/* Memory in pieces of these sizes; each begins @skip bytes behind the end of the last one. */
 static void igrad_kunit_memory(struct kunit *test, const unsigned int *sizes, unsigned int count,
 			       u64 start, unsigned int skip)
 {
@@ -78,7 +78,8 @@ static u64 igrad_kunit_walk(const struct igrad_mmu *mmu, u64 va, u64 *dma)
 		if (!(entry & IGRAD_PTE_VALID))
 			return 0;
 		if (!level || entry & IGRAD_PTE_BLOCK) {
-			*dma = (entry & IGRAD_PTE_ADDR) | (va & (BIT_ULL(IGRAD_PT_SHIFT(level)) - 1));
+			*dma = (entry & IGRAD_PTE_ADDR) |
+				(va & (BIT_ULL(IGRAD_PT_SHIFT(level)) - 1));
 			return entry;
 		}
 		if (!pt->child[index] || pt->child[index]->dma != (entry & IGRAD_PTE_ADDR))
@@ -229,7 +230,8 @@ static void igrad_kunit_neighbours(struct kunit *test)
 	LIST_HEAD(freed);
 
 	igrad_kunit_memory(test, one, 1, IGRAD_KUNIT_MEMORY, 0);
-	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_64K, &priv->sgt, true));
+	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, IGRAD_KUNIT_VA, SZ_64K, &priv->sgt,
+					       true));
 	KUNIT_ASSERT_EQ(test, 0, igrad_mmu_map(&priv->mmu, second, SZ_64K, &priv->sgt, true));
 	igrad_kunit_check(test, IGRAD_KUNIT_VA, SZ_64K);
 	igrad_kunit_check(test, second, SZ_64K);

@@ -102,8 +102,8 @@ void igrad_queue_fail(struct igrad_queue *queue, const struct igrad_failure *fai
  * @vm: address space of the file
  * @count: of jobs
  *
- * Return: 0, -EIO when the queue or the device has failed, -ENODEV when the device is gone, -EBUSY when the file has too many jobs
- * that have not ended.
+ * Return: 0, -EIO when the queue or the device has failed, -ENODEV when the device is gone, -EBUSY
+ * when the file has too many jobs that have not ended.
  */
 int igrad_queue_admit_jobs(struct igrad_queue *queue, struct igrad_vm *vm, u32 count)
 {

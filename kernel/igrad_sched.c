@@ -114,7 +114,8 @@ static void igrad_sched_fini(struct drm_device *drm, void *data)
  */
 int igrad_sched_init(struct igrad_device *idev)
 {
-	unsigned long look = msecs_to_jiffies(idev->job_timeout_ms) / IGRAD_LOOKS_PER_TIMEOUT;
+	unsigned int patience = min(idev->job_timeout_ms, idev->job_limit_ms);
+	unsigned long look = msecs_to_jiffies(patience) / IGRAD_LOOKS_PER_TIMEOUT;
 	int ret;
 
 	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */

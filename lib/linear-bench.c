@@ -199,15 +199,63 @@ static bool has_twin(const struct igrad_problem *problem, const struct igrad_pla
 	       problem->home & 1u << IGRAD_ROLE_DX && problem->update != IGRAD_UPDATE_NONE;
 }
 
+static bool known(const struct igrad_plan *plan, const struct igrad_trial trials[], int num)
+{
+	while (num--)
+		if (!memcmp(&trials[num].estimate.plan, plan, sizeof(*plan)))
+			return true;
+	return false;
+}
+
+/* The plans that suit @problem, carried out by the schedule @as. */
+static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
+		       const struct igrad_task *dummy, const struct igrad_problem *problem,
+		       enum igrad_schedule as, struct igrad_trial trials[], int *num)
+{
+	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
+	int n = igrad_plan_search(problem, igrad_task_objective(task), candidates);
+	uint64_t commands = 0;
+	int err = 0;
+
+	if (n < 0)
+		return n;
+	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
+	 */
+	for (int i = 0; !err && i < n && (!*num || commands < MANY_COMMANDS); i++) {
+		candidates[i].plan.schedule = as;
+		if (known(&candidates[i].plan, trials, *num))
+			continue;
+		commands += candidates[i].commands;
+		err = attempt(bench, task, dummy, &candidates[i], trials, num);
+	}
+	return err;
+}
+
+/* ws can do all that ws-paper does, and also see to dW before dX. */
+static int attempt_more(struct igrad_bench *bench, const struct igrad_task *task,
+			const struct igrad_task *dummy, const struct igrad_problem *problem,
+			struct igrad_trial trials[], int *num)
+{
+	struct igrad_problem paper = *problem;
+	struct igrad_candidate twin;
+	int err;
+
+	paper.schedule = IGRAD_SCHEDULE_WS_PAPER;
+	err = attempt_all(bench, task, dummy, &paper, IGRAD_SCHEDULE_WS, trials, num);
+	if (err || !*num || !has_twin(problem, &trials[0].estimate.plan))
+		return err;
+	twin = trials[0].estimate;
+	twin.plan.dw_first = true;
+	return attempt(bench, task, dummy, &twin, trials, num);
+}
+
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		    enum igrad_schedule schedule, struct igrad_trial trials[])
 {
 	const struct igrad_device_info *info = igrad_device_info(bench->device);
-	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
 	struct igrad_problem problem;
-	uint64_t commands = 0;
 	struct dummy dummy;
-	int n = 0, num = 0;
+	int num = 0;
 	int err = dummy_init(&dummy, bench, task);
 
 	if (!err)
@@ -215,20 +263,9 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 				    : igrad_backward_problem(&problem, info, dummy.task.backward,
 							     schedule);
 	if (!err)
-		n = igrad_plan_search(&problem, igrad_task_objective(task), candidates);
-	if (n < 0)
-		err = n;
-	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
-	 */
-	for (int i = 0; !err && i < n && (!num || commands < MANY_COMMANDS); i++) {
-		commands += candidates[i].commands;
-		err = attempt(bench, task, &dummy.task, &candidates[i], trials, &num);
-	}
-	if (!err && num && has_twin(&problem, &trials[0].estimate.plan)) {
-		candidates[0] = trials[0].estimate;
-		candidates[0].plan.dw_first = true;
-		err = attempt(bench, task, &dummy.task, &candidates[0], trials, &num);
-	}
+		err = attempt_all(bench, task, &dummy.task, &problem, schedule, trials, &num);
+	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
+		err = attempt_more(bench, task, &dummy.task, &problem, trials, &num);
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);
 	if (!err && !num)

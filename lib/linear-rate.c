@@ -264,6 +264,21 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 	       plan->slots[role];
 }
 
+/* Weights whose gradient the last streams finish: a tile, or what is streamed past a stationary
+ * one.
+ */
+static double last_weights(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	uint32_t rows = igrad_min(plan->block[IGRAD_DIM_I], plan->tile.rows);
+	uint32_t cols = igrad_min(plan->block[IGRAD_DIM_O], plan->tile.cols);
+
+	if (problem->schedule <= IGRAD_SCHEDULE_WS && plan->dw_turned)
+		cols = plan->block[IGRAD_DIM_O];
+	else if (problem->schedule <= IGRAD_SCHEDULE_WS)
+		rows = plan->block[IGRAD_DIM_I];
+	return (double)rows * cols;
+}
+
 /* Bytes that leave after the last stream: at least a tile of each result. */
 static double last_bytes(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
@@ -276,6 +291,14 @@ static double last_bytes(const struct igrad_problem *problem, const struct igrad
 	if (problem->home & 1u << IGRAD_ROLE_DX)
 		bytes += plan->block[IGRAD_DIM_B] * rows * igrad_role_width(problem, IGRAD_ROLE_DX);
 	return bytes + 4.0 * rows * cols;
+}
+
+/* Cycles of the update that waits for the last stream. */
+static double last_update(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	if (!problem->backward || problem->fused || problem->update == IGRAD_UPDATE_NONE)
+		return 0;
+	return last_weights(problem, plan) / problem->device->cols;
 }
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
@@ -323,7 +346,8 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	if (candidate->commands > IGRAD_MAX_COMMANDS)
 		return true;
 	candidate->commands += transfers(problem, &candidate->plan, &candidate->traffic);
-	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array);
+	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array) +
+		 last_update(problem, &candidate->plan);
 	cycles = max_double(cycles, vector_cycles(problem));
 	cycles = max_double(cycles, candidate->traffic.written / width);
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++)

@@ -13,7 +13,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-long check-unit check-qtest check-kselftest lint bench
+.PHONY: check check-debug check-debug-kselftest check-long check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -29,11 +29,21 @@ check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
 	@$(call run_guests,$(GUESTS))
 	@tests/run $(UNIT_TESTS) $(QTESTS) $(call guest_results,$(GUESTS)) $(E2E)
 
-# The host's sources with sanitizers, apart from the others; the driver's tests on a kernel that looks for mistakes; lint.
+# The host's sources with sanitizers, apart from the others; fuzzers; the driver's tests on a kernel that looks for
+# mistakes; lint.
 check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
+	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory lint
+
+# Fuzzers of the core, built by clang apart from all else.
+FUZZ_SECONDS ?= $(if $(IGRAD_TEST_LONG),3600,20)
+fuzz:
+	@echo 'igrad: fuzzing the device core for $(FUZZ_SECONDS) s'
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang FUZZ=1 LDFLAGS='$(SAN)' \
+		CFLAGS='-O1 -g $(SAN) -fsanitize=fuzzer-no-link -Wno-pass-failed' fuzzers
+	@BUILD_DIR=$(abspath $(BUILD))/fuzz tests/fuzz/run $(FUZZ_SECONDS)
 
 check-debug-kselftest: vm-debug $(KSELFTESTS) $(KSELFTESTS_ROOT)
 	@$(call run_guests,$(DEBUG_GUESTS))

@@ -10,9 +10,10 @@
  * costs little, however long it is.
  *
  * A log of SRAM regions has a limit. What is oldest then moves to a shadow of SRAM, word by word,
- * unless every engine is ordered after it already. So memory is bounded, and so is the time that a
- * command takes, by the words that it touches and those of one before it. Logs of DRAM regions
- * forget what the other DMA engine is ordered after, and are bounded by the commands of a job.
+ * unless every engine is ordered after it already: a region for each that comes. So memory is
+ * bounded by the SRAM, and the time that a command takes by the words that it touches and those of
+ * as many regions before. Logs of DRAM regions forget what the other DMA engine is ordered after,
+ * and are bounded by the commands of a job.
  */
 #ifndef IGRAD_HAZARD_H
 #define IGRAD_HAZARD_H

@@ -11,11 +11,12 @@ void igrad_serial_bytes(struct igrad_serial *serial, void *bytes, size_t len)
 		memset(bytes, 0, len);
 }
 
+/* What is loaded is not looked at before: it may be fresh memory. */
 void igrad_serial_u64(struct igrad_serial *serial, uint64_t *value)
 {
 	uint8_t bytes[8];
 
-	for (unsigned int i = 0; i < 8; i++)
+	for (unsigned int i = 0; i < 8 && !serial->loading; i++)
 		bytes[i] = (uint8_t)(*value >> (8 * i));
 	igrad_serial_bytes(serial, bytes, sizeof(bytes));
 	if (!serial->loading)
@@ -29,7 +30,7 @@ void igrad_serial_u32(struct igrad_serial *serial, uint32_t *value)
 {
 	uint8_t bytes[4];
 
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < 4 && !serial->loading; i++)
 		bytes[i] = (uint8_t)(*value >> (8 * i));
 	igrad_serial_bytes(serial, bytes, sizeof(bytes));
 	if (!serial->loading)
@@ -41,7 +42,7 @@ void igrad_serial_u32(struct igrad_serial *serial, uint32_t *value)
 
 void igrad_serial_i64(struct igrad_serial *serial, int64_t *value)
 {
-	uint64_t bits = (uint64_t)*value;
+	uint64_t bits = serial->loading ? 0 : (uint64_t)*value;
 
 	igrad_serial_u64(serial, &bits);
 	*value = (int64_t)bits;
@@ -49,7 +50,7 @@ void igrad_serial_i64(struct igrad_serial *serial, int64_t *value)
 
 void igrad_serial_bool(struct igrad_serial *serial, bool *value)
 {
-	uint32_t number = *value;
+	uint32_t number = serial->loading ? 0 : *value;
 
 	igrad_serial_u32(serial, &number);
 	igrad_serial_check(serial, number <= 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What only root can do to a device, from within a guest.
- * usage: root orphans | root reset /sys/bus/pci/devices/.../reset
+ * usage: root orphans | root reset /sys/bus/pci/devices/.../reset | root limit
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static int reset_device(const char *path)
 	return ret;
 }
 
-/* Have the device reset under a job that has begun: it is finished first, what is behind it runs after. */
+/* Have the device reset under a job that has begun: it ends first, what is behind it runs after. */
 static int reset(int fd, const char *path)
 {
 	const int first = test_queue_create(fd), second = test_queue_create(fd);
@@ -85,6 +85,22 @@ static int reset(int fd, const char *path)
 	return 0;
 }
 
+/* A job that retires commands all the time, but not for as long as it likes. */
+static int limit(int fd)
+{
+	const int queue = test_queue_create(fd);
+	const __u32 slow = test_syncobj_create(fd);
+	int ret = prepare(fd);
+
+	for (__u32 i = 0; i < SLOW_COMMANDS; i++)
+		test_fill(&other, 0, 1 << 20, i);
+	ret = ret ?: submit(fd, queue, &other, 0, slow) ?: test_syncobj_wait(fd, slow, 0);
+	if (ret)
+		return ret;
+	printf("%d\n", test_syncobj_status(fd, slow));
+	return 0;
+}
+
 static int open_any(void)
 {
 	int fd = -ENOENT;
@@ -103,6 +119,8 @@ int main(int argc, char **argv)
 		ret = orphans(fd);
 	else if (fd >= 0 && argc == 3 && !strcmp(argv[1], "reset"))
 		ret = reset(fd, argv[2]);
+	else if (fd >= 0 && argc == 2 && !strcmp(argv[1], "limit"))
+		ret = limit(fd);
 	if (ret < 0)
 		fprintf(stderr, "root: %s\n", strerror(-ret));
 	return ret < 0;

@@ -19,13 +19,15 @@ $root orphans && echo 1 >"$path/remove" && echo 1 >/sys/bus/pci/rescan
 result remove $?
 $root reset "$path/reset" >/out/reset
 result reset $?
+rmmod igrad && insmod /modules/igrad.ko job_limit_ms=200 && $root limit >/out/limit
+result limit $?
 JOB
 tools/vm/igrad-vm --out "$tmp/out" --name root --module-param job_timeout_ms=3000 --device-props "x-hang-tag=0x68616e67" -- \
 	sh /out/job >"$tmp/log" 2>&1
 code=$?
 ((code == 0)) || note <"$tmp/log"
 ok $code 'the kernel had nothing to complain about'
-for what in rmmod unbind remove reset; do
+for what in rmmod unbind remove reset limit; do
 	grep -qx "$what 0" "$tmp/out/results"
 	ok $? "$what while jobs run"
 done
@@ -34,4 +36,6 @@ done
 code=$?
 ((code == 0)) || note <"$tmp/out/reset"
 ok $code 'before a reset by others, what had begun is finished, and the rest is run after it'
+[[ $(cat "$tmp/out/limit") == -62 ]]
+ok $? 'a job that executes for too long is ended, whatever it does'
 finish

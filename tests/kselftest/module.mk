@@ -8,3 +8,12 @@ KSELFTEST_COMMON := tests/kselftest/igrad_test.c
 
 $(foreach n,$(KSELFTEST_NAMES),$(eval $(call kselftest,$(n),tests/kselftest/$(n).c $(KSELFTEST_COMMON),,libdrm,$(KSELFTEST_CFLAGS))))
 $(foreach n,$(KSELFTEST_ROOT_NAMES),$(eval $(call kselftest,$(n),tests/kselftest/$(n).c tests/kselftest/root_test.c $(KSELFTEST_COMMON),,libdrm,$(KSELFTEST_CFLAGS),root)))
+
+# Some of them once more as 32-bit programs, which the guest has no libraries for.
+KSELFTEST_32_NAMES := query queue bo submit sync
+$(KSELFTEST_32_NAMES:%=$(BUILD)/bin/kselftest/%-32): $(BUILD)/bin/kselftest/%-32: tests/kselftest/%.c $(KSELFTEST_COMMON) tests/kselftest/igrad_test.h | fetch-kernel-source
+	@mkdir -p $(@D)
+	$(call say,CC -m32)
+	$(Q)$(CC) -m32 -static -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(BASE_CFLAGS) $(WERROR) -std=gnu11 -isystem $(BUILD)/kernel-src/tools/testing/selftests $(KSELFTEST_CFLAGS) \
+		$$($(PKGCONF) --cflags libdrm) -MF $(BUILD)/obj/$*-32.d -o $@ $(filter %.c,$^)
+KSELFTESTS += $(KSELFTEST_32_NAMES:%=$(BUILD)/bin/kselftest/%-32)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Directory of the first of our PCI devices, as /sys/devices/pci0000:00/0000:00:05.0/0000:02:00.0. */
+/* Directory of the first of our devices, as /sys/devices/pci0000:00/0000:00:02.0/0000:01:00.0. */
 int root_device_dir(char *dir, size_t size);
 
 /* Open the node of a PCI device, once it has one. Its number may be a new one each time. */

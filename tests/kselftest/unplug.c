@@ -215,10 +215,12 @@ TEST_F_TIMEOUT(unplug, remove_and_rescan, 120)
 
 static int plug(void)
 {
-	char command[160];
+	static const char igrad[] = "\"driver\":\"igrad\",\"id\":\"igrad0\",\"bus\":\"port0\"";
+	char command[200];
 
-	snprintf(command, sizeof(command), "{\"execute\":\"device_add\",\"arguments\":{\"driver\":"
-		 "\"igrad\",\"id\":\"igrad0\",\"bus\":\"port0\",\"x-hang-tag\":%u}}", HANG_TAG);
+	snprintf(command, sizeof(command),
+		 "{\"execute\":\"device_add\",\"arguments\":{%s,\"x-hang-tag\":%u}}", igrad,
+		 HANG_TAG);
 
 	return root_qmp(command);
 }

@@ -147,8 +147,14 @@ static void test_msix_disabled(void)
     for (int i = 0; i < 5; i++) {
         msi_seen(&d, IGRAD_VECTOR_COMPLETION);
         reg_write(&d, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_ALL);
+        qom_set_number(&d, "x-inject-completion-delay", 1000000);
         submit_storm(&d, i);
+        rest(4000);
         qpci_msix_disable(d.pci);
+        wait_reg(&d, IGRAD_REG_RETIRED_LO, UINT32_MAX, (i + 1) * STORM_COMMANDS);
+        do {
+            qtest_clock_step(d.qts, 2000000);
+        } while (reg_read(&d, IGRAD_REG_RING_DONE) != d.tail);
         check_ok(&d, d.tail - 1, i, STORM_COMMANDS);
         g_assert_false(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
         g_assert_cmphex(reg_read(&d, IGRAD_REG_IRQ_STATUS), ==,

@@ -415,11 +415,11 @@ static void test_tampered(void)
 
     dev_start(&d, "");
     dev_setup(&d);
+    /* In the middle of a job, to be sure */
+    qom_set_number(&d, "x-inject-hang", 300);
     work_submit(&d);
-    g_usleep(10000);
+    wait_reg(&d, IGRAD_REG_RETIRED_LO, UINT32_MAX, 299);
     qtest_qmp_assert_success(d.qts, "{'execute': 'stop'}");
-    g_assert_cmphex(reg_read(&d, IGRAD_REG_STATUS) & IGRAD_DEV_BUSY, ==,
-                    IGRAD_DEV_BUSY);
     g_assert_true(migrate_out(&d, file));
     begin = find_checkpoint(fd);
 
