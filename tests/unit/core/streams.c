@@ -308,7 +308,8 @@ static bool random_vec(struct stream *s)
 		d = a;
 	else if (!colsum && !bias && rng_below(s->rng, 3) == 0)
 		d = b;
-	if ((!same(&a, &d) && !disjoint(&a, &d)) || ((bias || !same(&b, &d)) && !disjoint(&b, &d)))
+	if (((colsum || !same(&a, &d)) && !disjoint(&a, &d)) ||
+	    ((bias || !same(&b, &d)) && !disjoint(&b, &d)))
 		return false;
 	cmd.flags = bf16;
 	v->d = d.addr;
