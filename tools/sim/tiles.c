@@ -32,6 +32,7 @@ static const struct {
 	{IGRAD_OP_VEC_SGD, "SGD"},
 	{IGRAD_OP_VEC_SOFTMAX_XENT, "SOFTMAX_XENT"},
 	{IGRAD_OP_VEC_SCALE, "SCALE"},
+	{IGRAD_OP_VEC_ADAM, "ADAM"},
 };
 
 const char *opcode_name(enum igrad_opcode opcode)
