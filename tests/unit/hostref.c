@@ -228,6 +228,22 @@ FAST void ref_update(size_t n, const struct ref_optimizer *opt, const float *ste
 	}
 }
 
+FAST void ref_adam(size_t n, const float constants[REF_ADAM_CONSTANTS], bool decay, const float *g,
+		   float *m, float *v, float *w)
+{
+	const float *c = constants;
+
+	for (size_t i = 0; i < n; i++) {
+		float t = decay ? c[6] * w[i] : w[i], scaled = c[3] * g[i], root, step;
+
+		m[i] = canonical(fmaf(c[1], g[i], c[0] * m[i]));
+		v[i] = canonical(fmaf(scaled, g[i], c[2] * v[i]));
+		root = sqrtf(v[i]);
+		step = m[i] / (root + c[5]);
+		w[i] = canonical(fmaf(-c[4], step, t));
+	}
+}
+
 void ref_softmax_xent(size_t B, size_t O, const float *logits, const uint32_t *labels, float scale,
 		      float *dlogits, float *losses)
 {

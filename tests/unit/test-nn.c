@@ -271,10 +271,10 @@ static void test_training(void **state)
 					   "sim:rows=5,cols=11,sram-kib=16,threads=2",
 					   "sim:rows=16,cols=4,sram-kib=32,threads=3"};
 	static const struct igrad_optimizer optimizers[] = {
-		{IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
-		{IGRAD_UPDATE_SGD, 0.05f, 0.0f, 0.01f},
-		{IGRAD_UPDATE_MOMENTUM, 0.02f, 0.9f, 0.0f},
-		{IGRAD_UPDATE_MOMENTUM, 0.02f, 0.5f, 0.1f},
+		{.update = IGRAD_UPDATE_SGD, .lr = 0.1f, .momentum = 0.0f, .decay = 0.0f},
+		{.update = IGRAD_UPDATE_SGD, .lr = 0.05f, .momentum = 0.0f, .decay = 0.01f},
+		{.update = IGRAD_UPDATE_MOMENTUM, .lr = 0.02f, .momentum = 0.9f, .decay = 0.0f},
+		{.update = IGRAD_UPDATE_MOMENTUM, .lr = 0.02f, .momentum = 0.5f, .decay = 0.1f},
 	};
 	struct cloud cloud;
 
@@ -300,7 +300,10 @@ static void learn(enum igrad_element dtype)
 	struct igrad_train_options options = {
 		.batch = 32,
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	struct igrad_device *device = open_device("sim:rows=16,cols=16");
 	struct igrad_net *net = new_net(device, "20-16-4", 1);
@@ -359,7 +362,10 @@ static void steps_by_hand(enum igrad_element dtype)
 	struct igrad_train_options options = {
 		.batch = 6,
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	const struct ref_optimizer opt = {.lr = 0.1f};
 	struct igrad_device *device = open_device("sim:rows=4,cols=4");
@@ -418,7 +424,10 @@ static void test_going_on(void **state)
 	struct igrad_train_options options = {
 		.batch = 20,
 		.schedule = IGRAD_SCHEDULE_WS_OS,
-		.optimizer = {IGRAD_UPDATE_MOMENTUM, 0.05f, 0.9f, 0.01f},
+		.optimizer = {.update = IGRAD_UPDATE_MOMENTUM,
+			      .lr = 0.05f,
+			      .momentum = 0.9f,
+			      .decay = 0.01f},
 	};
 	struct igrad_device *device = open_device("sim:rows=8,cols=8");
 	struct igrad_net *one = new_net(device, "12-9-3", 1), *two = new_net(device, "12-9-3", 2);
@@ -480,7 +489,10 @@ static void test_bad_data(void **state)
 	struct igrad_train_options options = {
 		.batch = 32,
 		.schedule = IGRAD_SCHEDULE_WS_OS,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	struct igrad_device *device = open_device("sim:rows=4,cols=4");
 	struct igrad_net *net = new_net(device, "9-4", 1);

@@ -177,6 +177,10 @@ static void add_vector(struct tile *tile, const struct sram *sram, const struct 
 	if (cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD ||
 	    cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD)
 		add(tile, "b", sram, vec->b);
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM) {
+		add(tile, "m", sram, vec->b);
+		add(tile, "v", sram, vec->imm2);
+	}
 	add(tile, "d", sram, vec->d);
 }
 
