@@ -20,6 +20,10 @@ struct ref_optimizer {
 	float momentum;
 	float decay;
 	bool use_momentum;
+	bool use_adam;
+	float beta1;
+	float beta2;
+	float epsilon;
 };
 
 /* to bf16 and back: nearest, to even; NaN is canonical */
@@ -47,6 +51,9 @@ void ref_bias_velocity(struct ref_shape s, const struct ref_optimizer *opt, cons
 void ref_update(size_t n, const struct ref_optimizer *opt, const float *step, float *w);
 /* Adam's constants, in the manual's order: β1, 1 − β1, β2, 1 − β2, η, ε, keep */
 #define REF_ADAM_CONSTANTS 7
+/* those of step @step, from 1 */
+void ref_adam_constants(const struct ref_optimizer *opt, uint32_t step,
+			float constants[REF_ADAM_CONSTANTS]);
 /* w and its moments m and v are moved by the gradient g */
 void ref_adam(size_t n, const float constants[REF_ADAM_CONSTANTS], bool decay, const float *g,
 	      float *m, float *v, float *w);
