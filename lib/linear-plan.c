@@ -171,7 +171,7 @@ struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 
 	if (row != ONE_ROW)
 		visits.by_columns = depth(plan, col) < depth(plan, row);
-	if (how >= TOUCH_ONCE_IN || num_blocks(problem, plan, again) == 1)
+	if (how >= TOUCH_ONCE_IN || col == CONSTANTS || num_blocks(problem, plan, again) == 1)
 		return visits;
 	if (depth(plan, col) > depth(plan, again))
 		sweep *= num_blocks(problem, plan, col);
