@@ -60,44 +60,93 @@ static int dma_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 	return 0;
 }
 
-static int array_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+/* Rows of a matrix, counted from its address. */
+struct rows {
+	uint64_t first;
+	uint64_t count;
+};
+
+/* Of x and dx: the batch's, or all pixels of the images that the stream walks over. */
+static int find_rows(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
+		     struct rows *rows)
+{
+	uint64_t pixels = (uint64_t)le16toh(window->height) * le16toh(window->width);
+	uint64_t outputs = (uint64_t)le16toh(window->out_height) * le16toh(window->out_width);
+	uint64_t first = le32toh(cmd->u.array.first), batch = le32toh(cmd->u.array.batch);
+
+	*rows = (struct rows){0, batch};
+	if (!has_flag(cmd, IGRAD_FLAG_WINDOW))
+		return 0;
+	if (!pixels || !outputs)
+		return -EINVAL;
+	rows->first = first / outputs * pixels;
+	rows->count = ((first + batch - 1) / outputs + 1) * pixels - rows->first;
+	return rows->first + rows->count > DMA_MAX ? -ERANGE : 0;
+}
+
+static void sram_rows(struct igrad_command_use *use, uint32_t address, const struct rows *rows,
+		      uint64_t cols, uint32_t element, uint32_t pitch, bool write)
+{
+	uint64_t start = le32toh(address) + rows->first * le32toh(pitch);
+
+	use->sram[use->num_sram++] = matrix(start, rows->count, cols, element, pitch, write);
+}
+
+static int stream_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
+		      struct igrad_command_use *use)
 {
 	const struct igrad_cmd_array *array = &cmd->u.array;
 	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
 	uint64_t batch = le32toh(array->batch);
 	uint32_t element = element_of(cmd);
 	bool transpose = has_flag(cmd, IGRAD_FLAG_TRANSPOSE), turn = has_flag(cmd, IGRAD_FLAG_TURN);
-	bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
+	struct rows pixels;
+	int ret = batch ? find_rows(cmd, window, &pixels) : -EINVAL;
+
+	if (ret)
+		return ret;
+	if (transpose)
+		sram(use, array->x, rows, batch, element, array->x_pitch, false);
+	else if (cmd->opcode != IGRAD_OP_DGRAD)
+		sram_rows(use, array->x, &pixels, rows, element, array->x_pitch, false);
+	if (cmd->opcode != IGRAD_OP_FPROP)
+		sram(use, array->g, batch, cols, element, array->g_pitch, false);
+	else
+		sram(use, array->p, turn ? cols : batch, turn ? batch : cols, WORD, array->p_pitch,
+		     true);
+	if (cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED)
+		sram_rows(use, array->p, &pixels, rows, WORD, array->p_pitch, true);
+	return 0;
+}
+
+static int array_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
+		     struct igrad_command_use *use)
+{
+	const struct igrad_cmd_array *array = &cmd->u.array;
+	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
+	bool transpose = has_flag(cmd, IGRAD_FLAG_TRANSPOSE);
 
 	use->engine = IGRAD_ENGINE_ARRAY;
-	if (!rows || !cols || (streams && !batch))
+	if (cmd->opcode == IGRAD_OP_WINDOW)
+		return 0;
+	if (!rows || !cols)
 		return -EINVAL;
 
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 	case IGRAD_OP_LOAD_ACC:
-		sram(use, array->p, transpose ? cols : rows, transpose ? rows : cols, element,
-		     array->p_pitch, false);
+		sram(use, array->p, transpose ? cols : rows, transpose ? rows : cols,
+		     element_of(cmd), array->p_pitch, false);
 		return 0;
 	case IGRAD_OP_DRAIN_ACC:
 	case IGRAD_OP_DRAIN_W:
 		sram(use, array->p, rows, cols, WORD, array->p_pitch, true);
 		return 0;
 	case IGRAD_OP_FPROP:
-		sram(use, array->x, transpose ? rows : batch, transpose ? batch : rows, element,
-		     array->x_pitch, false);
-		sram(use, array->p, turn ? cols : batch, turn ? batch : cols, WORD, array->p_pitch,
-		     true);
-		return 0;
-	case IGRAD_OP_INTERLEAVED:
-	case IGRAD_OP_WGRAD:
-		sram(use, array->x, batch, rows, element, array->x_pitch, false);
-		/* fall through */
 	case IGRAD_OP_DGRAD:
-		sram(use, array->g, batch, cols, element, array->g_pitch, false);
-		if (cmd->opcode != IGRAD_OP_WGRAD)
-			sram(use, array->p, batch, rows, WORD, array->p_pitch, true);
-		return 0;
+	case IGRAD_OP_WGRAD:
+	case IGRAD_OP_INTERLEAVED:
+		return stream_use(cmd, window, use);
 	default: /* IGRAD_OP_UPDATE and IGRAD_OP_SCALE_ACC work inside the array */
 		return 0;
 	}
@@ -145,7 +194,8 @@ static int nop_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 	return cmd->engine < IGRAD_NUM_ENGINES ? 0 : -EINVAL;
 }
 
-int igrad_command_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+int igrad_command_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
+		      struct igrad_command_use *use)
 {
 	uint8_t opcode = cmd->opcode;
 
@@ -154,8 +204,8 @@ int igrad_command_use(const struct igrad_cmd *cmd, struct igrad_command_use *use
 		return nop_use(cmd, use);
 	if (opcode == IGRAD_OP_DMA_LOAD || opcode == IGRAD_OP_DMA_STORE)
 		return dma_use(cmd, use);
-	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_SCALE_ACC)
-		return array_use(cmd, use);
+	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_WINDOW)
+		return array_use(cmd, window, use);
 	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_ADAM)
 		return vec_use(cmd, use);
 	return -EINVAL;

@@ -165,7 +165,7 @@ static int emit(struct igrad_cmdbuf *cmdbuf, struct igrad_cmd *cmd, struct igrad
 	struct igrad_command_use use;
 	int ret;
 
-	ret = igrad_command_use(cmd, &use);
+	ret = igrad_command_use(cmd, &cmdbuf->window, &use);
 	if (ret)
 		return ret;
 	if (use.dma != !!buffer)
@@ -187,6 +187,8 @@ static int emit(struct igrad_cmdbuf *cmdbuf, struct igrad_cmd *cmd, struct igrad
 	ret = igrad_order_issue(&cmdbuf->order, use.engine, need, cmd);
 	if (ret)
 		return ret;
+	if (cmd->opcode == IGRAD_OP_WINDOW)
+		cmdbuf->window = cmd->u.window;
 	cmdbuf->cmds[cmdbuf->num_cmds++] = *cmd;
 	return 0;
 }
@@ -241,6 +243,7 @@ int igrad_cmdbuf_reset(struct igrad_cmdbuf *cmdbuf)
 	igrad_order_reset(&cmdbuf->order);
 	cmdbuf->num_cmds = 0;
 	cmdbuf->sram_next = 0;
+	cmdbuf->window = (struct igrad_cmd_window){0};
 	cmdbuf->uploaded = 0;
 	cmdbuf->tag = 0;
 	cmdbuf->err = 0;

@@ -13,6 +13,7 @@
  * @device_cmds: where the first @uploaded commands have a copy for the device
  * @uses: room for the buffers of a job, and for the commands and the report
  * @sram_next: where the next operation's SRAM begins
+ * @window: as the last IGRAD_OP_WINDOW has it
  * @in_flight: the last submission to each queue
  */
 struct igrad_cmdbuf {
@@ -30,6 +31,7 @@ struct igrad_cmdbuf {
 	struct igrad_tracker sram, dram;
 	struct igrad_order order;
 	uint32_t sram_next;
+	struct igrad_cmd_window window;
 
 	struct igrad_buffer *device_cmds;
 	uint32_t uploaded;

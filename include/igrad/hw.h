@@ -242,6 +242,7 @@ enum igrad_opcode {
 	IGRAD_OP_DRAIN_ACC = 0x27,   /* p[r][c] = acc(r,c) */
 	IGRAD_OP_DRAIN_W = 0x28,     /* p[r][c] = w(r,c) */
 	IGRAD_OP_SCALE_ACC = 0x29,   /* acc = round(keep·acc): momentum that continues in the array */
+	IGRAD_OP_WINDOW = 0x2a,      /* how later streams walk over images, and groups: see below */
 
 	IGRAD_OP_VEC_FILL = 0x40,         /* d = imm */
 	IGRAD_OP_VEC_COPY = 0x41,         /* d = a, bits unchanged */
@@ -264,6 +265,7 @@ enum igrad_opcode {
 #define IGRAD_FLAG_BF16      (1u << 4) /* what lies in SRAM is bf16: see below */
 #define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
 #define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
+#define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TRANSPOSE, TURN: x, or dx, is of images */
 
 /*
  * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
@@ -316,10 +318,19 @@ struct igrad_cmd_dma {
  * @p: SRAM address of the psums (y or dx), or of the tile for loads and drains; else zero
  * @p_pitch: bytes from one row of p to the next
  * @lr: UPDATE: η as fp32 bits, else zero
+ * @tap: with IGRAD_FLAG_WINDOW: IGRAD_TAP(), where in the window the tile's weights are, else zero
  * @keep: UPDATE with IGRAD_FLAG_DECAY: 1 − ηλ, SCALE_ACC: the factor, as fp32 bits; else zero
+ * @first: with IGRAD_FLAG_WINDOW: output number of the first row streamed, else zero
  *
  * Sums start at +0, or at p with IGRAD_FLAG_ADD (acc with IGRAD_FLAG_KEEP), and add one fused
  * multiply-add at a time in increasing r (FPROP), c (DGRAD) or b (WGRAD).
+ *
+ * With IGRAD_FLAG_WINDOW, x (FPROP, WGRAD, INTERLEAVED) and p (DGRAD, INTERLEAVED) are images, one
+ * behind the other, each height × width pixels (IGRAD_OP_WINDOW), a pixel being a row of x or p:
+ * batch row b is output number o = @first + b, in row-major order over (image n, oy, ox), and its
+ * pixel is (y, x) = (oy·stride_y, ox·stride_x) + @tap, at address + ((n·height + y)·width + x)·pitch.
+ * A row whose pixel is outside its image is not valid: it takes its time, but no part in sums; only
+ * its psum of an FPROP is written like any other.
  */
 struct igrad_cmd_array {
 	igrad_le16 rows;
@@ -331,11 +342,45 @@ struct igrad_cmd_array {
 	igrad_le32 g_pitch;
 	igrad_le32 p;
 	igrad_le32 p_pitch;
-	igrad_le32 lr;
-	igrad_le32 keep;
+	union {
+		igrad_le32 lr;
+		igrad_le32 tap;
+	};
+	union {
+		igrad_le32 keep;
+		igrad_le32 first;
+	};
 };
 
-#define IGRAD_MAX_BATCH (1u << 16)
+#define IGRAD_MAX_BATCH   (1u << 16)
+#define IGRAD_MAX_OUTPUTS (1u << 24) /* @first + @batch at most */
+
+/* kernel position · dilation − padding, from where the image in SRAM begins; −32768 … 32767 each */
+#define IGRAD_TAP(y, x) ((uint32_t)(uint16_t)(y) | (uint32_t)(uint16_t)(x) << 16)
+#define IGRAD_TAP_Y(tap) ((int16_t)((tap) & 0xffff))
+#define IGRAD_TAP_X(tap) ((int16_t)((tap) >> 16))
+
+/**
+ * struct igrad_cmd_window - WINDOW: registers of the array that streams with IGRAD_FLAG_WINDOW use
+ * @height: rows of pixels of an image in SRAM
+ * @width: pixels a row
+ * @out_height: rows of outputs that are made of an image
+ * @out_width: outputs a row
+ * @stride_y: rows of pixels from one row of outputs to the next
+ * @stride_x: pixels from one output to the next
+ * @reserved: zero
+ *
+ * All are at least 1. They hold until the next WINDOW of the job; before the first there is none.
+ */
+struct igrad_cmd_window {
+	igrad_le16 height;
+	igrad_le16 width;
+	igrad_le16 out_height;
+	igrad_le16 out_width;
+	igrad_le16 stride_y;
+	igrad_le16 stride_x;
+	igrad_le32 reserved[7];
+};
 
 /**
  * struct igrad_cmd_vec - the vector unit, on rows × cols matrices of fp32 in SRAM
@@ -419,6 +464,7 @@ struct igrad_cmd {
 	union {
 		struct igrad_cmd_dma dma;
 		struct igrad_cmd_array array;
+		struct igrad_cmd_window window;
 		struct igrad_cmd_vec vec;
 		igrad_le32 words[10]; /* NOP: all zero */
 	} u;

@@ -58,7 +58,7 @@ static uint64_t vector_cycles(const struct igrad_config *config, const struct ig
 
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
 {
-	if (cmd->opcode == IGRAD_OP_NOP)
+	if (cmd->opcode == IGRAD_OP_NOP || cmd->opcode == IGRAD_OP_WINDOW)
 		return 0;
 	if (cmd->opcode < IGRAD_OP_LOAD_W)
 		return div_up(dma_bytes(cmd), config->dram_bytes_per_cycle);
@@ -81,36 +81,62 @@ static uint64_t stream_width(uint64_t lanes, uint64_t batch, uint64_t pitch)
 	return min_u64(batch, (lanes + pitch - 1) / pitch);
 }
 
+/* Batch rows of a stream that are summed, and those whose psum passes: of an FPROP, all. */
+struct rows {
+	uint64_t valid;
+	uint64_t psums;
+	bool first; /* is batch row 0 valid? */
+};
+
+static struct rows rows_of(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const uint32_t valid = igrad_window_rows(window, cmd);
+
+	return (struct rows){
+		.valid = valid,
+		.psums = cmd->opcode == IGRAD_OP_FPROP ? cmd->u.array.batch : valid,
+		.first = igrad_window_row_valid(window, cmd, 0),
+	};
+}
+
+/* Read and written for each row; a new sum is not read, or, where there is none, set to +0. */
+static uint64_t acc_uses(const struct igrad_cmd *cmd, const struct rows *rows)
+{
+	if (cmd->flags & IGRAD_FLAG_KEEP)
+		return 2 * rows->valid;
+	return rows->first ? 2 * rows->valid - 1 : 2 * rows->valid + 1;
+}
+
 /*
  * Operands cross the whole array, and so do psums, in the tile and beyond it: R or C PEs, so a hop
  * less than that. The w that a psum needs is read, and acc is read and written, but not read where
  * its sum begins.
  */
 static void account_stream_pes(struct igrad_report *counters, const struct igrad_config *config,
-			       const struct igrad_cmd *cmd)
+			       const struct igrad_cmd *cmd, const struct rows *rows)
 {
 	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
 	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
 	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
-	const uint64_t batch = cmd->u.array.batch;
-	const uint64_t eastwards = batch * cmd->u.array.rows * (config->cols - 1);
-	const uint64_t southwards = batch * cmd->u.array.cols * (config->rows - 1);
+	const uint64_t eastwards = (uint64_t)cmd->u.array.rows * (config->cols - 1);
+	const uint64_t southwards = (uint64_t)cmd->u.array.cols * (config->rows - 1);
 
 	if (fprop || wgrad)
-		counters->pe_hops[narrow] += eastwards; /* x */
+		counters->pe_hops[narrow] += rows->valid * eastwards; /* x */
 	if (!fprop)
-		counters->pe_hops[narrow] += southwards; /* g */
+		counters->pe_hops[narrow] += rows->valid * southwards; /* g */
 	if (cmd->opcode != IGRAD_OP_WGRAD) {
-		counters->pe_hops[0] += fprop ? southwards : eastwards; /* psums */
-		counters->pe_registers[0] += pes * batch;
+		counters->pe_hops[0] += rows->psums * (fprop ? southwards : eastwards);
+		counters->pe_registers[0] += pes * rows->valid;
 	}
 	if (wgrad)
-		counters->pe_registers[0] += pes *
-					     (2 * batch - (cmd->flags & IGRAD_FLAG_KEEP ? 0 : 1));
+		counters->pe_registers[0] += pes * acc_uses(cmd, rows);
 }
 
-static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd)
+/* Words are counted as they move; what ports must offer, as if all rows were valid. */
+static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd,
+			   const struct rows *valid)
 {
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
 	const bool dgrad = cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
@@ -123,20 +149,20 @@ static void account_stream(struct igrad_report *counters, const struct igrad_cmd
 	const uint64_t psums = fprop ? cols : dgrad ? rows : 0;
 	uint64_t width = stream_width(psums, batch, pitch) * (add ? 2 : 1);
 
-	counters->macs += rows * cols * batch * pitch;
+	counters->macs += rows * cols * valid->valid * pitch;
 	if (cmd->flags & IGRAD_FLAG_BF16)
-		counters->macs_bf16 += rows * cols * batch * pitch;
+		counters->macs_bf16 += rows * cols * valid->valid * pitch;
 	if (fprop || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += batch * rows;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += valid->valid * rows;
 		width += stream_width(rows, batch, pitch);
 	}
 	if (dgrad || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += batch * cols;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += valid->valid * cols;
 		width += stream_width(cols, batch, pitch);
 	}
-	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += batch * psums;
+	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += valid->psums * psums;
 	if (add)
-		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += batch * psums;
+		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += valid->psums * psums;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
 }
@@ -234,10 +260,13 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 }
 
 void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
-		   const struct igrad_cmd *cmd)
+		   const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
+	struct rows rows;
+
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
+	case IGRAD_OP_WINDOW:
 		break;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
@@ -269,8 +298,9 @@ void igrad_account(struct igrad_report *counters, const struct igrad_config *con
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
-		account_stream(counters, cmd);
-		account_stream_pes(counters, config, cmd);
+		rows = rows_of(window, cmd);
+		account_stream(counters, cmd, &rows);
+		account_stream_pes(counters, config, cmd, &rows);
 		break;
 	default:
 		account_vector(counters, cmd);

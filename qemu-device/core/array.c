@@ -20,7 +20,8 @@ int igrad_array_init(struct igrad_array *array, const struct igrad_config *confi
 	array->acc = aligned_alloc(64, r * c * sizeof(float));
 	array->stage_x = aligned_alloc(64, IGRAD_STAGE_BYTES);
 	array->stage_g = aligned_alloc(64, IGRAD_STAGE_BYTES);
-	if (!array->w || !array->acc || !array->stage_x || !array->stage_g)
+	array->stage_p = aligned_alloc(64, IGRAD_STAGE_BYTES);
+	if (!array->w || !array->acc || !array->stage_x || !array->stage_g || !array->stage_p)
 		return -ENOMEM;
 	for (unsigned int i = 1; i < IGRAD_WEIGHT_COPIES; i++) {
 		array->copy[i].words = aligned_alloc(64, r * c * sizeof(float));
@@ -39,6 +40,7 @@ void igrad_array_destroy(struct igrad_array *array)
 	free(array->acc);
 	free(array->stage_x);
 	free(array->stage_g);
+	free(array->stage_p);
 	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
 		free(array->copy[i].words);
 }
@@ -54,6 +56,7 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 {
 	const size_t bytes = (size_t)config->rows * array->stride * sizeof(float);
 
+	memset(&array->window, 0, sizeof(array->window));
 	if (!array->dirty)
 		return;
 	memset(array->w, 0, bytes);
@@ -154,6 +157,13 @@ static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 
 		core->kernels->scale(acc, acc, NULL, a->cols, igrad_float(a->keep), 0.0f);
 	}
+}
+
+/* The sums of a stream that has no row to sum. */
+void igrad_array_clear_acc(struct igrad_core *core, uint32_t rows, uint32_t cols)
+{
+	for (size_t r = 0; r < rows; r++)
+		memset(core->array.acc + r * core->array.stride, 0, cols * sizeof(float));
 }
 
 /* Loaded transposed or widened, or both. */

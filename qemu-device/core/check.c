@@ -14,7 +14,8 @@ enum {
 	G_WORDS = WORDS(4, 5),
 	P_WORDS = WORDS(6, 7),
 	LR_WORD = WORD(8),
-	A_WORDS = WORDS(2, 3), /* of struct igrad_cmd_vec */
+	WINDOW_WORDS = WORDS(8, 9), /* tap and first */
+	A_WORDS = WORDS(2, 3),	    /* of struct igrad_cmd_vec */
 	B_WORDS = WORDS(4, 5),
 	B_ADDR = WORD(4),
 	D_WORDS = WORDS(6, 7),
@@ -31,7 +32,7 @@ struct op_rules {
 	bool exists;
 	enum igrad_engine engine;
 	uint16_t flags;
-	uint16_t words; /* fields in use; IMM2_WORD too with DECAY */
+	uint16_t words; /* fields in use; IMM2_WORD too with DECAY, WINDOW_WORDS with WINDOW */
 };
 
 #define OP(engine_, flags_, words_)                                                  \
@@ -48,16 +49,17 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_DMA_STORE] = OP(STORE, F(BF16) | F(MEM_BF16), WORDS(0, 6)),
 	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16), SHAPE | P_WORDS),
 	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16),
+	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW),
 			      DIMS | X_WORDS | P_WORDS),
-	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16), DIMS | G_WORDS | P_WORDS),
-	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16), DIMS | X_WORDS | G_WORDS),
-	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16),
+	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16) | F(WINDOW), DIMS | G_WORDS | P_WORDS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW), DIMS | X_WORDS | G_WORDS),
+	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16) | F(WINDOW),
 				    DIMS | X_WORDS | G_WORDS | P_WORDS),
 	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY), SHAPE | LR_WORD),
 	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
 	[IGRAD_OP_DRAIN_W] = OP(ARRAY, 0, SHAPE | P_WORDS),
 	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, 0, SHAPE | KEEP_WORD),
+	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 2)),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
@@ -79,12 +81,24 @@ static const struct op_rules *rules_of(uint8_t opcode)
 	return &rules[opcode];
 }
 
+/* Some do not go together: images lie one way round only. */
+static enum igrad_reason check_flags(const struct op_rules *op, const struct igrad_cmd *cmd)
+{
+	if (cmd->flags & ~op->flags)
+		return IGRAD_REASON_FLAGS;
+	if (cmd->flags & IGRAD_FLAG_WINDOW && cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN))
+		return IGRAD_REASON_FLAGS;
+	return IGRAD_REASON_NONE;
+}
+
 static enum igrad_reason check_unused(const struct op_rules *op, const struct igrad_cmd *cmd)
 {
 	uint32_t used = op->words;
 
 	if (cmd->flags & IGRAD_FLAG_DECAY)
 		used |= IMM2_WORD;
+	if (cmd->flags & IGRAD_FLAG_WINDOW)
+		used |= WINDOW_WORDS;
 	for (unsigned int i = 0; i < 10; i++) {
 		if (!(used & WORD(i)) && cmd->u.words[i])
 			return IGRAD_REASON_RESERVED;
@@ -203,11 +217,33 @@ static bool streams(uint8_t opcode)
 	       opcode == IGRAD_OP_INTERLEAVED;
 }
 
+/* All of the images: which of their pixels a stream stands on is not asked. */
+static enum igrad_reason see_images(const struct igrad_config *config,
+				    const struct igrad_cmd_window *window,
+				    const struct igrad_cmd *cmd, struct igrad_areas *areas)
+{
+	struct igrad_pixels pixels;
+
+	if (!igrad_window_pixels(window, cmd, config->sram_bytes / 2, &pixels))
+		return IGRAD_REASON_SHAPE;
+	for (unsigned int i = 0; i < areas->count; i++) {
+		struct igrad_area *area = &areas->area[i];
+
+		if (!area->image)
+			continue;
+		area->addr += pixels.first * area->pitch;
+		area->rows = pixels.count;
+	}
+	return IGRAD_REASON_NONE;
+}
+
 static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igrad_areas *areas)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
+	const bool window = cmd->flags & IGRAD_FLAG_WINDOW;
+	struct igrad_area *area;
 	uint32_t p_rows = a->batch;
 	uint32_t p_cols = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
@@ -218,20 +254,25 @@ static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igra
 		p_rows = a->cols;
 		p_cols = a->batch;
 	}
-	if (words & P_WORDS)
-		add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch, p_rows,
-			  p_cols)
-			->written = cmd->opcode != IGRAD_OP_LOAD_W &&
-				    cmd->opcode != IGRAD_OP_LOAD_ACC;
-	if (words & X_WORDS)
-		add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
-			  transpose ? a->batch : a->rows);
+	if (words & P_WORDS) {
+		area = add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch,
+				 p_rows, p_cols);
+		area->written = cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
+		area->image = window && cmd->opcode != IGRAD_OP_FPROP;
+	}
+	if (words & X_WORDS) {
+		area = add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
+				 transpose ? a->batch : a->rows);
+		area->image = window;
+	}
 	if (words & G_WORDS)
 		add_words(areas, bf16, a->g, a->g_pitch, a->batch, a->cols);
 }
 
-static enum igrad_reason shape_array(const struct igrad_config *config, const struct igrad_cmd *cmd,
-				     uint32_t words, struct igrad_areas *areas)
+static enum igrad_reason shape_array(const struct igrad_config *config,
+				     const struct igrad_cmd_window *window,
+				     const struct igrad_cmd *cmd, uint32_t words,
+				     struct igrad_areas *areas)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 
@@ -240,6 +281,8 @@ static enum igrad_reason shape_array(const struct igrad_config *config, const st
 	if (streams(cmd->opcode) && (!a->batch || a->batch > IGRAD_MAX_BATCH))
 		return IGRAD_REASON_SHAPE;
 	areas_array(cmd, words, areas);
+	if (cmd->flags & IGRAD_FLAG_WINDOW)
+		return see_images(config, window, cmd, areas);
 	return IGRAD_REASON_NONE;
 }
 
@@ -294,21 +337,26 @@ static enum igrad_reason check_labels(const uint8_t *sram, const struct igrad_cm
 	return IGRAD_REASON_NONE;
 }
 
-static enum igrad_reason check_shape(const struct igrad_config *config, const struct igrad_cmd *cmd,
-				     const struct op_rules *op, struct igrad_areas *areas)
+static enum igrad_reason check_shape(const struct igrad_config *config,
+				     const struct igrad_cmd_window *window,
+				     const struct igrad_cmd *cmd, const struct op_rules *op,
+				     struct igrad_areas *areas)
 {
 	if (cmd->opcode == IGRAD_OP_NOP)
 		return IGRAD_REASON_NONE;
+	if (cmd->opcode == IGRAD_OP_WINDOW)
+		return igrad_window_sound(&cmd->u.window) ? IGRAD_REASON_NONE : IGRAD_REASON_SHAPE;
 	if (cmd->opcode < IGRAD_OP_LOAD_W)
 		return shape_dma(config, cmd, areas);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
-		return shape_array(config, cmd, op->words, areas);
+		return shape_array(config, window, cmd, op->words, areas);
 	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
 		return shape_adam(cmd, areas);
 	return shape_vec(cmd, op->words, areas);
 }
 
 enum igrad_reason igrad_check_command(const struct igrad_config *config, const uint8_t *sram,
+				      const struct igrad_cmd_window *window,
 				      const struct igrad_cmd *cmd, enum igrad_engine *engine,
 				      struct igrad_areas *areas)
 {
@@ -320,13 +368,13 @@ enum igrad_reason igrad_check_command(const struct igrad_config *config, const u
 	if (!op || (cmd->opcode == IGRAD_OP_NOP && cmd->engine >= IGRAD_NUM_ENGINES))
 		return IGRAD_REASON_OPCODE;
 	*engine = cmd->opcode == IGRAD_OP_NOP ? (enum igrad_engine)cmd->engine : op->engine;
-	if (cmd->flags & ~op->flags)
-		return IGRAD_REASON_FLAGS;
-	reason = check_unused(op, cmd);
+	reason = check_flags(op, cmd);
+	if (!reason)
+		reason = check_unused(op, cmd);
 	if (!reason)
 		reason = check_semaphores(cmd);
 	if (!reason)
-		reason = check_shape(config, cmd, op, areas);
+		reason = check_shape(config, window, cmd, op, areas);
 	if (!reason)
 		reason = check_areas(config, areas);
 	if (!reason && cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT && !config->timing_only)

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define END_MARK       0x64617267u
 
 /* A job means the same only on a device that is built the same. Threads and clock change nothing.
@@ -83,12 +83,22 @@ static void transfer_progress(struct igrad_core *core, struct igrad_serial *seri
 	igrad_serial_bytes(serial, &core->counters, sizeof(core->counters));
 }
 
+static void transfer_window(struct igrad_cmd_window *window, struct igrad_serial *serial)
+{
+	static const struct igrad_cmd_window unset;
+
+	igrad_serial_bytes(serial, window, sizeof(*window));
+	igrad_serial_check(serial,
+			   igrad_window_sound(window) || !memcmp(window, &unset, sizeof(unset)));
+}
+
 static void transfer(struct igrad_core *core, struct igrad_serial *serial)
 {
 	transfer_config(core, serial);
 	transfer_progress(core, serial);
 	igrad_timing_transfer(&core->timing, serial, core->next, core->config.sram_bytes);
 	igrad_hazards_transfer(&core->hazards, serial, core->next, core->config.sram_bytes);
+	transfer_window(&core->array.window, serial);
 	igrad_array_transfer(&core->array, &core->config, serial);
 	igrad_sram_transfer(&core->sram, serial);
 	igrad_serial_same(serial, END_MARK);

@@ -16,6 +16,7 @@
 #include "pool.h"
 #include "serial.h"
 #include "timing.h"
+#include "window.h"
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the igrad device core needs a little-endian host"
@@ -61,6 +62,7 @@ struct igrad_area {
 	uint32_t word; /* bytes: 4, or 2 for bf16 */
 	bool written;
 	bool same_ok; /* may be exactly the result's region */
+	bool image;   /* rows are pixels: of whole images, in the end */
 };
 
 #define IGRAD_MAX_AREAS 5
@@ -75,11 +77,13 @@ uint64_t igrad_area_end(const struct igrad_area *area);
 /**
  * igrad_check_command - everything about @cmd that needs no other command to be judged
  * @engine: set as soon as it is known
+ * @window: as the commands before it have set it
  * @areas: the regions of SRAM that it touches
  *
  * Returns IGRAD_REASON_NONE or why the command is malformed.
  */
 enum igrad_reason igrad_check_command(const struct igrad_config *config, const uint8_t *sram,
+				      const struct igrad_cmd_window *window,
 				      const struct igrad_cmd *cmd, enum igrad_engine *engine,
 				      struct igrad_areas *areas);
 
@@ -112,6 +116,9 @@ struct igrad_array {
 	struct igrad_weights copy[IGRAD_WEIGHT_COPIES];
 	float *stage_x;
 	float *stage_g;
+	float *stage_p;			    /* windowed streams only */
+	struct igrad_run runs[IGRAD_CHUNK]; /* likewise: of a chunk */
+	struct igrad_cmd_window window;
 	bool dirty;
 };
 
@@ -178,6 +185,7 @@ void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
 				 uint32_t cols, size_t *row);
+void igrad_array_clear_acc(struct igrad_core *core, uint32_t rows, uint32_t cols);
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault);
@@ -187,6 +195,6 @@ int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,
 /* account.c: what a command costs */
 uint64_t igrad_account_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd);
 void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
-		   const struct igrad_cmd *cmd);
+		   const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_INTERNAL_H */

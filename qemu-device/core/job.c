@@ -195,6 +195,10 @@ static const struct igrad_cmd *fetch(struct igrad_core *core, struct igrad_fault
 static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine,
 		   struct igrad_fault *fault)
 {
+	if (cmd->opcode == IGRAD_OP_WINDOW) {
+		core->array.window = cmd->u.window;
+		return 0;
+	}
 	if (cmd->opcode == IGRAD_OP_NOP) {
 		if (core->config.hang_tag && cmd->tag == core->config.hang_tag)
 			return hang(core);
@@ -222,8 +226,8 @@ static struct igrad_moments run_clocks(struct igrad_core *core, const struct igr
 	const bool dma = cmd->opcode == IGRAD_OP_DMA_LOAD || cmd->opcode == IGRAD_OP_DMA_STORE;
 
 	if (core->config.overlap && engine == IGRAD_ENGINE_ARRAY)
-		return igrad_timing_run_overlapped(&core->timing, cmd, core->config.rows,
-						   core->config.cols);
+		return igrad_timing_run_overlapped(&core->timing, &core->array.window, cmd,
+						   core->config.rows, core->config.cols);
 	return igrad_timing_run(&core->timing, cmd, engine,
 				igrad_account_cycles(&core->config, cmd),
 				dma ? core->config.dram_latency : 0);
@@ -250,7 +254,7 @@ static void retire(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 
 	if (core->trace)
 		trace(core, cmd, engine, &moments);
-	igrad_account(&core->counters, &core->config, cmd);
+	igrad_account(&core->counters, &core->config, &core->array.window, cmd);
 	core->counters.retired[engine]++;
 	core->next++;
 	core->result.command = core->next;
@@ -271,8 +275,8 @@ static enum igrad_reason check(struct igrad_core *core, const struct igrad_cmd *
 			       enum igrad_engine *engine, struct igrad_areas *areas)
 {
 	uint32_t conflict = 0;
-	enum igrad_reason reason = igrad_check_command(&core->config, core->sram.bytes, cmd, engine,
-						       areas);
+	enum igrad_reason reason = igrad_check_command(&core->config, core->sram.bytes,
+						       &core->array.window, cmd, engine, areas);
 
 	if (!reason)
 		reason = igrad_timing_check(&core->timing, cmd, *engine);

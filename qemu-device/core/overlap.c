@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "window.h"
+
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -62,6 +64,27 @@ static struct igrad_words streamed(uint32_t bytes, uint32_t addr, uint32_t pitch
 				    .per_word = 1};
 }
 
+static int64_t last_cycle(const struct igrad_words *words)
+{
+	const int64_t rows = words->per_row > 0 ? words->rows - 1 : 0;
+	const int64_t cols = words->per_word > 0 ? words->words - 1 : 0;
+
+	return words->first + rows * words->per_row + cols * words->per_word;
+}
+
+/* Of images, each word is taken to be accessed as long as any is. */
+static void take_whole(struct igrad_words *words, const struct igrad_cmd_window *window,
+		       const struct igrad_cmd *cmd)
+{
+	struct igrad_pixels pixels;
+
+	igrad_window_pixels(window, cmd, UINT64_MAX, &pixels);
+	words->held = last_cycle(words) - words->first;
+	words->addr += (uint32_t)(pixels.first * words->pitch);
+	words->rows = (uint32_t)pixels.count;
+	words->per_row = words->per_word = 0;
+}
+
 /* Psums, as they are read or written; turned, a lane is a row of them. */
 static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int64_t first,
 				int64_t row_cycles)
@@ -80,8 +103,9 @@ static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int
 				    .per_word = row_cycles};
 }
 
-static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
-				    struct igrad_words *words)
+static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
+				    const struct igrad_cmd_window *window,
+				    const struct igrad_cmd *cmd, struct igrad_words *words)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool both = cmd->opcode == IGRAD_OP_INTERLEAVED,
@@ -101,14 +125,22 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols, const struct i
 						  .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
 		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
+	if (n && cmd->flags & IGRAD_FLAG_WINDOW)
+		take_whole(&words[0], window, cmd);
 	if (!south)
 		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
 		return n;
-	if (cmd->flags & IGRAD_FLAG_ADD)
-		words[n++] = psums(cmd, lanes, 0, pitch);
 	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
-	words[n++].written = true;
+	words[n].written = true;
+	if (!south && cmd->flags & IGRAD_FLAG_WINDOW)
+		take_whole(&words[n], window, cmd);
+	n++;
+	if (cmd->flags & IGRAD_FLAG_ADD) {
+		words[n] = words[n - 1];
+		words[n].written = false;
+		words[n++].first = 0;
+	}
 	return n;
 }
 
@@ -134,8 +166,8 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
 	return 1;
 }
 
-static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cmd *cmd,
-			     struct igrad_words *words)
+static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cmd_window *window,
+			     const struct igrad_cmd *cmd, struct igrad_words *words)
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
@@ -145,7 +177,7 @@ static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cm
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
-		return words_of_stream(rows, cols, cmd, words);
+		return words_of_stream(rows, cols, window, cmd, words);
 	default:
 		return words_of_shift(rows, cmd, words);
 	}
@@ -169,14 +201,6 @@ static int64_t cycle_of(const struct igrad_words *words, uint32_t row, uint64_t 
 {
 	return words->first + row * words->per_row +
 	       (int64_t)((addr - row_begin(words, row)) / words->bytes) * words->per_word;
-}
-
-static int64_t last_cycle(const struct igrad_words *words)
-{
-	const int64_t rows = words->per_row > 0 ? words->rows - 1 : 0;
-	const int64_t cols = words->per_word > 0 ? words->words - 1 : 0;
-
-	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
 /* What rows of two commands have in common: bytes @begin … @end - 1. */
@@ -309,7 +333,7 @@ static void remember(struct igrad_overlap *overlap, const struct igrad_words *wo
 	}
 	for (unsigned int k = 0; k < n; k++) {
 		overlap->words[kept] = words[k];
-		overlap->words[kept++].first += (int64_t)start;
+		overlap->words[kept++].first += (int64_t)start + words[k].held;
 	}
 	overlap->count = kept;
 }
@@ -385,6 +409,7 @@ static uint64_t place_load_acc(struct igrad_overlap *o, uint32_t rows, uint64_t 
 }
 
 struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, uint32_t cols,
+				      const struct igrad_cmd_window *window,
 				      const struct igrad_cmd *cmd, uint64_t ready)
 {
 	const uint64_t skew = (uint64_t)rows + cols - 2;
@@ -393,9 +418,9 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 	unsigned int n;
 
 	o->dispatched = max_u64(o->dispatched, ready);
-	if (cmd->opcode == IGRAD_OP_NOP)
+	if (cmd->opcode == IGRAD_OP_NOP || cmd->opcode == IGRAD_OP_WINDOW)
 		return (struct igrad_span){o->dispatched, o->dispatched};
-	n = words_of(rows, cols, cmd, words);
+	n = words_of(rows, cols, window, cmd, words);
 	span.start = max_u64(o->dispatched, after_memory(o, words, n));
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:

@@ -27,6 +27,7 @@ struct igrad_words {
 	int64_t first;	/* relative to the command's start; then absolute */
 	int64_t per_row;
 	int64_t per_word;
+	int64_t held; /* for so long after its first access is each of them taken to be accessed */
 	bool written;
 };
 
@@ -62,11 +63,13 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap);
 
 /**
  * igrad_overlap_place - start a command of the array as early as the array allows
+ * @window: the array's
  * @ready: when its semaphores have reached their values
  *
  * Returns its start, and its end: when the last PE is done with it and its words have been moved.
  */
 struct igrad_span igrad_overlap_place(struct igrad_overlap *overlap, uint32_t rows, uint32_t cols,
+				      const struct igrad_cmd_window *window,
 				      const struct igrad_cmd *cmd, uint64_t ready);
 
 /** igrad_overlap_transfer - save or load; every word that is remembered lies within @sram_bytes */

@@ -2,24 +2,28 @@
 /*
  * Streams through the array: fprop, dgrad, wgrad, interleaved. What PEs would do one fused
  * multiply-add after the other are matrix products with sums in the same order, a chunk of batch
- * rows at a time. Operands that are bf16, or lie the wrong way round, are staged as fp32 first.
+ * rows at a time. Operands that are bf16, or lie the wrong way round, are staged as fp32 first, and
+ * so is everything that a windowed stream wants: then a chunk is of valid rows only.
  */
 #include <sched.h>
 
+#include "gather.h"
 #include "internal.h"
 
 /* Below so many multiply-adds a product is done sooner by one thread. */
 #define SPLIT_MACS (1u << 17)
 
-/* x or g of a chunk: rows of words, @row words apart, in SRAM or staged. */
+/* x or g of a chunk, or psums that are staged: rows of words, @row words apart, in SRAM or staged.
+ */
 struct operand {
 	bool used;
 	bool bf16;
 	bool turned;  /* rows are lanes and words are batch rows, not the other way round */
 	bool turn;    /* while it is staged */
+	bool image;   /* rows are pixels */
 	float *stage; /* or NULL: used where it is */
 	size_t stage_row;
-	const uint8_t *sram; /* of the first batch row of the chunk */
+	uint8_t *sram; /* of the first batch row of the chunk; windowed, of the stream */
 	size_t pitch;
 	uint32_t lanes;
 	const float *words;
@@ -38,9 +42,17 @@ struct stream {
 	unsigned int batch_parts;
 	struct operand x;
 	struct operand g;
+	struct operand p; /* windowed only */
+	float *psums;	  /* of the chunk's first row */
+	size_t psum_row;
 	const float *w; /* as the product wants it: its rows the sum's terms */
 	size_t w_row;
 	_Atomic bool w_ready;
+
+	/* windowed: the valid rows of the chunk, and those to come */
+	bool windowed;
+	struct igrad_walk walk;
+	struct igrad_run *runs;
 };
 
 static bool is(const struct stream *s, enum igrad_opcode opcode)
@@ -116,11 +128,32 @@ static void stage_turning(const struct operand *o, const struct igrad_kernels *k
 	}
 }
 
-static void stage(const struct operand *o, const struct igrad_kernels *kernels, uint32_t begin,
-		  uint32_t end)
+static struct igrad_gather rows_of(const struct stream *s, const struct operand *o)
 {
+	return (struct igrad_gather){
+		.runs = s->runs,
+		.sram = o->sram,
+		.pitch = o->pitch,
+		.stride = o->image ? s->walk.window->stride_x : 0,
+		.bf16 = o->bf16,
+		.words = o->lanes,
+		.stage = o->stage,
+		.stage_row = o->stage_row,
+	};
+}
+
+static void stage(const struct stream *s, const struct operand *o, uint32_t begin, uint32_t end)
+{
+	const struct igrad_kernels *kernels = s->core->kernels;
+
 	if (!o->stage)
 		return;
+	if (s->windowed) {
+		const struct igrad_gather rows = rows_of(s, o);
+
+		igrad_gather(&rows, kernels, begin, end);
+		return;
+	}
 	if (o->turn) {
 		stage_turning(o, kernels, begin, end);
 		return;
@@ -152,8 +185,8 @@ static struct igrad_tile fprop_turned(const struct stream *s, uint32_t begin, ui
 		.a_step = s->w_row,
 		.b = s->x.words + begin,
 		.b_row = s->x.row,
-		.c = igrad_words(s->core, a->p) + s->first + begin,
-		.c_row = a->p_pitch / sizeof(float),
+		.c = s->psums + begin,
+		.c_row = s->psum_row,
 		.add = s->add,
 	};
 }
@@ -161,7 +194,6 @@ static struct igrad_tile fprop_turned(const struct stream *s, uint32_t begin, ui
 static struct igrad_tile fprop(const struct stream *s, uint32_t begin, uint32_t end)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
-	const size_t p_row = a->p_pitch / sizeof(float);
 
 	return (struct igrad_tile){
 		.m = end - begin,
@@ -172,8 +204,8 @@ static struct igrad_tile fprop(const struct stream *s, uint32_t begin, uint32_t 
 		.a_step = s->x.turned ? s->x.row : 1,
 		.b = s->w,
 		.b_row = s->w_row,
-		.c = igrad_words(s->core, a->p) + (s->first + begin) * p_row,
-		.c_row = p_row,
+		.c = s->psums + begin * s->psum_row,
+		.c_row = s->psum_row,
 		.add = s->add,
 	};
 }
@@ -181,7 +213,6 @@ static struct igrad_tile fprop(const struct stream *s, uint32_t begin, uint32_t 
 static struct igrad_tile dgrad(const struct stream *s, uint32_t begin, uint32_t end)
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
-	const size_t p_row = a->p_pitch / sizeof(float);
 
 	return (struct igrad_tile){
 		.m = end - begin,
@@ -192,8 +223,8 @@ static struct igrad_tile dgrad(const struct stream *s, uint32_t begin, uint32_t 
 		.a_step = 1,
 		.b = s->w,
 		.b_row = s->w_row,
-		.c = igrad_words(s->core, a->p) + (s->first + begin) * p_row,
-		.c_row = p_row,
+		.c = s->psums + begin * s->psum_row,
+		.c_row = s->psum_row,
 		.add = s->add,
 	};
 }
@@ -265,10 +296,17 @@ static void batch_part(void *context, unsigned int part)
 
 	if (cancelled(s))
 		return;
-	stage(&s->x, s->core->kernels, begin, end);
-	stage(&s->g, s->core->kernels, begin, end);
+	stage(s, &s->x, begin, end);
+	stage(s, &s->g, begin, end);
+	if (s->add)
+		stage(s, &s->p, begin, end);
 	if (s->cmd->opcode != IGRAD_OP_WGRAD)
 		make_psums(s, begin, end);
+	if (s->p.stage) {
+		const struct igrad_gather rows = rows_of(s, &s->p);
+
+		igrad_scatter(&rows, s->core->kernels, begin, end);
+	}
 }
 
 static void acc_part(void *context, unsigned int part)
@@ -305,6 +343,20 @@ static uint32_t share_of(const struct stream *s, uint32_t whole)
 	return (uint32_t)((whole + parts - 1) / parts + 3) & ~3u;
 }
 
+static void place_psums(struct stream *s)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	if (s->p.stage) {
+		s->psums = s->p.stage;
+		s->psum_row = s->p.stage_row;
+		return;
+	}
+	s->psum_row = a->p_pitch / sizeof(float);
+	s->psums = igrad_words(s->core, a->p) +
+		   s->first * (s->cmd->flags & IGRAD_FLAG_TURN ? 1 : s->psum_row);
+}
+
 /* Without staging, psums and acc have nothing to wait for in each other. */
 static void run_chunk(struct stream *s)
 {
@@ -315,6 +367,7 @@ static void run_chunk(struct stream *s)
 
 	place_operand(&s->x);
 	place_operand(&s->g);
+	place_psums(s);
 	s->batch_share = share_of(s, s->count);
 	s->batch_parts = (s->count + s->batch_share - 1) / s->batch_share;
 	if (s->cmd->opcode == IGRAD_OP_WGRAD && !staged)
@@ -354,11 +407,79 @@ static struct stream stream_of(struct igrad_core *core, const struct igrad_cmd *
 	return s;
 }
 
+/* --------------------------------------------------------------------------------------------- */
+/* Windows */
+/* --------------------------------------------------------------------------------------------- */
+
+static void stage_windowed(struct stream *s)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+	struct igrad_array *array = &s->core->array;
+	const bool fprop = s->cmd->opcode == IGRAD_OP_FPROP;
+
+	if (s->x.used)
+		use_stage(&s->x, array->stage_x);
+	if (s->g.used)
+		use_stage(&s->g, array->stage_g);
+	s->x.image = true;
+	if (s->cmd->opcode == IGRAD_OP_WGRAD)
+		return;
+	s->p = operand_of(s->core, s->cmd, a->p, a->p_pitch, fprop ? a->cols : a->rows);
+	s->p.bf16 = false;
+	s->p.image = !fprop;
+	use_stage(&s->p, array->stage_p);
+}
+
+/* What is there also when nothing is valid: psums of fprop, and sums in acc. */
+static void begin_sums(struct stream *s, uint32_t valid)
+{
+	const struct igrad_cmd_array *a = &s->cmd->u.array;
+
+	if (is(s, IGRAD_OP_WGRAD) && !s->keep && !valid)
+		igrad_array_clear_acc(s->core, a->rows, a->cols);
+	if (s->cmd->opcode != IGRAD_OP_FPROP || s->add || valid == a->batch)
+		return;
+	for (size_t b = 0; b < a->batch; b++)
+		memset(s->p.sram + b * s->p.pitch, 0, a->cols * sizeof(float));
+}
+
+static uint32_t take_chunk(struct stream *s)
+{
+	uint32_t count = 0;
+
+	for (struct igrad_run *run = s->runs;
+	     count < IGRAD_CHUNK && igrad_walk_next(&s->walk, IGRAD_CHUNK - count, run); run++)
+		count += run->count;
+	return count;
+}
+
+static void execute_windowed(struct stream *s)
+{
+	const struct igrad_cmd_window *window = &s->core->array.window;
+
+	s->windowed = true;
+	s->runs = s->core->array.runs;
+	stage_windowed(s);
+	begin_sums(s, igrad_window_rows(window, s->cmd));
+	igrad_walk_begin(&s->walk, window, s->cmd);
+	while (!cancelled(s)) {
+		s->count = take_chunk(s);
+		if (!s->count)
+			return;
+		run_chunk(s);
+		s->first += s->count;
+	}
+}
+
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const uint32_t batch = cmd->u.array.batch;
 	struct stream s = stream_of(core, cmd);
 
+	if (cmd->flags & IGRAD_FLAG_WINDOW) {
+		execute_windowed(&s);
+		return;
+	}
 	for (;;) {
 		s.count = batch - s.first < IGRAD_CHUNK ? batch - s.first : IGRAD_CHUNK;
 		run_chunk(&s);

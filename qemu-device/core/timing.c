@@ -149,12 +149,13 @@ struct igrad_moments igrad_timing_run(struct igrad_timing *timing, const struct 
  * semaphore, and after that nothing starts earlier: idle cycles are all in front of a command.
  */
 struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
+						 const struct igrad_cmd_window *window,
 						 const struct igrad_cmd *cmd, uint32_t rows,
 						 uint32_t cols)
 {
 	struct igrad_engine_clock *clock = &timing->engine[IGRAD_ENGINE_ARRAY];
-	const struct igrad_span span = igrad_overlap_place(&timing->overlap, rows, cols, cmd,
-							   awaited(timing, cmd));
+	const struct igrad_span span = igrad_overlap_place(&timing->overlap, rows, cols, window,
+							   cmd, awaited(timing, cmd));
 	const uint64_t begin = clock->free > span.start ? clock->free : span.start;
 	const uint64_t end = begin > span.end ? begin : span.end;
 

@@ -76,10 +76,12 @@ struct igrad_moments igrad_timing_run(struct igrad_timing *timing, const struct 
 
 /**
  * igrad_timing_run_overlapped - the same for a command of the array with shadow registers
+ * @window: the array's
  * @rows: the array's
  * @cols: the array's
  */
 struct igrad_moments igrad_timing_run_overlapped(struct igrad_timing *timing,
+						 const struct igrad_cmd_window *window,
 						 const struct igrad_cmd *cmd, uint32_t rows,
 						 uint32_t cols);
 

@@ -11,9 +11,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24,
-				  0x25, 0x26, 0x27, 0x28, 0x29, 0x40, 0x41, 0x42,
-				  0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0xff};
+static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25,
+				  0x26, 0x27, 0x28, 0x29, 0x2a, 0x40, 0x41, 0x42, 0x43,
+				  0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0xff};
 
 /* Fields that mostly pass the checks: the interesting part is behind them. */
 static void tame_dma(struct igrad_cmd *cmd)
@@ -32,10 +32,25 @@ static void tame_dma(struct igrad_cmd *cmd)
 		cmd->u.dma.fill_rows = cmd->u.dma.fill_cols = 0;
 }
 
+static void tame_window(struct igrad_cmd_window *window)
+{
+	const struct igrad_cmd_window wild = *window;
+
+	*window = (struct igrad_cmd_window){
+		.height = (uint16_t)(wild.height % 6 + 1),
+		.width = (uint16_t)(wild.width % 6 + 1),
+		.out_height = (uint16_t)(wild.out_height % 6 + 1),
+		.out_width = (uint16_t)(wild.out_width % 6 + 1),
+		.stride_y = (uint16_t)(wild.stride_y % 3 + 1),
+		.stride_x = (uint16_t)(wild.stride_x % 3 + 1),
+	};
+}
+
 static void tame_array(struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_array *a = &cmd->u.array;
 	const bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
+	const bool windowed = streams && cmd->flags & IGRAD_FLAG_WINDOW;
 
 	a->rows = (uint16_t)(a->rows % 5 + 1);
 	a->cols = (uint16_t)(a->cols % 4 + 1);
@@ -53,6 +68,11 @@ static void tame_array(struct igrad_cmd *cmd)
 	if (cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_UPDATE ||
 	    cmd->opcode == IGRAD_OP_SCALE_ACC)
 		a->p = a->p_pitch = 0;
+	if (windowed) {
+		a->tap = IGRAD_TAP(IGRAD_TAP_Y(a->tap) % 8, IGRAD_TAP_X(a->tap) % 8);
+		a->first %= 40;
+		return;
+	}
 	if (cmd->opcode != IGRAD_OP_UPDATE)
 		a->lr = 0;
 	if (cmd->opcode != IGRAD_OP_SCALE_ACC && !(cmd->flags & IGRAD_FLAG_DECAY))
@@ -85,7 +105,7 @@ static void add_command(struct machine *machine, struct bytes *bytes, unsigned i
 	take(bytes, &cmd, sizeof(cmd));
 	if (how & 1) { /* else as it is */
 		cmd.opcode = opcodes[cmd.opcode % sizeof(opcodes)];
-		cmd.flags &= how & 2 ? 0x7f : 0;
+		cmd.flags &= how & 2 ? 0xff : 0;
 		cmd.engine = cmd.opcode ? 0 : cmd.engine % 5;
 		cmd.signal %= 33;
 		for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
@@ -96,6 +116,8 @@ static void add_command(struct machine *machine, struct bytes *bytes, unsigned i
 			memset(&cmd.u, 0, sizeof(cmd.u));
 		else if (cmd.opcode < IGRAD_OP_LOAD_W)
 			tame_dma(&cmd);
+		else if (cmd.opcode == IGRAD_OP_WINDOW)
+			tame_window(&cmd.u.window);
 		else if (cmd.opcode < IGRAD_OP_VEC_FILL)
 			tame_array(&cmd);
 		else

@@ -181,6 +181,49 @@ static struct igrad_buffer *make_dma(const struct maker *maker, struct igrad_cmd
 	return maker->fixture->buffers[buffer];
 }
 
+/* Of the commands made so far. */
+static struct igrad_cmd_window window;
+
+static struct igrad_cmd_window make_window(void)
+{
+	return (struct igrad_cmd_window){
+		.height = 1 + below(3),
+		.width = 1 + below(3),
+		.out_height = 1 + below(3),
+		.out_width = 1 + below(3),
+		.stride_y = 1 + below(3),
+		.stride_x = 1 + below(3),
+	};
+}
+
+/* Makes a stream walk over images, if they are few: from which of their pixels on, how many? */
+static void make_images(const struct maker *maker, struct igrad_cmd *cmd, uint32_t *first,
+			uint32_t *count)
+{
+	uint32_t outputs = window.out_height * window.out_width;
+	uint32_t pixels = window.height * window.width, output = below(2 * outputs);
+	uint32_t end = ((output + cmd->u.array.batch - 1) / outputs + 1) * pixels;
+
+	if (end > maker->dim)
+		return;
+	cmd->flags |= IGRAD_FLAG_WINDOW;
+	cmd->u.array.first = output;
+	cmd->u.array.tap = IGRAD_TAP((int)below(5) - 2, (int)below(5) - 2);
+	*first = output / outputs * pixels;
+	*count = end - *first;
+}
+
+/* A place for pixels, as the address of those that come before. */
+static struct matrix sram_images(const struct maker *maker, uint32_t first, uint32_t count,
+				 uint32_t cols, uint32_t element, int how)
+{
+	struct matrix m;
+
+	m = place(maker, SRAM_BYTES, first + count, cols, element);
+	touch(m.address + first * m.pitch, count, element * cols, m.pitch, how);
+	return m;
+}
+
 static void set_p(struct igrad_cmd_array *array, struct matrix m)
 {
 	array->p = m.address;
@@ -194,13 +237,16 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 	bool fprop = cmd->opcode == IGRAD_OP_FPROP, transpose = fprop && below(2),
 	     turn = fprop && below(2);
 	struct igrad_cmd_array *array = &cmd->u.array;
+	uint32_t first = 0, count = batch;
 	struct matrix m;
 
 	cmd->flags |= (transpose ? IGRAD_FLAG_TRANSPOSE : 0) | (turn ? IGRAD_FLAG_TURN : 0);
 	array->batch = batch;
+	if (window.height && !transpose && !turn && below(2))
+		make_images(maker, cmd, &first, &count);
 	if (cmd->opcode != IGRAD_OP_DGRAD) {
-		m = sram_of(maker, transpose ? rows : batch, transpose ? batch : rows, element,
-			    READ);
+		m = transpose ? sram_of(maker, rows, batch, element, READ)
+			      : sram_images(maker, first, count, rows, element, READ);
 		array->x = m.address;
 		array->x_pitch = m.pitch;
 	}
@@ -209,10 +255,10 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 		array->g = m.address;
 		array->g_pitch = m.pitch;
 	}
-	if (!fprop)
-		cols = rows;
-	if (cmd->opcode != IGRAD_OP_WGRAD)
+	if (fprop)
 		set_p(array, sram(maker, turn ? cols : batch, turn ? batch : cols, WRITE));
+	else if (cmd->opcode != IGRAD_OP_WGRAD)
+		set_p(array, sram_images(maker, first, count, rows, 4, WRITE));
 }
 
 static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
@@ -221,7 +267,11 @@ static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 	uint32_t rows = 1 + below(maker->dim), cols = 1 + below(maker->dim), element;
 	bool transpose = below(2);
 
-	cmd->opcode = IGRAD_OP_LOAD_W + below(IGRAD_OP_SCALE_ACC - IGRAD_OP_LOAD_W + 1);
+	cmd->opcode = IGRAD_OP_LOAD_W + below(IGRAD_OP_WINDOW - IGRAD_OP_LOAD_W + 1);
+	if (cmd->opcode == IGRAD_OP_WINDOW) {
+		window = cmd->u.window = make_window();
+		return;
+	}
 	array->rows = rows;
 	array->cols = cols;
 	switch (cmd->opcode) {
@@ -318,6 +368,7 @@ static void make_program(const struct maker *maker, uint32_t num)
 
 	assert_int_equal(igrad_cmdbuf_reset(cmdbuf), 0);
 	memset(touched, 0, sizeof(touched));
+	memset(&window, 0, sizeof(window));
 	for (uint32_t i = 0; i < num; i++) {
 		struct igrad_buffer *buffer;
 		struct igrad_cmd cmd;
@@ -493,6 +544,7 @@ static void the_device_touches_the_same(void **context)
 	config.rows = config.cols = 16;
 	config.sram_bytes = SRAM_BYTES;
 	state = 99;
+	memset(&window, 0, sizeof(window));
 	for (int i = 0; i < 20000; i++) {
 		uint64_t mine[2][SPACE_UNITS / 64] = {{0}}, device[2][SPACE_UNITS / 64] = {{0}};
 		struct igrad_areas areas = {0};
@@ -503,7 +555,7 @@ static void the_device_touches_the_same(void **context)
 		make_command(&maker, &cmd);
 		now = NULL;
 		cmd.u.dma.va += cmd.opcode && cmd.opcode < IGRAD_OP_LOAD_W ? IGRAD_VA_MIN : 0;
-		if (igrad_check_command(&config, sram, &cmd, &engine, &areas))
+		if (igrad_check_command(&config, sram, &window, &cmd, &engine, &areas))
 			continue;
 		assert_int_equal(engine, engine_of(&cmd));
 		device_units(&areas, device);
@@ -516,7 +568,7 @@ static void the_device_touches_the_same(void **context)
 		enum igrad_engine engine;
 		struct igrad_areas areas;
 
-		if (igrad_check_command(&config, sram, &cmd, &engine, &areas) !=
+		if (igrad_check_command(&config, sram, &window, &cmd, &engine, &areas) !=
 		    IGRAD_REASON_OPCODE)
 			assert_true(compared[opcode] > 20);
 	}
@@ -552,6 +604,7 @@ static void the_device_finds_no_hazard(void **context)
 	config.rows = config.cols = 16;
 	config.sram_bytes = SRAM_BYTES;
 	state = 77;
+	memset(&window, 0, sizeof(window));
 	assert_int_equal(open_fixture(&fixture, "sim:rows=16,cols=16,sram-kib=16,timing-only=on"),
 			 0);
 	assert_int_equal(igrad_queue_new(fixture.device, &queue), 0);
@@ -564,7 +617,7 @@ static void the_device_finds_no_hazard(void **context)
 
 		checked = cmd;
 		checked.u.dma.va += buffer ? IGRAD_VA_MIN : 0;
-		if (igrad_check_command(&config, sram, &checked, &engine, &areas) ||
+		if (igrad_check_command(&config, sram, &window, &checked, &engine, &areas) ||
 		    (engine == IGRAD_ENGINE_VECTOR && num < LONG / 2))
 			continue;
 		assert_int_equal(igrad_cmdbuf_emit(fixture.cmdbuf, &cmd, buffer), 0);

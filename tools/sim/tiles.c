@@ -22,6 +22,7 @@ static const struct {
 	{IGRAD_OP_DRAIN_ACC, "DRAIN_ACC"},
 	{IGRAD_OP_DRAIN_W, "DRAIN_W"},
 	{IGRAD_OP_SCALE_ACC, "SCALE_ACC"},
+	{IGRAD_OP_WINDOW, "WINDOW"},
 	{IGRAD_OP_VEC_FILL, "FILL"},
 	{IGRAD_OP_VEC_COPY, "COPY"},
 	{IGRAD_OP_VEC_BIAS, "BIAS"},
@@ -158,7 +159,8 @@ static void add_array(struct tile *tile, const struct sram *sram, const struct i
 	const struct igrad_cmd_array *array = &cmd->u.array;
 	bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
 
-	if (cmd->opcode == IGRAD_OP_UPDATE || cmd->opcode == IGRAD_OP_SCALE_ACC)
+	if (cmd->opcode == IGRAD_OP_UPDATE || cmd->opcode == IGRAD_OP_SCALE_ACC ||
+	    cmd->opcode == IGRAD_OP_WINDOW)
 		return;
 	if (streams && cmd->opcode != IGRAD_OP_DGRAD)
 		add(tile, "x", sram, array->x);

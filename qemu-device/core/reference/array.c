@@ -15,10 +15,10 @@ struct traffic {
 
 struct stream_state {
 	struct ref_device *device;
+	const struct ref_op *op;
 	const struct igrad_cmd *cmd;
 	struct traffic traffic;
 	unsigned int pitch; /* cycles from one batch row to the next */
-	unsigned int *left; /* psums that have left, by lane */
 	bool southward;	    /* psums, else eastward */
 };
 
@@ -81,17 +81,15 @@ static struct ref_wire x_edge(struct stream_state *s, unsigned int t, unsigned i
 {
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 	const unsigned int late = s->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
-	const unsigned int size = ref_word_size(s->cmd);
 	const struct ref_wire none = ref_silent();
-	uint32_t addr;
 	unsigned int b;
 
 	if (s->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || !due(s, t, r, late, &b))
 		return none;
-	addr = a->x + (s->cmd->flags & IGRAD_FLAG_TRANSPOSE ? r * a->x_pitch + b * size
-							    : b * a->x_pitch + r * size);
 	s->traffic.now[STREAM_X]++;
-	return ref_read_operand(s->device, s->cmd, addr, IGRAD_ACCESS_X_READ);
+	if (!ref_row_valid(s->op, b))
+		return none;
+	return ref_read_operand(s->device, s->cmd, ref_x_at(s->op, b, r), IGRAD_ACCESS_X_READ);
 }
 
 static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned int c)
@@ -103,52 +101,55 @@ static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned i
 	if (s->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || !due(s, t, c, 0, &b))
 		return none;
 	s->traffic.now[STREAM_G]++;
+	if (!ref_row_valid(s->op, b))
+		return none;
 	return ref_read_operand(s->device, s->cmd,
 				a->g + b * a->g_pitch + c * ref_word_size(s->cmd),
 				IGRAD_ACCESS_G_READ);
 }
 
-/* Where batch row b's psum of a lane lies. */
-static uint32_t psum_at(const struct igrad_cmd *cmd, unsigned int b, unsigned int lane)
+static unsigned int psum_lanes(const struct stream_state *s)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-
-	if (cmd->flags & IGRAD_FLAG_TURN)
-		return a->p + lane * a->p_pitch + b * 4;
-	return a->p + b * a->p_pitch + lane * 4;
+	if (s->cmd->opcode == IGRAD_OP_WGRAD)
+		return 0;
+	return s->southward ? s->cmd->u.array.cols : s->cmd->u.array.rows;
 }
 
 static struct ref_wire psum_edge(struct stream_state *s, unsigned int t, unsigned int lane)
 {
-	const struct igrad_cmd_array *a = &s->cmd->u.array;
-	const unsigned int lanes = s->southward ? a->cols : a->rows;
+	const bool add = s->cmd->flags & IGRAD_FLAG_ADD;
 	const struct ref_wire none = ref_silent();
 	unsigned int b;
 
-	if (s->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || !due(s, t, lane, 0, &b))
+	if (lane >= psum_lanes(s) || !due(s, t, lane, 0, &b))
 		return none;
-	if (!(s->cmd->flags & IGRAD_FLAG_ADD))
+	s->traffic.now[STREAM_PSUM_IN] += add;
+	if (!ref_psum_moves(s->op, b))
+		return none;
+	if (!add)
 		return ref_driven(0.0f);
-	s->traffic.now[STREAM_PSUM_IN]++;
-	return ref_driven(
-		ref_float(ref_read(s->device, psum_at(s->cmd, b, lane), IGRAD_ACCESS_PSUM_READ)));
+	return ref_driven(ref_float(
+		ref_read(s->device, ref_psum_at(s->op, b, lane), IGRAD_ACCESS_PSUM_READ)));
 }
 
 static struct ref_token token_edge(const struct stream_state *s, unsigned int t)
 {
 	return (struct ref_token){
 		.valid = t < s->cmd->u.array.batch * s->pitch,
-		.first = t < s->pitch,
+		.row = t / s->pitch,
 		.phase = t % s->pitch,
 	};
 }
 
-/* The south or east edge: the next batch row's psum of this lane. */
-static void psum_leaves(struct stream_state *s, unsigned int lane, float value)
+/* The south or east edge: a batch row's psum of this lane, if it has one. */
+static void psum_leaves(struct stream_state *s, const struct ref_pe *pe, unsigned int lane)
 {
-	ref_write(s->device, psum_at(s->cmd, s->left[lane]++, lane), ref_bits(value),
-		  IGRAD_ACCESS_PSUM_WRITE);
+	if (!pe->token.valid || pe->token.phase || lane >= psum_lanes(s))
+		return;
 	s->traffic.now[STREAM_PSUM_OUT]++;
+	if (pe->psum.valid)
+		ref_write(s->device, ref_psum_at(s->op, pe->token.row, lane),
+			  ref_bits(pe->psum.value), IGRAD_ACCESS_PSUM_WRITE);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -192,20 +193,24 @@ static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct 
 	ref_count_mac(s->device, s->cmd);
 }
 
+/* A sum begins with the first batch row, be it valid or not. */
 static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
-		       struct ref_wire g)
+		       struct ref_wire g, bool covered)
 {
-	const bool fresh = in->token.first && !(s->cmd->flags & IGRAD_FLAG_KEEP);
+	const bool fresh = in->token.row == 0 && !(s->cmd->flags & IGRAD_FLAG_KEEP);
 
 	pe->psum.valid = false;
-	if (!in->x.valid || !g.valid)
+	if (!in->x.valid || !g.valid) {
+		if (fresh && covered)
+			ref_set(s->device, &pe->acc, 0.0f);
 		return;
+	}
 	ref_set(s->device, &pe->acc,
 		ref_fma(in->x.value, g.value, fresh ? 0.0f : ref_get(s->device, &pe->acc)));
 	ref_count_mac(s->device, s->cmd);
 }
 
-static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in)
+static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in, bool covered)
 {
 	switch (s->cmd->opcode) {
 	case IGRAD_OP_FPROP:
@@ -215,14 +220,14 @@ static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs 
 		add_to_psum(s, pe, in, in->g);
 		break;
 	case IGRAD_OP_WGRAD:
-		add_to_acc(s, pe, in, in->g);
+		add_to_acc(s, pe, in, in->g, covered);
 		break;
 	default: /* INTERLEAVED */
 		if (in->token.phase == 0) {
 			add_to_psum(s, pe, in, in->g);
 			pe->g_held = in->g;
 		} else {
-			add_to_acc(s, pe, in, pe->g_held);
+			add_to_acc(s, pe, in, pe->g_held, covered);
 		}
 		break;
 	}
@@ -238,13 +243,13 @@ static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, uns
 	pe->token = in.token;
 	pe->psum.valid = false;
 	if (in.token.valid)
-		work(s, pe, &in);
+		work(s, pe, &in, r < s->cmd->u.array.rows && c < s->cmd->u.array.cols);
 	else if (in.x.valid || in.g.valid || in.psum.valid)
 		impossible("data without control");
-	if (pe->psum.valid && s->southward && r + 1 == s->device->config.rows)
-		psum_leaves(s, c, pe->psum.value);
-	if (pe->psum.valid && !s->southward && c + 1 == s->device->config.cols)
-		psum_leaves(s, r, pe->psum.value);
+	if (s->southward && r + 1 == s->device->config.rows)
+		psum_leaves(s, pe, c);
+	if (!s->southward && c + 1 == s->device->config.cols)
+		psum_leaves(s, pe, r);
 }
 
 static bool in_flight(struct ref_device *d)
@@ -257,21 +262,17 @@ static bool in_flight(struct ref_device *d)
 }
 
 /* The stream is over when no PE works any more: the last token has left the far corner. */
-static uint64_t stream(struct ref_device *d, const struct igrad_cmd *cmd)
+static uint64_t stream(struct ref_device *d, const struct ref_op *op)
 {
-	const unsigned int lanes = d->config.rows > d->config.cols ? d->config.rows
-								   : d->config.cols;
 	struct stream_state s = {
 		.device = d,
-		.cmd = cmd,
-		.pitch = cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1,
-		.left = calloc(lanes, sizeof(*s.left)),
-		.southward = cmd->opcode == IGRAD_OP_FPROP,
+		.op = op,
+		.cmd = op->cmd,
+		.pitch = op->cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1,
+		.southward = op->cmd->opcode == IGRAD_OP_FPROP,
 	};
 	unsigned int t = 0;
 
-	if (!s.left)
-		impossible("out of memory");
 	for (;; t++) {
 		for (unsigned int r = d->config.rows; r-- > 0;) {
 			for (unsigned int c = d->config.cols; c-- > 0;)
@@ -282,7 +283,6 @@ static uint64_t stream(struct ref_device *d, const struct igrad_cmd *cmd)
 			break;
 	}
 	end_command(d, &s.traffic);
-	free(s.left);
 	return t; /* cycles 0 … t - 1 saw work */
 }
 
@@ -432,8 +432,10 @@ static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
 	return 1;
 }
 
-uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
+uint64_t ref_array(struct ref_device *device, const struct ref_op *op)
 {
+	const struct igrad_cmd *cmd = op->cmd;
+
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 	case IGRAD_OP_LOAD_ACC:
@@ -445,7 +447,9 @@ uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd)
 		return update(device, cmd);
 	case IGRAD_OP_SCALE_ACC:
 		return scale_acc(device, cmd);
+	case IGRAD_OP_WINDOW:
+		return 0;
 	default:
-		return stream(device, cmd);
+		return stream(device, op);
 	}
 }

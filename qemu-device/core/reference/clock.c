@@ -43,9 +43,10 @@ static void start(struct clock *clock, struct ref_timed *timed, uint64_t now)
 {
 	timed->started = true;
 	timed->start = now;
-	if (!overlaps(clock, timed) || timed->cmd->opcode == IGRAD_OP_NOP)
+	if (!overlaps(clock, timed) || !ref_takes_time(timed->cmd))
 		return;
-	timed->placed = ref_overlap_place(clock->overlap, timed->cmd, now, clock->counts);
+	timed->placed = ref_overlap_place(
+		clock->overlap, &(struct ref_op){timed->cmd, timed->window}, now, clock->counts);
 	timed->start = (uint64_t)timed->placed.start;
 	timed->held = (uint64_t)(timed->placed.end - timed->placed.start);
 }

@@ -198,13 +198,20 @@ static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
 	}
 }
 
-static uint64_t execute(struct ref_device *d, const struct igrad_cmd *cmd)
+bool ref_takes_time(const struct igrad_cmd *cmd)
 {
+	return cmd->opcode != IGRAD_OP_NOP && cmd->opcode != IGRAD_OP_WINDOW;
+}
+
+static uint64_t execute(struct ref_device *d, const struct ref_timed *timed)
+{
+	const struct igrad_cmd *cmd = timed->cmd;
+
 	switch (cmd->opcode & 0xf0) {
 	case 0x10:
 		return ref_dma(d, cmd);
 	case 0x20:
-		return ref_array(d, cmd);
+		return ref_array(d, &(struct ref_op){cmd, timed->window});
 	case 0x40:
 		return ref_vector(d, cmd);
 	default:
@@ -226,6 +233,8 @@ static void reset(struct ref_device *device, uint8_t *memory, struct igrad_repor
 bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned int num_cmds,
 	     uint8_t *memory, struct igrad_report *report)
 {
+	const struct igrad_cmd_window *window = NULL;
+
 	reset(device, memory, report);
 	free(device->timed);
 	device->num_timed = num_cmds;
@@ -235,9 +244,12 @@ bool ref_run(struct ref_device *device, const struct igrad_cmd *cmds, unsigned i
 	for (unsigned int i = 0; i < num_cmds; i++) {
 		const bool dma = (cmds[i].opcode & 0xf0) == 0x10;
 
+		if (cmds[i].opcode == IGRAD_OP_WINDOW)
+			window = &cmds[i].u.window;
 		device->timed[i].cmd = &cmds[i];
+		device->timed[i].window = window;
 		device->timed[i].engine = engine_of(&cmds[i]);
-		device->timed[i].held = execute(device, &cmds[i]);
+		device->timed[i].held = execute(device, &device->timed[i]);
 		device->timed[i].latency = dma ? device->config.dram_latency : 0;
 	}
 	return ref_clock(device, report);
@@ -258,8 +270,7 @@ static struct ref_skewed *start_array(struct ref_device *device, struct ref_plac
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < device->num_timed; i++) {
-		if (skewed(device, &device->timed[i]) &&
-		    device->timed[i].cmd->opcode != IGRAD_OP_NOP)
+		if (skewed(device, &device->timed[i]) && ref_takes_time(device->timed[i].cmd))
 			placed[n++] = device->timed[i].placed;
 	}
 	return ref_skewed_new(device, placed, n);
@@ -285,7 +296,7 @@ void ref_replay(struct ref_device *device, uint8_t *memory, bool late, struct ig
 				continue;
 			left--;
 			if (!skewed(device, timed))
-				execute(device, timed->cmd);
+				execute(device, timed);
 		}
 		ref_skewed_cycle(array, (int64_t)now);
 	}

@@ -40,6 +40,7 @@ struct ref_overlap {
 
 struct trial {
 	struct ref_overlap *o;
+	const struct ref_op *op;
 	const struct igrad_cmd *cmd;
 	int64_t start;
 	int64_t swap;
@@ -184,26 +185,58 @@ static void wave_at(struct trial *t, unsigned int r, unsigned int c, unsigned in
 		use_port(t, c, now);
 }
 
+/*
+ * Of images every word counts, from the cycle of the operand's first word to that of its last,
+ * whichever rows are valid: for what came before it is the first that matters, for what comes
+ * behind the last.
+ */
+static void touch_images(struct trial *t, uint32_t addr, uint32_t pitch, unsigned int lanes,
+			 unsigned int size, bool write, int64_t late)
+{
+	const unsigned int batch = t->cmd->u.array.batch;
+	const unsigned int way = (t->cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1) * (batch - 1);
+	const int64_t cycle = t->start + late + (t->take ? way + lanes - 1 : 0);
+	const struct ref_images images = ref_images_of(t->op);
+
+	for (uint32_t i = images.first; i < images.end; i++) {
+		for (unsigned int lane = 0; lane < lanes; lane++)
+			touch(t, addr + i * pitch + lane * size, size, write, cycle);
+	}
+}
+
+static void words_of_images(struct trial *t)
+{
+	const struct igrad_cmd_array *a = &t->cmd->u.array;
+	const uint8_t opcode = t->cmd->opcode;
+
+	if (opcode != IGRAD_OP_DGRAD)
+		touch_images(t, a->x, a->x_pitch, a->rows, ref_word_size(t->cmd), false,
+			     opcode == IGRAD_OP_INTERLEAVED ? 1 : 0);
+	if (opcode == IGRAD_OP_FPROP || opcode == IGRAD_OP_WGRAD)
+		return;
+	if (t->cmd->flags & IGRAD_FLAG_ADD)
+		touch_images(t, a->p, a->p_pitch, a->rows, 4, false, 0);
+	touch_images(t, a->p, a->p_pitch, a->rows, 4, true, t->o->config.cols - 1);
+}
+
 /* The words that batch row b needs and leaves, at the edges; lane l is l cycles late. */
 static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 {
 	const struct igrad_cmd_array *a = &t->cmd->u.array;
 	const uint8_t opcode = t->cmd->opcode;
 	const bool south = opcode == IGRAD_OP_FPROP;
-	const bool transpose = t->cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const bool turn = t->cmd->flags & IGRAD_FLAG_TURN;
+	const bool images = t->cmd->flags & IGRAD_FLAG_WINDOW;
 	const unsigned int size = ref_word_size(t->cmd);
 	const unsigned int lanes = south ? a->cols : a->rows;
 	const unsigned int through = south ? t->o->config.rows : t->o->config.cols;
 
-	for (unsigned int r = 0; r < a->rows && opcode != IGRAD_OP_DGRAD; r++)
-		touch(t, a->x + (transpose ? r * a->x_pitch + b * size : b * a->x_pitch + r * size),
-		      size, false, wave + (opcode == IGRAD_OP_INTERLEAVED ? 1 : 0) + r);
+	for (unsigned int r = 0; r < a->rows && opcode != IGRAD_OP_DGRAD && !images; r++)
+		touch(t, ref_x_at(t->op, b, r), size, false,
+		      wave + (opcode == IGRAD_OP_INTERLEAVED ? 1 : 0) + r);
 	for (unsigned int c = 0; c < a->cols && !south; c++)
 		touch(t, a->g + b * a->g_pitch + c * size, size, false, wave + c);
-	for (unsigned int l = 0; l < lanes && opcode != IGRAD_OP_WGRAD; l++) {
-		const uint32_t psum = turn ? a->p + l * a->p_pitch + b * 4
-					   : a->p + b * a->p_pitch + l * 4;
+	for (unsigned int l = 0; l < lanes && opcode != IGRAD_OP_WGRAD && (south || !images); l++) {
+		const uint32_t psum = ref_psum_at(t->op, b, l);
 
 		if (t->cmd->flags & IGRAD_FLAG_ADD)
 			touch(t, psum, 4, false, wave + l);
@@ -242,6 +275,8 @@ static void try_waves(struct trial *t)
 	}
 	for (uint32_t b = 0; t->fits && b < t->cmd->u.array.batch; b++)
 		words_of_row(t, b, t->start + (int64_t)b * pitch);
+	if (t->fits && t->cmd->flags & IGRAD_FLAG_WINDOW)
+		words_of_images(t);
 }
 
 static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
@@ -380,10 +415,11 @@ static void follow(struct ref_overlap *o, const struct trial *t)
 	}
 }
 
-struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct igrad_cmd *cmd,
-				    uint64_t ready, struct igrad_report *counts)
+struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct ref_op *op, uint64_t ready,
+				    struct igrad_report *counts)
 {
-	struct trial t = {.o = o, .cmd = cmd, .swap = NEVER};
+	const struct igrad_cmd *cmd = op->cmd;
+	struct trial t = {.o = o, .op = op, .cmd = cmd, .swap = NEVER};
 	const int64_t first = is_load(cmd) ? o->next_load : later(o->next_wave, o->swaps);
 
 	t.start = later(first, (int64_t)ready);
@@ -401,5 +437,5 @@ struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct igrad_cm
 			counts->peak_words = t.per_cycle[i];
 	}
 	free(t.per_cycle);
-	return (struct ref_placed){cmd, t.start, t.swap, t.end};
+	return (struct ref_placed){*op, t.start, t.swap, t.end};
 }

@@ -47,7 +47,7 @@ static inline struct ref_wire ref_driven(float value)
  */
 struct ref_token {
 	bool valid;
-	bool first; /* the stream's first batch row */
+	uint32_t row; /* of the batch */
 	unsigned int phase;
 };
 
@@ -63,9 +63,15 @@ struct ref_pe {
 	struct ref_token token; /* to the east; in column 0 to the south as well */
 };
 
+/* A command, and what the array's window registers hold when it comes; NULL: nothing yet. */
+struct ref_op {
+	const struct igrad_cmd *cmd;
+	const struct igrad_cmd_window *window;
+};
+
 /* A command on the array with shadow registers; times are those of PE(0,0). */
 struct ref_placed {
-	const struct igrad_cmd *cmd;
+	struct ref_op op;
 	int64_t start;
 	int64_t swap; /* loads: the wave with which the tile becomes current; else -1 */
 	int64_t end;  /* nothing of it moves any more */
@@ -74,6 +80,7 @@ struct ref_placed {
 /* A command, and what became of it. */
 struct ref_timed {
 	const struct igrad_cmd *cmd;
+	const struct igrad_cmd_window *window;
 	enum igrad_engine engine;
 	uint64_t held;
 	uint64_t latency;
@@ -115,15 +122,18 @@ void ref_replay(struct ref_device *device, uint8_t *memory, bool late, struct ig
 bool ref_clock(struct ref_device *device, struct igrad_report *counts);
 
 /* Execute one command; return the cycles that it took. */
-uint64_t ref_array(struct ref_device *device, const struct igrad_cmd *cmd);
+uint64_t ref_array(struct ref_device *device, const struct ref_op *op);
 uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd);
 
 struct ref_overlap *ref_overlap_new(const struct ref_config *config);
 void ref_overlap_free(struct ref_overlap *overlap);
 
 /** ref_overlap_place - the first start from cycle @ready on that collides with nothing before */
-struct ref_placed ref_overlap_place(struct ref_overlap *overlap, const struct igrad_cmd *cmd,
+struct ref_placed ref_overlap_place(struct ref_overlap *overlap, const struct ref_op *op,
 				    uint64_t ready, struct igrad_report *counts);
+
+/** ref_takes_time - or does the command merely wait, signal, and set registers? */
+bool ref_takes_time(const struct igrad_cmd *cmd);
 
 /*
  * The array with all commands in flight, on the device's SRAM as it is, cycle by cycle from 0 on;
@@ -135,6 +145,20 @@ struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_pl
 bool ref_skewed_runs(const struct ref_skewed *array, uint64_t cycle); /* then or later */
 void ref_skewed_cycle(struct ref_skewed *array, int64_t cycle);
 void ref_skewed_free(struct ref_skewed *array);
+
+/* Does batch row b of a stream take part in sums? Where are its words, and do its psums move? */
+bool ref_row_valid(const struct ref_op *op, uint32_t b);
+uint32_t ref_x_at(const struct ref_op *op, uint32_t b, unsigned int r);
+uint32_t ref_psum_at(const struct ref_op *op, uint32_t b, unsigned int lane);
+bool ref_psum_moves(const struct ref_op *op, uint32_t b);
+
+/* The pixels of all images that a windowed stream comes to, numbered through: first … end - 1. */
+struct ref_images {
+	uint32_t first;
+	uint32_t end;
+};
+
+struct ref_images ref_images_of(const struct ref_op *op);
 
 /* One word between SRAM and the machine, counted. */
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);

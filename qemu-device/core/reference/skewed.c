@@ -35,7 +35,8 @@ struct pe {
 /* What happens to the PEs on a wave. */
 struct wave {
 	bool events;		     /* swaps and captures */
-	const struct igrad_cmd *cmd; /* NULL: nothing */
+	const struct ref_op *op;     /* NULL: nothing */
+	const struct igrad_cmd *cmd; /* of it */
 	uint32_t row;
 	unsigned int phase;
 };
@@ -105,19 +106,20 @@ static uint32_t waves_of(const struct igrad_cmd *cmd)
 
 static void plan(struct ref_skewed *m, const struct ref_placed *p)
 {
-	const bool both = p->cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const uint32_t count = waves_of(p->cmd);
+	const bool both = p->op.cmd->opcode == IGRAD_OP_INTERLEAVED;
+	const uint32_t count = waves_of(p->op.cmd);
 
 	if (p->swap >= 0)
 		m->waves[p->swap].events = true;
-	if (p->cmd->opcode == IGRAD_OP_DRAIN_ACC || p->cmd->opcode == IGRAD_OP_DRAIN_W)
+	if (p->op.cmd->opcode == IGRAD_OP_DRAIN_ACC || p->op.cmd->opcode == IGRAD_OP_DRAIN_W)
 		m->waves[p->start].events = true;
 	for (uint32_t i = 0; i < count; i++) {
 		struct wave *wave = &m->waves[p->start + i];
 
 		if (wave->cmd)
 			impossible("two waves in one");
-		wave->cmd = p->cmd;
+		wave->op = &p->op;
+		wave->cmd = p->op.cmd;
 		wave->row = both ? i / 2 : i;
 		wave->phase = both ? i % 2 : 0;
 	}
@@ -146,14 +148,14 @@ static void events(struct ref_skewed *m, struct pe *pe, unsigned int r, unsigned
 
 	for (unsigned int i = 0; i < m->num_near; i++) {
 		const struct ref_placed *p = m->near[i];
-		const uint8_t opcode = p->cmd->opcode;
+		const uint8_t opcode = p->op.cmd->opcode;
 
 		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
-			swap_in(m, p->cmd, &pe->w, &pe->shadow_w, r, c);
+			swap_in(m, p->op.cmd, &pe->w, &pe->shadow_w, r, c);
 		if (opcode == IGRAD_OP_LOAD_ACC && p->swap == pe->wave)
-			swap_in(m, p->cmd, &pe->acc, &pe->shadow_acc, r, c);
+			swap_in(m, p->op.cmd, &pe->acc, &pe->shadow_acc, r, c);
 		if ((opcode != IGRAD_OP_DRAIN_W && opcode != IGRAD_OP_DRAIN_ACC) ||
-		    p->start != pe->wave || !covers(p->cmd, r, c))
+		    p->start != pe->wave || !covers(p->op.cmd, r, c))
 			continue;
 		if (caught.valid)
 			impossible("two tiles are captured at once");
@@ -179,14 +181,11 @@ static struct ref_wire x_edge(struct ref_skewed *m, const struct wave *wave, uns
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
-	const bool transpose = wave->cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const unsigned int size = ref_word_size(wave->cmd);
 
-	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase)
+	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase ||
+	    !ref_row_valid(wave->op, wave->row))
 		return ref_silent();
-	return ref_read_operand(m->device, wave->cmd,
-				a->x + (transpose ? r * a->x_pitch + wave->row * size
-						  : wave->row * a->x_pitch + r * size),
+	return ref_read_operand(m->device, wave->cmd, ref_x_at(wave->op, wave->row, r),
 				IGRAD_ACCESS_X_READ);
 }
 
@@ -194,19 +193,12 @@ static struct ref_wire g_edge(struct ref_skewed *m, const struct wave *wave, uns
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
-	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase)
+	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase ||
+	    !ref_row_valid(wave->op, wave->row))
 		return ref_silent();
 	return ref_read_operand(m->device, wave->cmd,
 				a->g + wave->row * a->g_pitch + c * ref_word_size(wave->cmd),
 				IGRAD_ACCESS_G_READ);
-}
-
-static uint32_t psum_at(const struct wave *wave, unsigned int lane)
-{
-	const struct igrad_cmd_array *a = &wave->cmd->u.array;
-	const bool turn = wave->cmd->flags & IGRAD_FLAG_TURN;
-
-	return a->p + (turn ? lane : wave->row) * a->p_pitch + (turn ? wave->row : lane) * 4;
 }
 
 static struct ref_wire psum_edge(struct ref_skewed *m, const struct wave *wave, unsigned int lane)
@@ -214,11 +206,12 @@ static struct ref_wire psum_edge(struct ref_skewed *m, const struct wave *wave, 
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 	const unsigned int lanes = wave->cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
-	if (wave->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || wave->phase)
+	if (wave->cmd->opcode == IGRAD_OP_WGRAD || lane >= lanes || wave->phase ||
+	    !ref_psum_moves(wave->op, wave->row))
 		return ref_silent();
 	if (!(wave->cmd->flags & IGRAD_FLAG_ADD))
 		return ref_driven(0.0f);
-	return read_wire(m, psum_at(wave, lane), IGRAD_ACCESS_PSUM_READ);
+	return read_wire(m, ref_psum_at(wave->op, wave->row, lane), IGRAD_ACCESS_PSUM_READ);
 }
 
 static float multiply_add(struct ref_skewed *m, const struct igrad_cmd *cmd, float a, float b,
@@ -238,8 +231,9 @@ static void add_to_psum(struct ref_skewed *m, struct pe *pe, const struct wave *
 					      psum.value);
 }
 
+/* A sum begins with the first batch row, be it valid or not. */
 static void add_to_acc(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
-		       struct ref_wire g)
+		       struct ref_wire g, bool covered)
 {
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
@@ -247,6 +241,8 @@ static void add_to_acc(struct ref_skewed *m, struct pe *pe, const struct wave *w
 		ref_set(m->device, &pe->acc,
 			multiply_add(m, wave->cmd, pe->x.value, g.value,
 				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
+	else if (fresh && covered)
+		ref_set(m->device, &pe->acc, 0.0f);
 }
 
 static void update(struct ref_skewed *m, struct pe *pe, const struct wave *wave, unsigned int r,
@@ -286,12 +282,12 @@ static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, u
 	if (south) {
 		add_to_psum(m, pe, wave, psum, pe->x);
 	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
-		add_to_acc(m, pe, wave, pe->g);
+		add_to_acc(m, pe, wave, pe->g, covers(wave->cmd, r, c));
 	} else if (wave->phase == 0) {
 		add_to_psum(m, pe, wave, psum, pe->g);
 		pe->g_held = pe->g;
 	} else {
-		add_to_acc(m, pe, wave, pe->g_held);
+		add_to_acc(m, pe, wave, pe->g_held, covers(wave->cmd, r, c));
 	}
 }
 
@@ -302,7 +298,7 @@ static void psum_leaves(struct ref_skewed *m, const struct pe *pe, const struct 
 	const bool edge = south ? r + 1 == m->device->config.rows : c + 1 == m->device->config.cols;
 
 	if (pe->psum.valid && edge)
-		write_later(m, psum_at(wave, south ? c : r), pe->psum.value,
+		write_later(m, ref_psum_at(wave->op, wave->row, south ? c : r), pe->psum.value,
 			    IGRAD_ACCESS_PSUM_WRITE);
 }
 
@@ -347,10 +343,10 @@ static const struct igrad_cmd *mover(const struct ref_skewed *m, uint8_t opcode,
 		const struct ref_placed *p = m->near[i];
 		const int64_t step = t - p->start - late - c;
 
-		if (p->cmd->opcode != opcode || step < 0 || step >= rows)
+		if (p->op.cmd->opcode != opcode || step < 0 || step >= rows)
 			continue;
 		*row = rows - 1 - (unsigned int)step;
-		return p->cmd;
+		return p->op.cmd;
 	}
 	return NULL;
 }
@@ -426,7 +422,8 @@ static void begin_to_shift(struct ref_skewed *m, int64_t t, unsigned int c)
 	for (unsigned int i = 0; i < m->num_near; i++) {
 		const struct ref_placed *p = m->near[i];
 
-		if ((p->cmd->opcode != IGRAD_OP_DRAIN_ACC && p->cmd->opcode != IGRAD_OP_DRAIN_W) ||
+		if ((p->op.cmd->opcode != IGRAD_OP_DRAIN_ACC &&
+		     p->op.cmd->opcode != IGRAD_OP_DRAIN_W) ||
 		    p->start + rows - 1 + c != t)
 			continue;
 		for (unsigned int r = 0; r < rows; r++)

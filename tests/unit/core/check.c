@@ -27,6 +27,9 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
 		return cmd_stream(opcode, R, C, 0);
+	case IGRAD_OP_WINDOW:
+		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW,
+					  .u.window = {2, 2, 2, 2, 1, 1, {0}}};
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
 		return *cmd_p(cmd_x(&cmd, 0, R), 4096, C);
@@ -69,6 +72,7 @@ static const enum igrad_opcode opcodes[] = {
 	IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
 	IGRAD_OP_VEC_AXPY,  IGRAD_OP_VEC_SGD,	    IGRAD_OP_VEC_SOFTMAX_XENT,
 	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,	    IGRAD_OP_VEC_ADAM,
+	IGRAD_OP_WINDOW,
 };
 
 #define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -92,10 +96,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The second of two commands is wrong: the first took effect, the second did not. */
-static void refused(struct igrad_cmd cmd, enum igrad_reason reason)
+/* Of two commands: the first took effect, the second did not. */
+static void refused_behind(struct igrad_cmd first, struct igrad_cmd cmd, enum igrad_reason reason)
 {
-	const struct igrad_cmd cmds[] = {cmd_nop(IGRAD_ENGINE_STORE), cmd};
+	const struct igrad_cmd cmds[] = {first, cmd};
+	const enum igrad_engine engine = first.opcode == IGRAD_OP_WINDOW ? IGRAD_ENGINE_ARRAY
+									 : IGRAD_ENGINE_STORE;
 
 	rig_run(&rig, cmds, 2);
 	if (rig.result.reason != reason)
@@ -106,17 +112,29 @@ static void refused(struct igrad_cmd cmd, enum igrad_reason reason)
 	assert_int_equal(rig.report.status, IGRAD_STATUS_MALFORMED);
 	assert_int_equal(rig.report.reason, reason);
 	assert_int_equal(rig.report.command, 1);
-	assert_int_equal(rig.report.retired[IGRAD_ENGINE_STORE], 1);
+	assert_int_equal(rig.report.retired[engine], 1);
+}
+
+static void refused(struct igrad_cmd cmd, enum igrad_reason reason)
+{
+	refused_behind(cmd_nop(IGRAD_ENGINE_STORE), cmd, reason);
+}
+
+static void refused_windowed(struct igrad_cmd cmd, enum igrad_reason reason)
+{
+	refused_behind(good(IGRAD_OP_WINDOW), cmd, reason);
 }
 
 static void accepted(struct igrad_cmd cmd)
 {
-	rig_run(&rig, &cmd, 1);
+	const struct igrad_cmd cmds[] = {good(IGRAD_OP_WINDOW), cmd};
+
+	rig_run(&rig, cmds, 2);
 	if (rig.result.status)
 		printf("# opcode %#x: reason %d\n", cmd.opcode, rig.result.reason);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
 	assert_int_equal(rig.result.reason, IGRAD_REASON_NONE);
-	assert_int_equal(rig.result.command, 1);
+	assert_int_equal(rig.result.command, 2);
 }
 
 static void test_good(void **state)
@@ -156,14 +174,16 @@ static uint16_t flags_of(enum igrad_opcode opcode)
 	case IGRAD_OP_LOAD_W:
 		return IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16;
 	case IGRAD_OP_FPROP:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | IGRAD_FLAG_BF16;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | IGRAD_FLAG_BF16 |
+		       IGRAD_FLAG_WINDOW;
 	case IGRAD_OP_DGRAD:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_BF16;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
 	case IGRAD_OP_WGRAD:
+		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
 	case IGRAD_OP_VEC_COLSUM:
 		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
 	case IGRAD_OP_INTERLEAVED:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_VEC_SGD:
 	case IGRAD_OP_VEC_ADAM:
@@ -190,6 +210,94 @@ static void test_flags(void **state)
 				refused(cmd, IGRAD_REASON_FLAGS);
 		}
 	}
+}
+
+static struct igrad_cmd windowed(enum igrad_opcode opcode)
+{
+	struct igrad_cmd cmd = good(opcode);
+
+	cmd.flags |= IGRAD_FLAG_WINDOW;
+	return cmd;
+}
+
+static void test_window_with_other_flags(void **state)
+{
+	struct igrad_cmd cmd = windowed(IGRAD_OP_FPROP);
+
+	(void)state;
+	cmd.flags |= IGRAD_FLAG_ADD | IGRAD_FLAG_BF16;
+	accepted(cmd);
+	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TRANSPOSE;
+	refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TURN;
+	refused_windowed(cmd, IGRAD_REASON_FLAGS);
+}
+
+static void test_window_is_set_by_the_job(void **state)
+{
+	struct igrad_cmd cmd = windowed(IGRAD_OP_WGRAD);
+
+	(void)state;
+	accepted(cmd);
+	refused(cmd, IGRAD_REASON_SHAPE); /* that was another job */
+}
+
+static void test_window_uses_its_fields(void **state)
+{
+	struct igrad_cmd cmd;
+
+	(void)state;
+	for (enum igrad_opcode op = IGRAD_OP_FPROP; op <= IGRAD_OP_INTERLEAVED; op++) {
+		cmd = windowed(op);
+		cmd.u.array.tap = IGRAD_TAP(-32768, 32767);
+		accepted(cmd);
+		cmd.flags = 0;
+		refused_windowed(cmd, IGRAD_REASON_RESERVED);
+		cmd.u.array.tap = 0;
+		cmd.u.array.first = 4;
+		refused_windowed(cmd, IGRAD_REASON_RESERVED);
+		cmd.flags = IGRAD_FLAG_WINDOW;
+		accepted(cmd);
+	}
+}
+
+/* Images up to the stream's last are inside SRAM, whatever rows it stands on. */
+static void test_extent_of_images(void **state)
+{
+	struct igrad_cmd window = good(IGRAD_OP_WINDOW), cmd = windowed(IGRAD_OP_FPROP);
+	struct igrad_cmd_array *a = &cmd.u.array;
+
+	(void)state;
+	a->first = IGRAD_MAX_OUTPUTS - 3;
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	a->first = 0xfffffffe; /* the sum has more than 32 bits */
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	a->first = 4;
+	a->p = 0; /* where image 0 would be */
+	a->p_pitch = C * 4;
+	a->x = 4 * C * 4 - 4 * R * 4;
+	accepted(cmd);
+	a->x -= 4;
+	refused_windowed(cmd, IGRAD_REASON_OVERLAP);
+	a->x = 65536 - 8 * R * 4;
+	accepted(cmd);
+	a->x += 4;
+	refused_windowed(cmd, IGRAD_REASON_SRAM_RANGE);
+	a->first = 65536 / 2 - 4;
+	a->x = 0;
+	refused_windowed(cmd, IGRAD_REASON_SRAM_RANGE);
+	a->first += 1; /* no more pixels than SRAM has half words */
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	window.u.window.height = window.u.window.width = 65535;
+	cmd = windowed(IGRAD_OP_FPROP);
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
+	a->first = 1 << 20;
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
+	cmd = windowed(IGRAD_OP_DGRAD);
+	cmd.u.array.p = 65536 - 4 * R * 4;
+	accepted(cmd);
+	cmd.u.array.p += 4;
+	refused_windowed(cmd, IGRAD_REASON_SRAM_RANGE);
 }
 
 static void test_reserved(void **state)
@@ -299,6 +407,11 @@ static void test_shape(void **state)
 			shape(op, 6, 0);
 			shape(op, 5, 65536 / 4 + 1);
 			shape(op, 6, 0xffffffff);
+		} else if (op == IGRAD_OP_WINDOW) {
+			for (unsigned int word = 0; word < 3; word++) {
+				shape(op, word, 1);
+				shape(op, word, 1 << 16);
+			}
 		} else if (op < IGRAD_OP_VEC_FILL) {
 			shape(op, 0, R | (C + 1) << 16);
 			shape(op, 0, (R + 1) | C << 16);
@@ -329,6 +442,7 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
+	case IGRAD_OP_WINDOW:
 		return "";
 	case IGRAD_OP_DMA_LOAD:
 	case IGRAD_OP_DMA_STORE:
@@ -749,6 +863,10 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_opcode),
 		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_window_with_other_flags),
+		cmocka_unit_test(test_window_is_set_by_the_job),
+		cmocka_unit_test(test_window_uses_its_fields),
+		cmocka_unit_test(test_extent_of_images),
 		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_decay_uses_its_field),
 		cmocka_unit_test(test_semaphore),

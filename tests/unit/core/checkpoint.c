@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "windows.h"
 
 #define COMMANDS   60
 #define SIDE	   12 /* rows and cols of the array */
@@ -32,6 +33,8 @@ static struct igrad_cmd random_array(struct rng *rng, enum igrad_opcode opcode)
 	const uint32_t at = rng_below(rng, 6);
 	struct igrad_cmd cmd;
 
+	if (opcode == IGRAD_OP_WINDOW)
+		return window_make(rng);
 	if (opcode == IGRAD_OP_UPDATE) {
 		cmd = cmd_stream(opcode, rows, cols, 0);
 		cmd.u.array.lr = bits_of(0.25f);
@@ -69,9 +72,9 @@ static struct igrad_cmd random_vec(struct rng *rng)
 static enum igrad_engine random_cmd(struct rng *rng, struct igrad_cmd *cmd)
 {
 	static const uint8_t ops[] = {
-		IGRAD_OP_LOAD_W, IGRAD_OP_LOAD_ACC,  IGRAD_OP_FPROP,
-		IGRAD_OP_DGRAD,	 IGRAD_OP_WGRAD,     IGRAD_OP_INTERLEAVED,
-		IGRAD_OP_UPDATE, IGRAD_OP_DRAIN_ACC, IGRAD_OP_DRAIN_W,
+		IGRAD_OP_LOAD_W,  IGRAD_OP_LOAD_ACC,	IGRAD_OP_FPROP,	 IGRAD_OP_DGRAD,
+		IGRAD_OP_WGRAD,	  IGRAD_OP_INTERLEAVED, IGRAD_OP_UPDATE, IGRAD_OP_DRAIN_ACC,
+		IGRAD_OP_DRAIN_W, IGRAD_OP_WINDOW,
 	};
 
 	switch (rng_below(rng, 8)) {

@@ -488,7 +488,8 @@ static struct igrad_cmd random_command(struct rng *rng)
 
 	do {
 		cmd = any_command(rng);
-	} while (igrad_check_command(config, rig.core->sram.bytes, &cmd, &engine, &areas));
+	} while (igrad_check_command(config, rig.core->sram.bytes, &rig.core->array.window, &cmd,
+				     &engine, &areas));
 	return cmd;
 }
 

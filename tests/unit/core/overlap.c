@@ -9,12 +9,14 @@
 
 #include "reference.h"
 #include "rig.h"
+#include "windows.h"
 
 #define SRAM_BYTES (64u << 10)
 #define HALF	   (SRAM_BYTES / 2) /* operands below; the registers are drained above in the end */
 #define DATA_BYTES (2 * SRAM_BYTES)
 #define RESULTS	   (RIG_DATA + SRAM_BYTES)
 #define MOST	   24
+#define ROOM	   (MOST + 8) /* windows come on top */
 
 struct sequence {
 	struct rng *rng;
@@ -22,9 +24,10 @@ struct sequence {
 	uint32_t cols;
 	uint32_t most_batch;
 	bool bf16;			 /* operands may be: of the same bytes, now and then */
-	struct igrad_cmd cmds[MOST + 4]; /* a load, drains of both registers, a store */
+	struct igrad_cmd cmds[ROOM + 4]; /* a load, drains of both registers, a store */
 	unsigned int count;
 	uint32_t places[3]; /* where operands like to be */
+	struct igrad_cmd_window window;
 };
 
 static uint64_t round_seed;
@@ -108,6 +111,7 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
 	uint32_t x_rows = batch, x_words = rows, p_rows = batch, p_words = psums;
+	const bool windowed = s->window.height && rng_below(s->rng, 2);
 	const uint16_t bf16 = maybe_bf16(s);
 	const uint32_t word = bf16 ? 2 : 4;
 
@@ -117,15 +121,19 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 		cmd.flags |= IGRAD_FLAG_ADD;
 	if (x && g && rng_below(s->rng, 2))
 		cmd.flags |= IGRAD_FLAG_KEEP;
-	if (!g && rng_below(s->rng, 3) == 0) {
+	if (!g && !windowed && rng_below(s->rng, 3) == 0) {
 		cmd.flags |= IGRAD_FLAG_TRANSPOSE;
 		x_rows = rows;
 		x_words = batch;
 	}
-	if (!g && rng_below(s->rng, 3) == 0) {
+	if (!g && !windowed && rng_below(s->rng, 3) == 0) {
 		cmd.flags |= IGRAD_FLAG_TURN;
 		p_rows = psums;
 		p_words = batch;
+	}
+	if (windowed) {
+		x_rows = window_stream(s->rng, &s->window, &cmd);
+		p_rows = g ? x_rows : batch;
 	}
 	if ((x && !place(s, word, x_rows, x_words, &a->x, &a->x_pitch)) ||
 	    (g && !place(s, word, batch, cols, &a->g, &a->g_pitch)) ||
@@ -204,6 +212,10 @@ static void make_sequence(struct sequence *s)
 		s->places[i] = rng_below(s->rng, HALF / 8) * 4;
 	s->cmds[s->count++] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, SRAM_BYTES / 4);
 	while (s->count < length) {
+		if (rng_below(s->rng, 8) == 0) {
+			s->cmds[s->count] = window_make(s->rng);
+			s->window = s->cmds[s->count++].u.window;
+		}
 		if (rng_below(s->rng, 3) == 0)
 			silly(s);
 		else if (alike)
@@ -238,12 +250,13 @@ static void expect(const struct sequence *s, const char *what, uint64_t core, ui
 
 /* The array's part of the job, on its own: DMA takes a cycle before and a cycle behind it. */
 static void compare(const struct sequence *s, const struct rig *rig, const uint8_t *sram,
-		    const struct ref_placed *placed, const struct igrad_report *counts)
+		    const struct ref_placed *placed, unsigned int n,
+		    const struct igrad_report *counts)
 {
 	int64_t end = 0;
 
-	for (unsigned int i = 1; i + 1 < s->count; i++)
-		end = placed[i - 1].end > end ? placed[i - 1].end : end;
+	for (unsigned int i = 0; i < n; i++)
+		end = placed[i].end > end ? placed[i].end : end;
 	expect(s, "status", rig->result.status, IGRAD_STATUS_OK);
 	expect(s, "cycles", rig->report.cycles, (uint64_t)end + 2);
 	expect(s, "macs", rig->report.macs, counts->macs);
@@ -271,6 +284,23 @@ static void fill_values(struct rng *rng, float *p)
 	}
 }
 
+/* The array's commands: all but the first and the last. */
+static unsigned int place_all(const struct sequence *s, struct ref_overlap *overlap,
+			      struct ref_placed *placed, struct igrad_report *counts)
+{
+	struct ref_op op = {0};
+	unsigned int n = 0;
+
+	for (unsigned int i = 1; i + 1 < s->count; i++) {
+		op.cmd = &s->cmds[i];
+		if (ref_takes_time(op.cmd))
+			placed[n++] = ref_overlap_place(overlap, &op, 0, counts);
+		else
+			op.window = &op.cmd->u.window;
+	}
+	return n;
+}
+
 static void one_round(struct rng *rng, uint32_t most)
 {
 	struct sequence s = {.rng = rng,
@@ -282,9 +312,10 @@ static void one_round(struct rng *rng, uint32_t most)
 	struct ref_device *device = ref_new(&ref_config);
 	struct ref_overlap *overlap = ref_overlap_new(&ref_config);
 	struct igrad_report counts = {0};
-	struct ref_placed placed[MOST + 4];
+	struct ref_placed placed[ROOM + 4];
 	struct ref_skewed *array;
 	struct igrad_config config;
+	unsigned int n;
 	struct rig rig;
 
 	make_sequence(&s);
@@ -296,14 +327,13 @@ static void one_round(struct rng *rng, uint32_t most)
 	fill_values(rng, rig_floats(&rig, RIG_DATA));
 	memcpy(device->sram, rig.memory + RIG_DATA, SRAM_BYTES);
 	rig_run(&rig, s.cmds, s.count);
-	for (unsigned int i = 1; i + 1 < s.count; i++)
-		placed[i - 1] = ref_overlap_place(overlap, &s.cmds[i], 0, &counts);
+	n = place_all(&s, overlap, placed, &counts);
 	device->counts = &counts;
-	array = ref_skewed_new(device, placed, s.count - 2);
+	array = ref_skewed_new(device, placed, n);
 	for (uint64_t t = 0; ref_skewed_runs(array, t); t++)
 		ref_skewed_cycle(array, (int64_t)t);
 	ref_skewed_free(array);
-	compare(&s, &rig, device->sram, placed, &counts);
+	compare(&s, &rig, device->sram, placed, n, &counts);
 	ref_overlap_free(overlap);
 	ref_free(device);
 	rig_destroy(&rig);

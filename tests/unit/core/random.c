@@ -56,6 +56,8 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 {
 	const bool dma = opcode < IGRAD_OP_LOAD_W, array = !dma && opcode < IGRAD_OP_VEC_FILL;
 
+	if (opcode == IGRAD_OP_WINDOW)
+		return (rng_u32(rng) & 0x00070007) + 0x00010001;
 	if (array && index == 0)
 		return (rng_u32(rng) & 0x000f0007) + 0x00010001;
 	if (dma ? index == 5 || index == 6 : index < 2)
@@ -72,8 +74,8 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 {
 	static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24,
-					  0x25, 0x26, 0x27, 0x28, 0x29, 0x40, 0x41, 0x42,
-					  0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49};
+					  0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x40, 0x41,
+					  0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49};
 	struct igrad_cmd cmd;
 
 	memset(&cmd, 0, sizeof(cmd));
@@ -81,7 +83,11 @@ static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 	for (const char *digit = rig_words_of(cmd.opcode); *digit; digit++)
 		cmd.u.words[*digit - '0'] = plausible(rng, cmd.opcode, *digit - '0');
 	if (cmd.opcode >= IGRAD_OP_LOAD_W && cmd.opcode < IGRAD_OP_VEC_FILL && rng_below(rng, 4))
-		cmd.flags = 1u << rng_below(rng, 7);
+		cmd.flags = 1u << rng_below(rng, 8);
+	if (cmd.flags & IGRAD_FLAG_WINDOW) {
+		cmd.u.array.tap = rng_u32(rng) & 0x00030003;
+		cmd.u.array.first = rng_below(rng, 16);
+	}
 	if (rng_below(rng, 8) == 0)
 		cmd.signal = (uint8_t)rng_below(rng, 34);
 	if (rng_below(rng, 100) == 0)

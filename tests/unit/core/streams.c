@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "streams.h"
+#include "windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -205,6 +206,13 @@ static uint16_t random_flags(struct rng *rng, enum igrad_opcode opcode)
 	return allowed[opcode - IGRAD_OP_FPROP] & rng_u32(rng);
 }
 
+static struct igrad_cmd maybe_window(struct stream *s)
+{
+	if (s->window.height && rng_below(s->rng, 3))
+		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW, .u.window = s->window};
+	return window_make(s->rng);
+}
+
 static bool random_stream(struct stream *s)
 {
 	const enum igrad_opcode opcode = IGRAD_OP_FPROP + rng_below(s->rng, 4);
@@ -216,16 +224,23 @@ static bool random_stream(struct stream *s)
 	const uint32_t lanes = opcode == IGRAD_OP_FPROP ? cols : rows;
 	const uint16_t flags = random_flags(s->rng, opcode) | maybe_bf16(s);
 	const bool transpose = flags & IGRAD_FLAG_TRANSPOSE, turn = flags & IGRAD_FLAG_TURN;
+	const bool windowed = !transpose && !turn && rng_below(s->rng, 2);
+	const struct igrad_cmd window = maybe_window(s);
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
+	uint32_t x_rows = transpose ? rows : batch, p_rows = turn ? lanes : batch;
 	struct access accesses[3];
 	struct region x, g, p;
 	unsigned int n = 0;
 
 	cmd.flags = flags;
-	if (!place(s, word_of(flags), transpose ? rows : batch, transpose ? batch : rows, &x) ||
+	if (windowed) {
+		x_rows = window_stream(s->rng, &window.u.window, &cmd);
+		p_rows = opcode == IGRAD_OP_FPROP ? batch : x_rows;
+	}
+	if (!place(s, word_of(flags), x_rows, transpose ? batch : rows, &x) ||
 	    !place(s, word_of(flags), batch, cols, &g) ||
-	    !place(s, 4, turn ? lanes : batch, turn ? batch : lanes, &p))
+	    !place(s, 4, p_rows, turn ? batch : lanes, &p))
 		return false;
 	if (opcode != IGRAD_OP_DGRAD) {
 		a->x = x.addr;
@@ -244,6 +259,10 @@ static bool random_stream(struct stream *s)
 		if ((opcode != IGRAD_OP_DGRAD && !disjoint(&x, &p)) ||
 		    (opcode != IGRAD_OP_FPROP && !disjoint(&g, &p)))
 			return false;
+	}
+	if (windowed && memcmp(&s->window, &window.u.window, sizeof(s->window))) {
+		s->window = window.u.window;
+		stream_emit(s, window, NULL, 0);
 	}
 	stream_emit(s, cmd, accesses, n);
 	return true;

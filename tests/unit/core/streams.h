@@ -48,6 +48,7 @@ struct stream {
 
 	uint8_t *memory;
 	uint32_t labels_used;
+	struct igrad_cmd_window window; /* as last set, if it was */
 };
 
 /** stream_make - a random stream for a device of @s->config, and its data in @memory */

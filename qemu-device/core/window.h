@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows: which pixel of an image does a stream's row stand on? The only place that knows; what
+ * streams multiply, count and interlock follows from here.
+ */
+#ifndef IGRAD_WINDOW_H
+#define IGRAD_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "igrad/hw.h"
+
+/** igrad_window_sound - may the registers hold this? Not what they hold before they are set */
+bool igrad_window_sound(const struct igrad_cmd_window *window);
+
+/* Pixels, numbered through all images. */
+struct igrad_pixels {
+	uint64_t first;
+	uint64_t count;
+};
+
+/**
+ * igrad_window_pixels - all pixels of the images that the stream @cmd walks over
+ *
+ * Returns false if the window is not set, the stream ends beyond IGRAD_MAX_OUTPUTS, or images up to
+ * its last one have more than @most pixels.
+ */
+bool igrad_window_pixels(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			 uint64_t most, struct igrad_pixels *pixels);
+
+/** igrad_window_rows - how many rows of the stream are valid; without IGRAD_FLAG_WINDOW, all */
+uint32_t igrad_window_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+
+/** igrad_window_row_valid - is the stream's row valid? */
+bool igrad_window_row_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			    uint32_t row);
+
+/* Consecutive valid rows of a stream; their pixels are stride_x apart. */
+struct igrad_run {
+	uint32_t row;
+	uint32_t count;
+	uint64_t pixel; /* of the first */
+};
+
+/* Outputs of one axis that are valid: from first to end - 1. */
+struct igrad_extent {
+	uint32_t first;
+	uint32_t end;
+};
+
+/* On its way along the valid rows of a stream. */
+struct igrad_walk {
+	const struct igrad_cmd_window *window;
+	int32_t tap_y;
+	int32_t tap_x;
+	struct igrad_extent y;
+	struct igrad_extent x;
+	uint32_t begin; /* output number of the stream's row 0 */
+	uint32_t next;	/* output number */
+	uint32_t end;
+};
+
+void igrad_walk_begin(struct igrad_walk *walk, const struct igrad_cmd_window *window,
+		      const struct igrad_cmd *cmd);
+
+/** igrad_walk_next - the next run, of at most @most rows; returns false if there is none */
+bool igrad_walk_next(struct igrad_walk *walk, uint32_t most, struct igrad_run *run);
+
+#endif /* IGRAD_WINDOW_H */

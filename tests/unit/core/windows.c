@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "windows.h"
+
+/* As a convolution has it, given its kernel's size, padding and dilation; or as it comes. */
+static uint16_t outputs(struct rng *rng, uint32_t pixels, uint32_t stride)
+{
+	const uint32_t kernel = rng_between(rng, 1, 3), padding = rng_below(rng, 3);
+
+	if (rng_below(rng, 4) == 0 || pixels + 2 * padding < kernel)
+		return (uint16_t)rng_between(rng, 1, 8);
+	return (uint16_t)((pixels + 2 * padding - kernel) / stride + 1);
+}
+
+struct igrad_cmd window_make(struct rng *rng)
+{
+	struct igrad_cmd cmd = {.opcode = IGRAD_OP_WINDOW};
+	struct igrad_cmd_window *w = &cmd.u.window;
+
+	w->height = (uint16_t)rng_between(rng, 1, rng_below(rng, 4) ? 4 : 9);
+	w->width = (uint16_t)rng_between(rng, 1, rng_below(rng, 4) ? 4 : 9);
+	w->stride_y = (uint16_t)(rng_below(rng, 2) ? 1 : rng_between(rng, 1, 4));
+	w->stride_x = (uint16_t)(rng_below(rng, 2) ? 1 : rng_between(rng, 1, 4));
+	w->out_height = outputs(rng, w->height, w->stride_y);
+	w->out_width = outputs(rng, w->width, w->stride_x);
+	return cmd;
+}
+
+static int32_t tap(struct rng *rng, uint32_t pixels)
+{
+	if (rng_below(rng, 16) == 0)
+		return (int32_t)rng_below(rng, 65536) - 32768;
+	if (rng_below(rng, 8) == 0)
+		return (int32_t)rng_below(rng, 2 * pixels + 1) - (int32_t)pixels;
+	return (int32_t)rng_below(rng, 5) - 2;
+}
+
+uint32_t window_stream(struct rng *rng, const struct igrad_cmd_window *window,
+		       struct igrad_cmd *cmd)
+{
+	const uint32_t an_image = (uint32_t)window->out_height * window->out_width;
+	struct igrad_cmd_array *a = &cmd->u.array;
+
+	cmd->flags |= IGRAD_FLAG_WINDOW;
+	a->tap = IGRAD_TAP(tap(rng, window->height), tap(rng, window->width));
+	a->first = rng_below(rng, 2) ? 0 : rng_below(rng, 2 * an_image);
+	return ((a->first + a->batch - 1) / an_image + 1) * window->height * window->width;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Random windows, and streams that walk over images with them. */
+#ifndef IGRAD_TEST_WINDOWS_H
+#define IGRAD_TEST_WINDOWS_H
+
+#include "rig.h"
+
+/** window_make - a WINDOW command: any small images, strides and outputs, also ill-matched ones */
+struct igrad_cmd window_make(struct rng *rng);
+
+/**
+ * window_stream - make the stream @cmd one over images
+ *
+ * Its tap leaves many rows valid, or few, or none. Returns the pixels from the operand's address on
+ * that must be inside SRAM.
+ */
+uint32_t window_stream(struct rng *rng, const struct igrad_cmd_window *window,
+		       struct igrad_cmd *cmd);
+
+#endif /* IGRAD_TEST_WINDOWS_H */
