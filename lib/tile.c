@@ -158,6 +158,41 @@ void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igra
 	emit(e, &cmd, NULL);
 }
 
+void igrad_emit_window(struct igrad_emitter *e, const struct igrad_cmd_window *window)
+{
+	struct igrad_cmd cmd = {
+		.opcode = IGRAD_OP_WINDOW,
+		.u.window =
+			{
+				.height = htole16(window->height),
+				.width = htole16(window->width),
+				.out_height = htole16(window->out_height),
+				.out_width = htole16(window->out_width),
+				.stride_y = htole16(window->stride_y),
+				.stride_x = htole16(window->stride_x),
+			},
+	};
+
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_walk(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size tile, uint32_t batch, struct igrad_walk walk,
+		     const struct igrad_streams *streams)
+{
+	struct igrad_cmd cmd = array_cmd(op, flags | IGRAD_FLAG_WINDOW, tile, batch);
+
+	if (op != IGRAD_OP_DGRAD)
+		set_x(&cmd, streams->x);
+	if (op != IGRAD_OP_FPROP)
+		set_g(&cmd, streams->g);
+	if (op != IGRAD_OP_WGRAD)
+		set_p(&cmd, streams->p);
+	cmd.u.array.tap = htole32(IGRAD_TAP(walk.tap_y, walk.tap_x));
+	cmd.u.array.first = htole32(walk.first);
+	emit(e, &cmd, NULL);
+}
+
 void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 		       const struct igrad_step *step)
 {
@@ -193,6 +228,15 @@ static struct igrad_cmd vec_cmd(enum igrad_opcode op, uint16_t flags, struct igr
 				.d_pitch = htole32(d.pitch),
 			},
 	};
+}
+
+void igrad_emit_fill(struct igrad_emitter *e, struct igrad_size size, float value,
+		     struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_FILL, 0, size, (struct igrad_place){0}, d);
+
+	cmd.u.vec.imm = bits_of(value);
+	emit(e, &cmd, NULL);
 }
 
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,

@@ -62,11 +62,33 @@ void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
 			    uint32_t batch, struct igrad_place x, struct igrad_place g,
 			    struct igrad_place p);
+/** struct igrad_walk - how a stream goes through images: see IGRAD_FLAG_WINDOW */
+struct igrad_walk {
+	int32_t tap_y;
+	int32_t tap_x;
+	uint32_t first;
+};
+
+/** struct igrad_streams - operands of a stream; those that @op does not have are not looked at */
+struct igrad_streams {
+	struct igrad_place x;
+	struct igrad_place g;
+	struct igrad_place p;
+};
+
+/* Convolutions; the fields of @window are in host byte order */
+void igrad_emit_window(struct igrad_emitter *e, const struct igrad_cmd_window *window);
+void igrad_emit_walk(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size tile, uint32_t batch, struct igrad_walk walk,
+		     const struct igrad_streams *streams);
+
 void igrad_emit_update(struct igrad_emitter *e, struct igrad_size tile,
 		       const struct igrad_step *step);
 void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float factor);
 
 /* The vector unit */
+void igrad_emit_fill(struct igrad_emitter *e, struct igrad_size size, float value,
+		     struct igrad_place d);
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
 		     struct igrad_place bias);
 void igrad_emit_relu(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y);
