@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+/* What both passes of a convolution share: its geometry, slabs, and tiles of weights. */
+#include <errno.h>
+#include <string.h>
+
+#include "cmdbuf.h"
+#include "conv.h"
+#include "sram.h"
+
+#define MAX_SIDE     65535u /* of a window's register */
+#define MAX_TAP	     32767u
+#define MAX_CHANNELS (1u << 24)
+#define MAX_ROWS     (1u << 30) /* pixels or outputs of a batch */
+#define FEW_SLOTS    4
+
+/* ---------------------------------------------------------------- geometry */
+
+static bool side_of(uint32_t size, uint32_t before, uint32_t after, uint32_t kernel,
+		    uint32_t stride, uint32_t dilation, uint32_t *out)
+{
+	uint64_t padded = (uint64_t)size + before + after;
+	uint64_t reach = (uint64_t)(kernel - 1) * dilation + 1;
+
+	if (!size || size > MAX_SIDE || !kernel || !stride || stride > MAX_SIDE || !dilation ||
+	    before > MAX_TAP || after > MAX_TAP || reach + before > MAX_TAP || reach > padded)
+		return false;
+	*out = (uint32_t)((padded - reach) / stride + 1);
+	return *out <= MAX_SIDE;
+}
+
+int igrad_conv_output(const struct igrad_conv_shape *s, uint32_t *height, uint32_t *width)
+{
+	if (!side_of(s->height, s->pad_top, s->pad_bottom, s->kernel_y, s->stride_y, s->dilation_y,
+		     height) ||
+	    !side_of(s->width, s->pad_left, s->pad_right, s->kernel_x, s->stride_x, s->dilation_x,
+		     width))
+		return -EINVAL;
+	if (!s->batch || !s->in || !s->out || !s->groups || s->in > MAX_CHANNELS ||
+	    s->out > MAX_CHANNELS || s->in % s->groups || s->out % s->groups)
+		return -EINVAL;
+	if ((uint64_t)s->batch * s->height * s->width > MAX_ROWS ||
+	    (uint64_t)s->batch * *height * *width > MAX_ROWS)
+		return -EINVAL;
+	return 0;
+}
+
+int igrad_conv_check(const struct igrad_matrix *m, uint64_t rows, uint32_t cols)
+{
+	if (!m)
+		return 0;
+	if (!m->buffer || m->rows != rows || m->cols != cols)
+		return -EINVAL;
+	if (m->dtype != IGRAD_FP32)
+		return m->dtype == IGRAD_BF16 ? -ENOTSUP : -EINVAL;
+	if (m->offset % 4 || m->pitch % 4 || (m->pitch && m->pitch < (uint64_t)m->cols * 4))
+		return -EINVAL;
+	return 0;
+}
+
+const struct igrad_matrix *igrad_conv_columns(const struct igrad_matrix *m, uint32_t group,
+					      uint32_t groups, struct igrad_matrix *part)
+{
+	uint32_t cols;
+
+	if (!m)
+		return NULL;
+	cols = m->cols / groups;
+	*part = *m;
+	part->pitch = m->pitch ? m->pitch : m->cols * 4;
+	part->offset += (uint64_t)group * cols * 4;
+	part->cols = cols;
+	return part;
+}
+
+/* ---------------------------------------------------------------- SRAM */
+
+int igrad_conv_open(struct igrad_conv *conv, struct igrad_cmdbuf *cmdbuf,
+		    const struct igrad_conv_shape *shape)
+{
+	const struct igrad_device_info *device = igrad_sram_device(cmdbuf);
+	int err;
+
+	memset(conv, 0, sizeof(*conv));
+	conv->e.cmdbuf = cmdbuf;
+	conv->shape = *shape;
+	err = igrad_conv_output(shape, &conv->out_height, &conv->out_width);
+	if (err)
+		return err;
+	conv->tile.rows = igrad_min(device->rows, shape->in);
+	conv->tile.cols = igrad_min(device->cols, shape->out);
+	conv->sram = igrad_sram_reserve(cmdbuf, device->sram_bytes);
+	conv->end = device->sram_bytes;
+	return 0;
+}
+
+uint32_t igrad_conv_alloc(struct igrad_conv *conv, uint64_t bytes)
+{
+	uint32_t addr = conv->sram;
+
+	if (bytes > conv->end - addr) {
+		if (!conv->e.err)
+			conv->e.err = -ENOSPC;
+		return addr;
+	}
+	conv->sram += (uint32_t)bytes;
+	return addr;
+}
+
+/* The largest number up to @most whose slabs fit, or 0. */
+static uint32_t largest(const struct igrad_conv *conv,
+			uint64_t (*bytes)(const struct igrad_conv *conv, uint32_t images,
+					  uint32_t rows),
+			uint32_t most, uint32_t rows, uint32_t slots)
+{
+	uint64_t room = (conv->end - conv->sram) / slots;
+	uint32_t low = 0, high = most;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low + 1) / 2;
+		uint64_t need = rows ? bytes(conv, middle, rows) : bytes(conv, 1, middle);
+
+		if (need <= room)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
+struct igrad_cut igrad_conv_cut(struct igrad_conv *conv,
+				uint64_t (*bytes)(const struct igrad_conv *conv, uint32_t images,
+						  uint32_t rows),
+				uint32_t rows)
+{
+	uint32_t batch = conv->shape.batch;
+	struct igrad_cut cut = {batch, rows, 1};
+
+	if (largest(conv, bytes, batch, rows, 1) == batch)
+		return cut;
+	cut.slots = 2;
+	cut.images = largest(conv, bytes, batch, rows, 2);
+	if (cut.images)
+		return cut;
+	cut.images = 1;
+	cut.rows = largest(conv, bytes, rows, 0, 2);
+	if (!cut.rows) {
+		cut.slots = 1;
+		cut.rows = largest(conv, bytes, rows, 0, 1);
+	}
+	if (!cut.rows && !conv->e.err)
+		conv->e.err = -ENOSPC;
+	return cut;
+}
+
+/* ---------------------------------------------------------------- slabs */
+
+uint32_t igrad_slab_pixels(const struct igrad_conv *conv, const struct igrad_slab *slab)
+{
+	return slab->images * slab->rows * conv->shape.width;
+}
+
+uint32_t igrad_slab_outputs(const struct igrad_conv *conv, const struct igrad_slab *slab)
+{
+	return slab->images * slab->orows * conv->out_width;
+}
+
+uint32_t igrad_slab_first_pixel(const struct igrad_conv *conv, const struct igrad_slab *slab)
+{
+	return (slab->image * conv->shape.height + slab->y) * conv->shape.width;
+}
+
+uint32_t igrad_slab_first_output(const struct igrad_conv *conv, const struct igrad_slab *slab)
+{
+	return (slab->image * conv->out_height + slab->oy) * conv->out_width;
+}
+
+void igrad_conv_window(struct igrad_conv *conv, const struct igrad_slab *slab)
+{
+	igrad_emit_window(&conv->e, &(struct igrad_cmd_window){
+					    .height = (uint16_t)slab->rows,
+					    .width = (uint16_t)conv->shape.width,
+					    .out_height = (uint16_t)slab->orows,
+					    .out_width = (uint16_t)conv->out_width,
+					    .stride_y = (uint16_t)conv->shape.stride_y,
+					    .stride_x = (uint16_t)conv->shape.stride_x,
+				    });
+}
+
+struct igrad_walk igrad_conv_walk(const struct igrad_conv *conv, const struct igrad_slab *slab,
+				  const struct igrad_tap *tap, uint32_t first)
+{
+	const struct igrad_conv_shape *s = &conv->shape;
+	int64_t moved = (int64_t)slab->oy * s->stride_y - slab->y;
+
+	return (struct igrad_walk){
+		.tap_y = (int32_t)(moved + (int64_t)tap->ky * s->dilation_y - s->pad_top),
+		.tap_x = (int32_t)((int64_t)tap->kx * s->dilation_x - s->pad_left),
+		.first = first,
+	};
+}
+
+/* ---------------------------------------------------------------- tiles of weights */
+
+static uint32_t div_up(uint32_t a, uint32_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+uint32_t igrad_conv_tiles(const struct igrad_conv *conv)
+{
+	return conv->shape.kernel_y * conv->shape.kernel_x *
+	       div_up(conv->shape.in, conv->tile.rows) * div_up(conv->shape.out, conv->tile.cols);
+}
+
+static void set_size(const struct igrad_conv *conv, struct igrad_tap *tap)
+{
+	tap->size.rows = igrad_min(conv->tile.rows, conv->shape.in - tap->i);
+	tap->size.cols = igrad_min(conv->tile.cols, conv->shape.out - tap->o);
+}
+
+void igrad_conv_first_tap(const struct igrad_conv *conv, struct igrad_tap *tap)
+{
+	memset(tap, 0, sizeof(*tap));
+	set_size(conv, tap);
+}
+
+bool igrad_conv_next_tap(const struct igrad_conv *conv, struct igrad_tap *tap)
+{
+	const struct igrad_conv_shape *s = &conv->shape;
+
+	tap->index++;
+	tap->i += tap->size.rows;
+	if (tap->i == s->in) {
+		tap->i = 0;
+		tap->o += tap->size.cols;
+	}
+	if (tap->o == s->out) {
+		tap->o = 0;
+		tap->kx++;
+	}
+	if (tap->kx == s->kernel_x) {
+		tap->kx = 0;
+		tap->ky++;
+	}
+	set_size(conv, tap);
+	return tap->ky < s->kernel_y;
+}
+
+static uint32_t tile_bytes(const struct igrad_conv *conv)
+{
+	return conv->tile.rows * conv->tile.cols * 4;
+}
+
+void igrad_ring_init(struct igrad_conv *conv, struct igrad_ring *ring,
+		     const struct igrad_matrix *home, uint32_t share)
+{
+	uint32_t tiles = igrad_conv_tiles(conv);
+
+	ring->home = home;
+	ring->slots = tiles;
+	if ((uint64_t)tiles * tile_bytes(conv) >
+	    igrad_sram_device(conv->e.cmdbuf)->sram_bytes / share)
+		ring->slots = igrad_min(tiles, FEW_SLOTS);
+	ring->addr = igrad_conv_alloc(conv, (uint64_t)ring->slots * tile_bytes(conv));
+}
+
+bool igrad_ring_stays(const struct igrad_conv *conv, const struct igrad_ring *ring)
+{
+	return ring->slots == igrad_conv_tiles(conv);
+}
+
+struct igrad_place igrad_ring_at(const struct igrad_conv *conv, const struct igrad_ring *ring,
+				 const struct igrad_tap *tap)
+{
+	return (struct igrad_place){ring->addr + tap->index % ring->slots * tile_bytes(conv),
+				    conv->tile.cols * 4, IGRAD_FP32};
+}
+
+static uint32_t home_row(const struct igrad_conv *conv, const struct igrad_tap *tap)
+{
+	return (tap->ky * conv->shape.kernel_x + tap->kx) * conv->shape.in + tap->i;
+}
+
+void igrad_ring_load(struct igrad_conv *conv, const struct igrad_ring *ring,
+		     const struct igrad_tap *tap)
+{
+	igrad_emit_load(&conv->e, ring->home, home_row(conv, tap), tap->o, tap->size,
+			igrad_ring_at(conv, ring, tap));
+}
+
+void igrad_ring_store(struct igrad_conv *conv, const struct igrad_ring *ring,
+		      const struct igrad_tap *tap)
+{
+	igrad_emit_store(&conv->e, ring->home, home_row(conv, tap), tap->o, tap->size,
+			 igrad_ring_at(conv, ring, tap));
+}

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Convolutions against plain loops of fmaf(), bit for bit: random geometry, arrays, SRAM sizes,
+ * schedules and optimisers.
+ */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "hostref.h"
+#include "igrad/conv.h"
+#include "matrices.h"
+
+static unsigned int num_cases(void)
+{
+	return getenv("IGRAD_TEST_LONG") ? 3000 : 150;
+}
+
+/* ---------------------------------------------------------------- the reference */
+
+struct geometry {
+	struct igrad_conv_shape s;
+	uint32_t height; /* of outputs */
+	uint32_t width;
+	size_t pixels;
+	size_t outputs;
+	size_t weights;
+};
+
+/* The pixel that output (n, oy, ox) sees at (ky, kx) of the kernel, or -1. */
+static long pixel_of(const struct geometry *g, size_t output, uint32_t ky, uint32_t kx)
+{
+	long ox = (long)(output % g->width), oy = (long)(output / g->width % g->height);
+	long n = (long)(output / g->width / g->height);
+	long y = oy * g->s.stride_y + (long)ky * g->s.dilation_y - (long)g->s.pad_top;
+	long x = ox * g->s.stride_x + (long)kx * g->s.dilation_x - (long)g->s.pad_left;
+
+	if (y < 0 || y >= (long)g->s.height || x < 0 || x >= (long)g->s.width)
+		return -1;
+	return (n * (long)g->s.height + y) * (long)g->s.width + x;
+}
+
+/* Calls @fn for every product of a convolution, ordered by kernel position, then output. */
+typedef void product_fn(size_t pixel, size_t output, size_t i, size_t o, size_t weight, void *with);
+
+static void each_product(const struct geometry *g, product_fn *fn, void *with)
+{
+	const uint32_t in = g->s.in / g->s.groups, out = g->s.out / g->s.groups;
+
+	for (uint32_t tap = 0; tap < g->s.kernel_y * g->s.kernel_x; tap++) {
+		for (size_t output = 0; output < g->outputs; output++) {
+			long pixel = pixel_of(g, output, tap / g->s.kernel_x, tap % g->s.kernel_x);
+
+			if (pixel < 0)
+				continue;
+			for (uint32_t o = 0; o < g->s.out; o++) {
+				for (uint32_t i = 0; i < in; i++)
+					fn((size_t)pixel, output, o / out * in + i, o,
+					   ((size_t)tap * in + i) * g->s.out + o, with);
+			}
+		}
+	}
+}
+
+struct layer {
+	const struct geometry *g;
+	float *x, *w, *b, *y, *dy, *dx, *dw, *db, *vw, *vb, *sw, *sb;
+};
+
+static void forward_product(size_t pixel, size_t output, size_t i, size_t o, size_t weight,
+			    void *with)
+{
+	const struct layer *l = with;
+	float *y = &l->y[output * l->g->s.out + o];
+
+	*y = fmaf(l->x[pixel * l->g->s.in + i], l->w[weight], *y);
+}
+
+static void dx_product(size_t pixel, size_t output, size_t i, size_t o, size_t weight, void *with)
+{
+	const struct layer *l = with;
+	float *dx = &l->dx[pixel * l->g->s.in + i];
+
+	*dx = fmaf(l->dy[output * l->g->s.out + o], l->w[weight], *dx);
+}
+
+static void dw_product(size_t pixel, size_t output, size_t i, size_t o, size_t weight, void *with)
+{
+	const struct layer *l = with;
+
+	l->dw[weight] = fmaf(l->x[pixel * l->g->s.in + i], l->dy[output * l->g->s.out + o],
+			     l->dw[weight]);
+}
+
+/* ---------------------------------------------------------------- the laboratory */
+
+struct lab {
+	struct igrad_device *device;
+	struct igrad_queue *queue;
+	struct igrad_cmdbuf *cmdbuf;
+	struct igrad_rng rng;
+};
+
+static uint32_t between(struct lab *lab, uint32_t low, uint32_t high)
+{
+	return random_between(&lab->rng, low, high);
+}
+
+static void lab_open(struct lab *lab, uint64_t seed)
+{
+	static const unsigned int srams[] = {16, 16, 20, 32, 64, 256};
+	static const unsigned int sides[] = {1, 2, 3, 4, 5, 8, 13, 16, 32};
+	struct igrad_error error;
+	char uri[128];
+
+	igrad_rng_seed(&lab->rng, seed);
+	snprintf(uri, sizeof(uri), "sim:rows=%u,cols=%u,sram-kib=%u,overlap=%s",
+		 sides[between(lab, 0, 8)], sides[between(lab, 0, 8)], srams[between(lab, 0, 5)],
+		 between(lab, 0, 3) ? "on" : "off");
+	if (igrad_device_open(uri, &lab->device, &error))
+		fail_msg("%s: %s", uri, error.message);
+	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
+	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
+}
+
+static void lab_close(struct lab *lab)
+{
+	igrad_cmdbuf_unref(lab->cmdbuf);
+	igrad_queue_unref(lab->queue);
+	igrad_device_unref(lab->device);
+}
+
+static void lab_run(struct lab *lab)
+{
+	int err = igrad_queue_run(lab->queue, lab->cmdbuf, NULL);
+	struct igrad_queue_error error;
+
+	if (!err)
+		return;
+	igrad_queue_error(lab->queue, &error);
+	fail_msg("job failed: %s, %s, command %u", igrad_strerror(err),
+		 igrad_reason_string(error.reason), error.command);
+}
+
+static struct geometry random_geometry(struct lab *lab)
+{
+	struct geometry g;
+
+	do {
+		uint32_t groups = between(lab, 0, 3) ? 1 : between(lab, 2, 4);
+
+		g.s = (struct igrad_conv_shape){
+			.batch = between(lab, 1, 4),
+			.height = between(lab, 1, 9),
+			.width = between(lab, 1, 9),
+			.in = groups * between(lab, 1, groups > 1 ? 4 : 12),
+			.out = groups * between(lab, 1, groups > 1 ? 4 : 12),
+			.kernel_y = between(lab, 1, 4),
+			.kernel_x = between(lab, 1, 4),
+			.stride_y = between(lab, 1, 3),
+			.stride_x = between(lab, 1, 3),
+			.pad_top = between(lab, 0, 3),
+			.pad_bottom = between(lab, 0, 3),
+			.pad_left = between(lab, 0, 3),
+			.pad_right = between(lab, 0, 3),
+			.dilation_y = between(lab, 1, 2),
+			.dilation_x = between(lab, 1, 2),
+			.groups = groups,
+		};
+	} while (igrad_conv_output(&g.s, &g.height, &g.width));
+	g.pixels = (size_t)g.s.batch * g.s.height * g.s.width;
+	g.outputs = (size_t)g.s.batch * g.height * g.width;
+	g.weights = (size_t)g.s.kernel_y * g.s.kernel_x * (g.s.in / g.s.groups) * g.s.out;
+	return g;
+}
+
+static float *values(struct lab *lab, size_t n)
+{
+	float *v = calloc(n, sizeof(*v));
+
+	assert_non_null(v);
+	random_values(&lab->rng, v, n, false);
+	return v;
+}
+
+static float *zeros(size_t n)
+{
+	float *v = calloc(n, sizeof(*v));
+
+	assert_non_null(v);
+	return v;
+}
+
+static float *moments(struct lab *lab, size_t n)
+{
+	float *v = values(lab, n);
+
+	for (size_t k = 0; k < n; k++)
+		v[k] = fabsf(v[k]);
+	return v;
+}
+
+static struct layer new_layer(struct lab *lab, const struct geometry *g)
+{
+	const size_t in = g->pixels * g->s.in, out = g->outputs * g->s.out, o = g->s.out;
+
+	return (struct layer){
+		.g = g,
+		.x = values(lab, in),
+		.w = values(lab, g->weights),
+		.b = values(lab, o),
+		.y = zeros(out),
+		.dy = values(lab, out),
+		.dx = zeros(in),
+		.dw = zeros(g->weights),
+		.db = zeros(o),
+		.vw = values(lab, g->weights),
+		.vb = values(lab, o),
+		.sw = moments(lab, g->weights),
+		.sb = moments(lab, o),
+	};
+}
+
+static void free_layer(struct layer *l)
+{
+	float *const all[] = {l->x,  l->w,  l->b,  l->y,  l->dy, l->dx,
+			      l->dw, l->db, l->vw, l->vb, l->sw, l->sb};
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		free(all[k]);
+}
+
+static struct igrad_matrix put(struct lab *lab, size_t rows, size_t cols, const float *v)
+{
+	struct igrad_matrix m = matrix_new(lab->device, &lab->rng, (uint32_t)rows, (uint32_t)cols);
+
+	matrix_put(&m, v);
+	return m;
+}
+
+/* ---------------------------------------------------------------- forward */
+
+static void forward_reference(struct layer *l, bool bias, bool relu)
+{
+	const size_t n = l->g->outputs * l->g->s.out;
+
+	each_product(l->g, forward_product, l);
+	for (size_t k = 0; k < n; k++) {
+		if (bias)
+			l->y[k] += l->b[k % l->g->s.out];
+		if (relu && !(l->y[k] > 0.0f))
+			l->y[k] = 0.0f;
+	}
+}
+
+/* Returns whether the layer fitted the SRAM. */
+static bool check_forward(uint64_t seed)
+{
+	struct igrad_matrix x, w, b, y;
+	struct igrad_conv_forward args;
+	struct geometry g;
+	struct layer l;
+	struct lab lab;
+	int err;
+
+	lab_open(&lab, seed);
+	g = random_geometry(&lab);
+	l = new_layer(&lab, &g);
+	x = put(&lab, g.pixels, g.s.in, l.x);
+	w = put(&lab, g.weights / g.s.out, g.s.out, l.w);
+	b = put(&lab, 1, g.s.out, l.b);
+	y = put(&lab, g.outputs, g.s.out, l.dy);
+	args = (struct igrad_conv_forward){
+		.shape = g.s,
+		.x = &x,
+		.w = &w,
+		.b = between(&lab, 0, 1) ? &b : NULL,
+		.y = &y,
+		.relu = between(&lab, 0, 1),
+	};
+	err = igrad_conv_forward(lab.cmdbuf, &args);
+	if (err != -ENOSPC) {
+		assert_int_equal(err, 0);
+		lab_run(&lab);
+		forward_reference(&l, args.b, args.relu);
+		assert_matrix_is("y", &y, l.y);
+		assert_margins("y", &y);
+	}
+	matrix_free(&x);
+	matrix_free(&w);
+	matrix_free(&b);
+	matrix_free(&y);
+	free_layer(&l);
+	lab_close(&lab);
+	return !err;
+}
+
+static void random_forward(void **state)
+{
+	unsigned int done = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < num_cases(); i++)
+		done += check_forward(1000 + i);
+	assert_true(done > num_cases() * 9 / 10);
+}
+
+/* ---------------------------------------------------------------- backward */
+
+struct matrices {
+	struct igrad_matrix x, w, b, y, dy, dx, dw, db, vw, vb, sw, sb, adam;
+};
+
+static struct ref_optimizer random_optimizer(struct lab *lab, enum igrad_update *update)
+{
+	struct ref_optimizer opt = {.lr = 0.01f, .decay = between(lab, 0, 1) ? 0.05f : 0.0f};
+
+	*update = (enum igrad_update)between(lab, IGRAD_UPDATE_NONE, IGRAD_UPDATE_ADAM);
+	opt.use_momentum = *update == IGRAD_UPDATE_MOMENTUM;
+	opt.use_adam = *update == IGRAD_UPDATE_ADAM;
+	opt.momentum = opt.use_momentum ? 0.9f : 0.0f;
+	opt.beta1 = 0.9f;
+	opt.beta2 = 0.99f;
+	opt.epsilon = 1e-6f;
+	return opt;
+}
+
+static void scale(float *v, size_t n, float factor)
+{
+	for (size_t k = 0; k < n; k++)
+		v[k] *= factor;
+}
+
+/* What becomes of all operands, in place. */
+static void backward_reference(struct layer *l, const struct ref_optimizer *opt,
+			       enum igrad_update update, bool relu, bool bias, const float *adam)
+{
+	const size_t o = l->g->s.out, n = l->g->outputs;
+
+	if (relu)
+		ref_relu_grad(n * o, l->y, l->dy);
+	each_product(l->g, dx_product, l);
+	if (opt->use_momentum) {
+		memcpy(l->dw, l->vw, l->g->weights * sizeof(float));
+		memcpy(l->db, l->vb, o * sizeof(float));
+		scale(l->dw, l->g->weights, opt->momentum);
+		scale(l->db, o, opt->momentum);
+	}
+	each_product(l->g, dw_product, l);
+	for (size_t k = 0; k < n * o; k++)
+		l->db[k % o] += l->dy[k];
+	if (opt->use_momentum) {
+		memcpy(l->vw, l->dw, l->g->weights * sizeof(float));
+		if (bias)
+			memcpy(l->vb, l->db, o * sizeof(float));
+	}
+	if (opt->use_adam) {
+		ref_adam(l->g->weights, adam, opt->decay != 0.0f, l->dw, l->vw, l->sw, l->w);
+		if (bias)
+			ref_adam(o, adam, opt->decay != 0.0f, l->db, l->vb, l->sb, l->b);
+	} else if (update != IGRAD_UPDATE_NONE) {
+		ref_update(l->g->weights, opt, l->dw, l->w);
+		if (bias)
+			ref_update(o, opt, l->db, l->b);
+	}
+}
+
+static void put_all(struct lab *lab, const struct layer *l, struct matrices *m)
+{
+	const struct geometry *g = l->g;
+	const size_t in = g->s.in, out = g->s.out, rows = g->weights / out;
+
+	m->x = put(lab, g->pixels, in, l->x);
+	m->w = put(lab, rows, out, l->w);
+	m->b = put(lab, 1, out, l->b);
+	m->y = put(lab, g->outputs, out, l->y);
+	m->dy = put(lab, g->outputs, out, l->dy);
+	m->dx = put(lab, g->pixels, in, l->x);
+	m->dw = put(lab, rows, out, l->w);
+	m->db = put(lab, 1, out, l->b);
+	m->vw = put(lab, rows, out, l->vw);
+	m->vb = put(lab, 1, out, l->vb);
+	m->sw = put(lab, rows, out, l->sw);
+	m->sb = put(lab, 1, out, l->sb);
+}
+
+static void free_all(struct matrices *m)
+{
+	struct igrad_matrix *const all[] = {&m->x,  &m->w,  &m->b,  &m->y,  &m->dy, &m->dx,  &m->dw,
+					    &m->db, &m->vw, &m->vb, &m->sw, &m->sb, &m->adam};
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		matrix_free(all[k]);
+}
+
+static void compare(const struct igrad_conv_backward *args, const struct layer *l)
+{
+	if (args->dx)
+		assert_matrix_is("dx", args->dx, l->dx);
+	if (args->dw)
+		assert_matrix_is("dw", args->dw, l->dw);
+	if (args->db)
+		assert_matrix_is("db", args->db, l->db);
+	assert_matrix_is("w", args->w, l->w);
+	if (args->b)
+		assert_matrix_is("b", args->b, l->b);
+	assert_matrix_is("vw", args->vw, l->vw);
+	assert_matrix_is("vb", args->vb, l->vb);
+	assert_matrix_is("sw", args->sw, l->sw);
+	assert_matrix_is("sb", args->sb, l->sb);
+	assert_margins("w", args->w);
+	if (args->dx)
+		assert_margins("dx", args->dx);
+}
+
+static struct igrad_conv_backward backward_args(struct lab *lab, const struct geometry *g,
+						const struct matrices *m, enum igrad_update update,
+						const struct ref_optimizer *opt)
+{
+	const bool momentum = update == IGRAD_UPDATE_MOMENTUM;
+	const bool gradients = update == IGRAD_UPDATE_NONE || (!momentum && between(lab, 0, 1));
+
+	return (struct igrad_conv_backward){
+		.shape = g->s,
+		.schedule = between(lab, 0, 1) ? IGRAD_SCHEDULE_INTERLEAVED : IGRAD_SCHEDULE_WS_OS,
+		.x = &m->x,
+		.w = &m->w,
+		.b = between(lab, 0, 1) ? &m->b : NULL,
+		.y = between(lab, 0, 1) ? &m->y : NULL,
+		.dy = &m->dy,
+		.dx = between(lab, 0, 3) ? &m->dx : NULL,
+		.dw = gradients ? &m->dw : NULL,
+		.db = gradients ? &m->db : NULL,
+		.vw = &m->vw,
+		.vb = &m->vb,
+		.sw = &m->sw,
+		.sb = &m->sb,
+		.adam = &m->adam,
+		.optimizer = {.update = update,
+			      .lr = opt->lr,
+			      .momentum = opt->momentum,
+			      .decay = opt->decay,
+			      .beta1 = opt->beta1,
+			      .beta2 = opt->beta2,
+			      .epsilon = opt->epsilon},
+	};
+}
+
+static bool check_backward(uint64_t seed)
+{
+	float constants[IGRAD_ADAM_WORDS];
+	struct igrad_conv_backward args;
+	struct ref_optimizer opt;
+	enum igrad_update update;
+	struct matrices m;
+	struct geometry g;
+	struct layer l;
+	struct lab lab;
+	int err;
+
+	lab_open(&lab, seed);
+	g = random_geometry(&lab);
+	l = new_layer(&lab, &g);
+	random_values(&lab.rng, l.y, g.outputs * g.s.out, false);
+	opt = random_optimizer(&lab, &update);
+	put_all(&lab, &l, &m);
+	ref_adam_constants(&opt, 3, constants);
+	m.adam = put(&lab, 1, IGRAD_ADAM_WORDS, constants);
+	args = backward_args(&lab, &g, &m, update, &opt);
+	err = igrad_conv_backward(lab.cmdbuf, &args);
+	if (err != -ENOSPC) {
+		assert_int_equal(err, 0);
+		lab_run(&lab);
+		backward_reference(&l, &opt, update, args.y, args.b && update, constants);
+		compare(&args, &l);
+	}
+	free_all(&m);
+	free_layer(&l);
+	lab_close(&lab);
+	return !err;
+}
+
+static void random_backward(void **state)
+{
+	unsigned int done = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < num_cases(); i++)
+		done += check_backward(5000 + i);
+	assert_true(done > num_cases() * 9 / 10);
+}
+
+/* ---------------------------------------------------------------- bad input */
+
+static void bad_shapes(void **state)
+{
+	static const struct igrad_conv_shape good = {
+		.batch = 1,
+		.height = 5,
+		.width = 5,
+		.in = 4,
+		.out = 4,
+		.kernel_y = 3,
+		.kernel_x = 3,
+		.stride_y = 1,
+		.stride_x = 1,
+		.dilation_y = 1,
+		.dilation_x = 1,
+		.groups = 1,
+	};
+	struct igrad_conv_shape s = good;
+	uint32_t h, w;
+
+	(void)state;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), 0);
+	assert_int_equal(h, 3);
+	s.kernel_y = 6;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+	s = good;
+	s.groups = 3;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+	s = good;
+	s.stride_x = 0;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+	s = good;
+	s.height = 70000;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+	s = good;
+	s.dilation_y = UINT32_MAX;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+	s = good;
+	s.kernel_x = 0;
+	assert_int_equal(igrad_conv_output(&s, &h, &w), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_forward),
+		cmocka_unit_test(random_backward),
+		cmocka_unit_test(bad_shapes),
+	};
+
+	return cmocka_run_group_tests_name("conv", tests, NULL, NULL);
+}
