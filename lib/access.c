@@ -125,6 +125,11 @@ static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 	case IGRAD_OP_VEC_SGD:
 		sram(use, vec->b, rows, cols, element, vec->b_pitch, false);
 		break;
+	case IGRAD_OP_VEC_ADAM:
+		sram(use, vec->b, rows, cols, WORD, vec->b_pitch, true);
+		sram(use, vec->imm2, rows, cols, WORD, vec->b_pitch, true);
+		sram(use, vec->imm, 1, IGRAD_ADAM_WORDS, WORD, 0, false);
+		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 		sram(use, vec->b, rows, 1, WORD, vec->b_pitch, false);
 		sram(use, vec->imm2, 1, rows, WORD, 0, true);
@@ -151,7 +156,7 @@ int igrad_command_use(const struct igrad_cmd *cmd, struct igrad_command_use *use
 		return dma_use(cmd, use);
 	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_SCALE_ACC)
 		return array_use(cmd, use);
-	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_SCALE)
+	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_ADAM)
 		return vec_use(cmd, use);
 	return -EINVAL;
 }

@@ -6,7 +6,7 @@
 #include "igrad/hw.h"
 #include "region.h"
 
-#define IGRAD_MAX_OPERANDS 4
+#define IGRAD_MAX_OPERANDS 5
 
 struct igrad_operand_use {
 	struct igrad_region region;

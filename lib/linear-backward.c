@@ -11,17 +11,20 @@
 
 static int check_args(const struct igrad_linear_backward *args)
 {
-	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = args->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 
 	if (!args->x || !args->w || !args->dy)
 		return -EINVAL;
 	if ((unsigned int)args->schedule >= IGRAD_NUM_SCHEDULES ||
 	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES ||
-	    (unsigned int)args->optimizer.update > IGRAD_UPDATE_MOMENTUM)
+	    (unsigned int)args->optimizer.update > IGRAD_UPDATE_ADAM)
 		return -EINVAL;
 	if (args->optimizer.update == IGRAD_UPDATE_NONE && !args->dw)
 		return -EINVAL;
-	if (momentum && (!args->vw || (args->b && !args->vb)))
+	if (moves && (!args->vw || (args->b && !args->vb)))
+		return -EINVAL;
+	if (adam && (!args->sw || (args->b && !args->sb) || !args->adam))
 		return -EINVAL;
 	return 0;
 }
@@ -77,7 +80,8 @@ static void set_operands(const struct igrad_linear_backward *args,
 			 const struct igrad_matrix *operands[IGRAD_NUM_ROLES])
 {
 	bool updates = args->optimizer.update != IGRAD_UPDATE_NONE;
-	bool momentum = args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = args->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || args->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 
 	operands[IGRAD_ROLE_X] = args->x;
 	operands[IGRAD_ROLE_W] = args->w;
@@ -87,8 +91,11 @@ static void set_operands(const struct igrad_linear_backward *args,
 	operands[IGRAD_ROLE_DX] = args->dx;
 	operands[IGRAD_ROLE_DW] = args->dw;
 	operands[IGRAD_ROLE_DB] = args->db;
-	operands[IGRAD_ROLE_VW] = momentum ? args->vw : NULL;
-	operands[IGRAD_ROLE_VB] = momentum && args->b ? args->vb : NULL;
+	operands[IGRAD_ROLE_VW] = moves ? args->vw : NULL;
+	operands[IGRAD_ROLE_VB] = moves && args->b ? args->vb : NULL;
+	operands[IGRAD_ROLE_SW] = adam ? args->sw : NULL;
+	operands[IGRAD_ROLE_SB] = adam && args->b ? args->sb : NULL;
+	operands[IGRAD_ROLE_ADAM] = adam ? args->adam : NULL;
 }
 
 int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
@@ -107,7 +114,8 @@ int igrad_backward_problem(struct igrad_problem *problem, const struct igrad_dev
 	problem->backward = true;
 	problem->schedule = schedule;
 	problem->update = args->optimizer.update;
-	problem->fused = schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates;
+	problem->fused = schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates &&
+			 args->optimizer.update != IGRAD_UPDATE_ADAM;
 	problem->scratch = unasked(args, &bw.biases);
 	if (problem->fused)
 		problem->spill = unasked(args, &bw.weights);

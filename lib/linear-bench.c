@@ -49,7 +49,7 @@ void igrad_bench_close(struct igrad_bench *bench)
 
 /* ---------------------------------------------------------------- operands */
 
-#define MAX_OPERANDS 10
+#define MAX_OPERANDS 13
 
 /* The task with operands of the same shapes on the bench, which nobody will ever touch. */
 struct dummy {
@@ -84,8 +84,8 @@ static int dummy_init(struct dummy *dummy, struct igrad_bench *bench, const stru
 	struct igrad_linear_backward *b = &dummy->backward;
 	struct igrad_linear_forward *f = &dummy->forward;
 	const struct igrad_matrix **operands[] = {
-		&f->x, &f->w,  &f->b,  &f->y,  &b->x,  &b->w,  &b->b,
-		&b->y, &b->dy, &b->dx, &b->dw, &b->db, &b->vw, &b->vb,
+		&f->x,	&f->w,	&f->b,	&f->y,	&b->x,	&b->w,	&b->b,	&b->y,	  &b->dy,
+		&b->dx, &b->dw, &b->db, &b->vw, &b->vb, &b->sw, &b->sb, &b->adam,
 	};
 	int err = 0;
 

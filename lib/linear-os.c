@@ -66,7 +66,7 @@ static void finish_acc(struct igrad_backward *bw, const struct igrad_block *bloc
 		       enum igrad_window_use use)
 {
 	bool updates = bw->updates && sum == bw->weights.sum;
-	bool fused = updates && interleaves(bw);
+	bool fused = updates && bw->linear.problem.fused;
 
 	if (fused) {
 		igrad_emit_update(&bw->linear.e, tile.size, &bw->step);
@@ -102,7 +102,7 @@ static void wgrad_tile(struct igrad_backward *bw, const struct igrad_block *bloc
 	uint16_t keep = resume_acc(bw, block, tile, sum);
 
 	/* What UPDATE works on. */
-	if (interleaves(bw) && bw->updates && sum == bw->weights.sum && igrad_batch_ends(bw, block))
+	if (bw->linear.problem.fused && sum == bw->weights.sum && igrad_batch_ends(bw, block))
 		load_w(bw, tile);
 	igrad_emit_wgrad(&bw->linear.e, keep, tile.size, n,
 			 at(bw, IGRAD_ROLE_X, igrad_part_x(tile, b, n), IGRAD_USE_IN),

@@ -5,8 +5,9 @@
 
 #include "linear.h"
 
-/* Dimensions of each operand; a row vector has no row dimension. */
-#define ONE_ROW IGRAD_NUM_DIMS
+/* Dimensions of each operand; a row vector has no row dimension, and Adam's constants have none. */
+#define ONE_ROW	  IGRAD_NUM_DIMS
+#define CONSTANTS (IGRAD_NUM_DIMS + 1)
 static const struct {
 	uint8_t row;
 	uint8_t col;
@@ -16,6 +17,8 @@ static const struct {
 	[IGRAD_ROLE_DY] = {IGRAD_DIM_B, IGRAD_DIM_O}, [IGRAD_ROLE_DX] = {IGRAD_DIM_B, IGRAD_DIM_I},
 	[IGRAD_ROLE_DW] = {IGRAD_DIM_I, IGRAD_DIM_O}, [IGRAD_ROLE_DB] = {ONE_ROW, IGRAD_DIM_O},
 	[IGRAD_ROLE_VW] = {IGRAD_DIM_I, IGRAD_DIM_O}, [IGRAD_ROLE_VB] = {ONE_ROW, IGRAD_DIM_O},
+	[IGRAD_ROLE_SW] = {IGRAD_DIM_I, IGRAD_DIM_O}, [IGRAD_ROLE_SB] = {ONE_ROW, IGRAD_DIM_O},
+	[IGRAD_ROLE_ADAM] = {ONE_ROW, CONSTANTS},
 };
 
 /* ---------------------------------------------------------------- shapes */
@@ -24,7 +27,7 @@ static struct igrad_size shape(const uint32_t *dim, enum igrad_role role)
 {
 	return (struct igrad_size){
 		geometry[role].row == ONE_ROW ? 1 : dim[geometry[role].row],
-		dim[geometry[role].col],
+		geometry[role].col == CONSTANTS ? IGRAD_ADAM_WORDS : dim[geometry[role].col],
 	};
 }
 
@@ -87,10 +90,11 @@ enum touch {
 static bool dw_continues(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
 	const uint32_t both = 1u << IGRAD_ROLE_DW | 1u << IGRAD_ROLE_VW;
+	bool momentum = problem->update == IGRAD_UPDATE_MOMENTUM;
 
 	if (num_blocks(problem, plan, IGRAD_DIM_B) == 1)
 		return false;
-	if ((problem->home & both) == both) /* two sums take turns in the array */
+	if (momentum && (problem->home & both) == both) /* two sums take turns in the array */
 		return true;
 	return problem->schedule <= IGRAD_SCHEDULE_WS || !igrad_plan_keeps_acc(plan);
 }
@@ -99,6 +103,7 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 				 enum igrad_role role)
 {
 	bool updates = problem->update != IGRAD_UPDATE_NONE;
+	bool momentum = problem->update == IGRAD_UPDATE_MOMENTUM;
 	bool has_dx = problem->home & 1u << IGRAD_ROLE_DX;
 	bool split = num_blocks(problem, plan, IGRAD_DIM_B) > 1;
 
@@ -117,9 +122,11 @@ static enum touch touch_backward(const struct igrad_problem *problem, const stru
 	case IGRAD_ROLE_DW:
 		return dw_continues(problem, plan) ? TOUCH_SUM : TOUCH_ONCE_OUT;
 	case IGRAD_ROLE_VW:
-		return dw_continues(problem, plan) ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+		return momentum && dw_continues(problem, plan) ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
 	case IGRAD_ROLE_VB:
-		return split ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+		return momentum && split ? TOUCH_CHANGE : TOUCH_ONCE_INOUT;
+	case IGRAD_ROLE_ADAM:
+		return TOUCH_ONCE_IN;
 	default:
 		return TOUCH_ONCE_INOUT;
 	}

@@ -188,8 +188,8 @@ static double vector_cycles(const struct igrad_problem *problem)
 /* Bytes of what is loaded for a part of the layer that is so large. */
 static double loaded(const struct igrad_problem *problem, const uint32_t part[IGRAD_NUM_DIMS])
 {
-	static const enum igrad_role roles[] = {IGRAD_ROLE_X, IGRAD_ROLE_W, IGRAD_ROLE_DY,
-						IGRAD_ROLE_Y, IGRAD_ROLE_VW};
+	static const enum igrad_role roles[] = {IGRAD_ROLE_X, IGRAD_ROLE_W,  IGRAD_ROLE_DY,
+						IGRAD_ROLE_Y, IGRAD_ROLE_VW, IGRAD_ROLE_SW};
 	struct igrad_problem piece = *problem;
 	double bytes = 0;
 
@@ -290,7 +290,8 @@ static double last_bytes(const struct igrad_problem *problem, const struct igrad
 		return plan->block[IGRAD_DIM_B] * cols * igrad_role_width(problem, IGRAD_ROLE_Y);
 	if (problem->home & 1u << IGRAD_ROLE_DX)
 		bytes += plan->block[IGRAD_DIM_B] * rows * igrad_role_width(problem, IGRAD_ROLE_DX);
-	return bytes + 4.0 * rows * cols;
+	/* Adam's moments leave with the weights. */
+	return bytes + (problem->update == IGRAD_UPDATE_ADAM ? 3 : 1) * 4.0 * rows * cols;
 }
 
 /* Cycles of the update that waits for the last stream. */

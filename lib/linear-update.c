@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: MIT
 /* The vector unit's part of a backward pass: gradients of biases, and updates outside the array. */
+#include <math.h>
+
 #include "backward.h"
+
+void igrad_adam_constants(const struct igrad_optimizer *optimizer, uint64_t step,
+			  float constants[IGRAD_ADAM_WORDS])
+{
+	double beta1 = optimizer->beta1, beta2 = optimizer->beta2;
+	double root = sqrt(1 - pow(beta2, (double)step));
+
+	constants[IGRAD_ADAM_BETA1] = optimizer->beta1;
+	constants[IGRAD_ADAM_REST1] = (float)(1 - beta1);
+	constants[IGRAD_ADAM_BETA2] = optimizer->beta2;
+	constants[IGRAD_ADAM_REST2] = (float)(1 - beta2);
+	constants[IGRAD_ADAM_LR] = (float)(optimizer->lr * root / (1 - pow(beta1, (double)step)));
+	constants[IGRAD_ADAM_EPSILON] = (float)(optimizer->epsilon * root);
+	constants[IGRAD_ADAM_KEEP] = fmaf(-optimizer->lr, optimizer->decay, 1.0f);
+}
 
 static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
 			     struct igrad_part part, enum igrad_window_use use)
@@ -26,11 +43,37 @@ static void see_to_next(struct igrad_backward *bw, const struct igrad_block *blo
 				   dy_of(bw->next), dy_of(block));
 }
 
+static void update_adam(struct igrad_backward *bw, enum igrad_role param, enum igrad_role sum,
+			struct igrad_part part, struct igrad_place w)
+{
+	bool bias = param == IGRAD_ROLE_BIAS;
+	enum igrad_role first = bias ? IGRAD_ROLE_VB : IGRAD_ROLE_VW;
+	enum igrad_role second = bias ? IGRAD_ROLE_SB : IGRAD_ROLE_SW;
+	struct igrad_part constants = {0, 0, {1, IGRAD_ADAM_WORDS}};
+
+	igrad_emit_adam(&bw->linear.e, part.size,
+			&(struct igrad_adam){
+				.w = w,
+				.m = at(bw, first, part, IGRAD_USE_INOUT),
+				.v = at(bw, second, part, IGRAD_USE_INOUT),
+				.dw = at(bw, sum, part, IGRAD_USE_IN),
+				.constants = at(bw, IGRAD_ROLE_ADAM, constants, IGRAD_USE_IN),
+				.decay = bw->step.decay,
+			});
+	igrad_linear_done(&bw->linear, first, part);
+	igrad_linear_done(&bw->linear, second, part);
+	igrad_linear_done(&bw->linear, param, part);
+}
+
 static void update(struct igrad_backward *bw, enum igrad_role param, enum igrad_role sum,
 		   struct igrad_part part)
 {
 	struct igrad_place w = at(bw, param, part, IGRAD_USE_INOUT);
 
+	if (bw->args->optimizer.update == IGRAD_UPDATE_ADAM) {
+		update_adam(bw, param, sum, part, w);
+		return;
+	}
 	igrad_emit_sgd(&bw->linear.e, part.size, &bw->step, w, at(bw, sum, part, IGRAD_USE_IN));
 	igrad_linear_done(&bw->linear, param, part);
 }

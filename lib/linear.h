@@ -31,6 +31,9 @@ enum igrad_role {
 	IGRAD_ROLE_DB,
 	IGRAD_ROLE_VW,
 	IGRAD_ROLE_VB,
+	IGRAD_ROLE_SW,
+	IGRAD_ROLE_SB,
+	IGRAD_ROLE_ADAM, /* constants */
 	IGRAD_NUM_ROLES,
 };
 

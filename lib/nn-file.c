@@ -9,7 +9,7 @@
 #include "igrad/safetensors.h"
 #include "nn.h"
 
-#define MAX_TENSORS (4 * IGRAD_NET_MAX_LAYERS)
+#define MAX_TENSORS (6 * IGRAD_NET_MAX_LAYERS + 1)
 
 /* The tensors of a network, each with its name and its place in memory. */
 struct inventory {
@@ -38,6 +38,16 @@ static void add(struct inventory *inventory, uint32_t layer, const char *what, u
 		tensor->shape[1] = 0;
 }
 
+static void add_steps(struct inventory *inventory, const uint32_t *steps)
+{
+	size_t at = inventory->num++;
+
+	snprintf(inventory->names[at], sizeof(inventory->names[at]), "adam.steps");
+	inventory->data[at] = (void *)(uintptr_t)steps;
+	inventory->tensors[at] = (struct igrad_tensor){
+		.name = inventory->names[at], .dtype = IGRAD_DTYPE_U32, .data = steps};
+}
+
 static struct inventory *take_inventory(const struct igrad_net *net, bool velocity)
 {
 	struct inventory *inventory = calloc(1, sizeof(*inventory));
@@ -51,7 +61,13 @@ static struct inventory *take_inventory(const struct igrad_net *net, bool veloci
 			add(inventory, l, "weight.velocity", 2, &layer->vw);
 			add(inventory, l, "bias.velocity", 1, &layer->vb);
 		}
+		if (velocity && net->squares) {
+			add(inventory, l, "weight.square", 2, &layer->sw);
+			add(inventory, l, "bias.square", 1, &layer->sb);
+		}
 	}
+	if (inventory && velocity && net->squares)
+		add_steps(inventory, &net->adam_steps);
 	return inventory;
 }
 
@@ -68,13 +84,22 @@ int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
 	return err;
 }
 
+static size_t words_of(const struct igrad_tensor *tensor)
+{
+	size_t words = 1;
+
+	for (uint32_t i = 0; i < tensor->rank; i++)
+		words *= tensor->shape[i];
+	return words;
+}
+
 /* Everything is read into memory of its own first: a bad file leaves the network as it was. */
 static int read_all(const struct inventory *inventory, const struct igrad_safetensors *file,
 		    float **copies, struct igrad_error *error)
 {
 	for (size_t i = 0; i < inventory->num; i++) {
 		const struct igrad_tensor *tensor = &inventory->tensors[i];
-		size_t words = tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1);
+		size_t words = words_of(tensor);
 		int err;
 
 		copies[i] = calloc(words, sizeof(**copies));
@@ -86,7 +111,7 @@ static int read_all(const struct inventory *inventory, const struct igrad_safete
 	}
 	for (size_t i = 0; i < inventory->num; i++) {
 		const struct igrad_tensor *tensor = &inventory->tensors[i];
-		size_t words = tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1);
+		size_t words = words_of(tensor);
 
 		memcpy(inventory->data[i], copies[i], words * sizeof(**copies));
 	}
@@ -98,16 +123,17 @@ int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *
 	float *copies[MAX_TENSORS] = {0};
 	struct igrad_safetensors *file;
 	struct inventory *inventory;
+	bool velocity, square;
 	int err = igrad_safetensors_load(path, &file, error);
 
 	if (err)
 		return err;
-	/* Velocities go with the parameters when the file has them. */
-	err = igrad_safetensors_find(file, "0.weight.velocity") ? igrad_net_add_velocities(net) : 0;
-	inventory = err ? NULL
-			: take_inventory(net,
-					 net->velocities &&
-						 igrad_safetensors_find(file, "0.weight.velocity"));
+	/* Velocities and moments go with the parameters when the file has them. */
+	velocity = igrad_safetensors_find(file, "0.weight.velocity");
+	square = igrad_safetensors_find(file, "0.weight.square");
+	if (velocity)
+		err = square ? igrad_net_add_moments(net) : igrad_net_add_velocities(net);
+	inventory = err ? NULL : take_inventory(net, velocity);
 	if (inventory)
 		err = read_all(inventory, file, copies, error);
 	else

@@ -78,24 +78,61 @@ static int add_params(struct igrad_net *net)
 	return err;
 }
 
+/* Zeros, laid out like the parameters. */
+static int add_state(struct igrad_net *net, struct igrad_buffer **buffer)
+{
+	return *buffer ? 0 : igrad_buffer_new(net->device, igrad_buffer_size(net->params), buffer);
+}
+
+static struct igrad_matrix moved(struct igrad_matrix matrix, struct igrad_buffer *buffer)
+{
+	matrix.buffer = buffer;
+	return matrix;
+}
+
+static void place_state(struct igrad_net *net)
+{
+	for (uint32_t l = 0; l < net->num_layers; l++) {
+		struct igrad_layer *layer = &net->layers[l];
+
+		layer->vw = moved(layer->w, net->velocities);
+		layer->vb = moved(layer->b, net->velocities);
+		layer->sw = moved(layer->w, net->squares);
+		layer->sb = moved(layer->b, net->squares);
+	}
+}
+
+/* Moments are not velocities, nor the other way round. */
+static void forget_velocities(struct igrad_net *net)
+{
+	igrad_buffer_unref(net->velocities);
+	igrad_buffer_unref(net->squares);
+	net->velocities = net->squares = NULL;
+	net->adam_steps = 0;
+}
+
 int igrad_net_add_velocities(struct igrad_net *net)
 {
-	struct igrad_buffer *buffer;
 	int err;
 
-	if (net->velocities)
-		return 0;
-	err = igrad_buffer_new(net->device, igrad_buffer_size(net->params), &buffer);
-	if (err)
-		return err;
-	net->velocities = buffer;
-	for (uint32_t l = 0; l < net->num_layers; l++) {
-		net->layers[l].vw = net->layers[l].w;
-		net->layers[l].vb = net->layers[l].b;
-		net->layers[l].vw.buffer = buffer;
-		net->layers[l].vb.buffer = buffer;
-	}
-	return 0;
+	if (net->squares)
+		forget_velocities(net);
+	err = add_state(net, &net->velocities);
+	place_state(net);
+	return err;
+}
+
+int igrad_net_add_moments(struct igrad_net *net)
+{
+	int err;
+
+	if (!net->squares)
+		forget_velocities(net);
+	err = add_state(net, &net->velocities);
+	if (!err)
+		err = add_state(net, &net->squares);
+	place_state(net);
+	return err;
 }
 
 void *igrad_matrix_data(const struct igrad_matrix *matrix)
@@ -168,6 +205,7 @@ void igrad_net_unref(struct igrad_net *net)
 		return;
 	igrad_buffer_unref(net->params);
 	igrad_buffer_unref(net->velocities);
+	igrad_buffer_unref(net->squares);
 	igrad_device_unref(net->device);
 	free(net);
 }
@@ -222,4 +260,14 @@ const struct igrad_matrix *igrad_net_weight_velocity(const struct igrad_net *net
 const struct igrad_matrix *igrad_net_bias_velocity(const struct igrad_net *net, uint32_t layer)
 {
 	return net->velocities ? &net->layers[layer].vb : NULL;
+}
+
+const struct igrad_matrix *igrad_net_weight_square(const struct igrad_net *net, uint32_t layer)
+{
+	return net->squares ? &net->layers[layer].sw : NULL;
+}
+
+const struct igrad_matrix *igrad_net_bias_square(const struct igrad_net *net, uint32_t layer)
+{
+	return net->squares ? &net->layers[layer].sb : NULL;
 }

@@ -54,12 +54,14 @@ static int pass_memory(struct igrad_pass *pass)
 	pass->logits = igrad_matrix_place(&size, batch, classes, dtype);
 	pass->dlogits = igrad_matrix_place(&size, batch, classes, dtype);
 	pass->losses = igrad_matrix_place(&size, batch, 1, IGRAD_FP32);
+	pass->adam = igrad_matrix_place(&size, 1, IGRAD_ADAM_WORDS, IGRAD_FP32);
 	err = igrad_buffer_new(pass->net->device, size, &pass->buffer);
 	pass->x.buffer = pass->buffer;
 	pass->labels.buffer = pass->buffer;
 	pass->logits.buffer = pass->buffer;
 	pass->dlogits.buffer = pass->buffer;
 	pass->losses.buffer = pass->buffer;
+	pass->adam.buffer = pass->buffer;
 	return err;
 }
 
@@ -109,7 +111,8 @@ static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *sc
 static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
 			  const struct igrad_train_options *options, struct igrad_error *error)
 {
-	bool momentum = options->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = options->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || options->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 	uint32_t last = pass->net->num_layers - 1;
 	int err;
 
@@ -123,8 +126,11 @@ static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *s
 			.y = l < last ? &scratch->y[l] : NULL,
 			.dy = l < last ? &scratch->dy[l] : &pass->dlogits,
 			.dx = l ? &scratch->dy[l - 1] : NULL,
-			.vw = momentum ? &layer->vw : NULL,
-			.vb = momentum ? &layer->vb : NULL,
+			.vw = moves ? &layer->vw : NULL,
+			.vb = moves ? &layer->vb : NULL,
+			.sw = adam ? &layer->sw : NULL,
+			.sb = adam ? &layer->sb : NULL,
+			.adam = adam ? &pass->adam : NULL,
 			.optimizer = options->optimizer,
 			.objective = options->objective,
 			.energy = options->energy,

@@ -13,6 +13,7 @@ struct igrad_trainer {
 	atomic_uint refs;
 	struct igrad_net *net;
 	struct igrad_queue *queue;
+	struct igrad_optimizer optimizer;
 	struct igrad_scratch scratch;
 	struct igrad_pass passes[NUM_PASSES];
 	unsigned int next;
@@ -26,7 +27,8 @@ static int check_options(const struct igrad_train_options *options, struct igrad
 	if (!options->batch || options->batch > IGRAD_MAX_BATCH)
 		return igrad_fail(error, -EINVAL, "a batch is 1 … %u rows", IGRAD_MAX_BATCH);
 	if (options->optimizer.update != IGRAD_UPDATE_SGD &&
-	    options->optimizer.update != IGRAD_UPDATE_MOMENTUM)
+	    options->optimizer.update != IGRAD_UPDATE_MOMENTUM &&
+	    options->optimizer.update != IGRAD_UPDATE_ADAM)
 		return igrad_fail(error, -EINVAL, "training needs an optimiser");
 	if ((unsigned int)options->objective >= IGRAD_NUM_OBJECTIVES)
 		return igrad_fail(error, -EINVAL, "there is no objective number %d",
@@ -39,8 +41,11 @@ static int trainer_init(struct igrad_trainer *trainer, const struct igrad_train_
 {
 	int err = 0;
 
+	trainer->optimizer = options->optimizer;
 	if (options->optimizer.update == IGRAD_UPDATE_MOMENTUM)
 		err = igrad_net_add_velocities(trainer->net);
+	else if (options->optimizer.update == IGRAD_UPDATE_ADAM)
+		err = igrad_net_add_moments(trainer->net);
 	if (!err)
 		err = igrad_queue_new(trainer->net->device, &trainer->queue);
 	if (!err)
@@ -127,9 +132,13 @@ int igrad_trainer_step(struct igrad_trainer *trainer, struct igrad_error *error)
 
 	if (err)
 		return err;
+	if (trainer->optimizer.update == IGRAD_UPDATE_ADAM)
+		igrad_adam_constants(&trainer->optimizer, trainer->net->adam_steps + 1ull,
+				     igrad_matrix_data(&pass->adam));
 	err = igrad_pass_submit(pass, trainer->queue);
 	if (err)
 		return igrad_queue_explain(trainer->queue, err, error);
+	trainer->net->adam_steps += trainer->optimizer.update == IGRAD_UPDATE_ADAM;
 	trainer->next = (trainer->next + 1) % NUM_PASSES;
 	return 0;
 }

@@ -9,15 +9,23 @@
 
 /**
  * struct igrad_layer - where a layer's parameters are
- * @vw, @vb: their velocities, if the network has any
+ * @vw, @vb: their velocities or first moments, if the network has any
+ * @sw, @sb: their second moments, likewise
  */
 struct igrad_layer {
 	struct igrad_matrix w;
 	struct igrad_matrix b;
 	struct igrad_matrix vw;
 	struct igrad_matrix vb;
+	struct igrad_matrix sw;
+	struct igrad_matrix sb;
 };
 
+/**
+ * struct igrad_net - see igrad_net_new()
+ * @velocities: of momentum; with @squares, Adam's first moments
+ * @adam_steps: that the moments come from
+ */
 struct igrad_net {
 	atomic_uint refs;
 	struct igrad_device *device;
@@ -26,11 +34,18 @@ struct igrad_net {
 	uint32_t width[IGRAD_NET_MAX_LAYERS + 1];
 	struct igrad_buffer *params;
 	struct igrad_buffer *velocities;
+	struct igrad_buffer *squares;
+	uint32_t adam_steps;
 	struct igrad_layer layers[IGRAD_NET_MAX_LAYERS];
 };
 
-/** igrad_net_add_velocities - give the network velocities, 0 at first, unless it has them */
+/**
+ * igrad_net_add_velocities, igrad_net_add_moments - what momentum needs, and Adam
+ *
+ * It is 0 at first, unless the network has been trained that way.
+ */
 int igrad_net_add_velocities(struct igrad_net *net);
+int igrad_net_add_moments(struct igrad_net *net);
 
 /**
  * struct igrad_scratch - activations and their gradients, shared by passes that run one after
@@ -47,6 +62,7 @@ void igrad_scratch_fini(struct igrad_scratch *scratch);
 
 /**
  * struct igrad_pass - one batch's way through the network: a command buffer and its own memory
+ * @adam: constants of the step, if it is Adam's
  * @values: bf16: where x is filled in with fp32, to be rounded when it is submitted, or NULL
  * @level: what each byte of a data set stands for
  * @fence: of the submission whose results have not been looked at, or NULL
@@ -60,6 +76,7 @@ struct igrad_pass {
 	struct igrad_matrix logits;
 	struct igrad_matrix dlogits;
 	struct igrad_matrix losses;
+	struct igrad_matrix adam;
 	float *values;
 	float level[256];
 	struct igrad_cmdbuf *cmdbuf;

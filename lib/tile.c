@@ -252,6 +252,18 @@ void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struc
 	emit(e, &cmd, NULL);
 }
 
+void igrad_emit_adam(struct igrad_emitter *e, struct igrad_size size, const struct igrad_adam *adam)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_ADAM, adam->decay ? IGRAD_FLAG_DECAY : 0, size,
+				       adam->dw, adam->w);
+
+	cmd.u.vec.b = htole32(adam->m.addr);
+	cmd.u.vec.b_pitch = htole32(adam->m.pitch);
+	cmd.u.vec.imm = htole32(adam->constants.addr);
+	cmd.u.vec.imm2 = htole32(adam->v.addr);
+	emit(e, &cmd, NULL);
+}
+
 void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,
 			     struct igrad_place logits, struct igrad_place labels,
 			     struct igrad_place dlogits, struct igrad_place losses)

@@ -78,6 +78,14 @@ void igrad_emit_scale(struct igrad_emitter *e, struct igrad_size size, float fac
 		      struct igrad_place a);
 void igrad_emit_sgd(struct igrad_emitter *e, struct igrad_size size, const struct igrad_step *step,
 		    struct igrad_place w, struct igrad_place dw);
+
+/** struct igrad_adam - what VEC_ADAM works on; rows of @m and @v are equally far apart */
+struct igrad_adam {
+	struct igrad_place w, m, v, dw, constants;
+	bool decay;
+};
+void igrad_emit_adam(struct igrad_emitter *e, struct igrad_size size,
+		     const struct igrad_adam *adam);
 void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,
 			     struct igrad_place logits, struct igrad_place labels,
 			     struct igrad_place dlogits, struct igrad_place losses);

@@ -14,7 +14,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-long check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-long check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -35,8 +35,14 @@ check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
 check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
-	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory check-debug-qtest fuzz
 	@$(MAKE) --no-print-directory lint
+
+# The device in a QEMU with sanitizers (it leaks on its way out by itself), and QEMU's own fuzzer on its registers.
+check-debug-qtest: | fetch
+	@echo 'igrad: the device in a QEMU with sanitizers'
+	@QEMU_SANITIZE=1 BUILD_DIR=$(abspath $(BUILD))/san $(SETUP)/build-qemu
+	@ASAN_OPTIONS=detect_leaks=0 BUILD_DIR=$(abspath $(BUILD))/san tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/san/%) tests/fuzz/registers
 
 # Fuzzers of the core, built by clang apart from all else.
 FUZZ_SECONDS ?= $(if $(IGRAD_TEST_LONG),3600,20)

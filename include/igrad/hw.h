@@ -253,13 +253,14 @@ enum igrad_opcode {
 	IGRAD_OP_VEC_SGD = 0x47,          /* d = fma(-imm, b, t), t = round(imm2·a) or a: a = w, b = dW */
 	IGRAD_OP_VEC_SOFTMAX_XENT = 0x48, /* see struct igrad_cmd_vec */
 	IGRAD_OP_VEC_SCALE = 0x49,        /* d = round(imm·a) */
+	IGRAD_OP_VEC_ADAM = 0x4a,         /* d = w and two moments, updated: see struct igrad_cmd_vec */
 };
 
 /* Flags; any other bit, or one not listed for the opcode, is malformed. */
 #define IGRAD_FLAG_ADD       (1u << 0) /* FPROP, DGRAD, INTERLEAVED: p is read and added to */
 #define IGRAD_FLAG_KEEP      (1u << 1) /* WGRAD, INTERLEAVED: acc continues; VEC_COLSUM: d continues */
 #define IGRAD_FLAG_TRANSPOSE (1u << 2) /* LOAD_W: p[c][r]; FPROP: x[r][b] */
-#define IGRAD_FLAG_DECAY     (1u << 3) /* UPDATE, VEC_SGD: t = round(keep·w) */
+#define IGRAD_FLAG_DECAY     (1u << 3) /* UPDATE, VEC_SGD, VEC_ADAM: t = round(keep·w) */
 #define IGRAD_FLAG_BF16      (1u << 4) /* what lies in SRAM is bf16: see below */
 #define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
 #define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
@@ -343,20 +344,27 @@ struct igrad_cmd_array {
  * @a: first operand (every opcode but VEC_FILL)
  * @a_pitch: bytes from one row to the next
  * @b: second operand: VEC_BIAS (one row), VEC_RELU_GRAD, VEC_AXPY, VEC_SGD; VEC_SOFTMAX_XENT:
- *     labels, one 32-bit integer a row, b_pitch apart; else zero
+ *     labels, one 32-bit integer a row, b_pitch apart; VEC_ADAM: m, changed; else zero
  * @b_pitch: bytes from one row to the next; zero for VEC_BIAS
  * @d: result; VEC_COLSUM: one row
  * @d_pitch: bytes from one row to the next; zero for VEC_COLSUM
  * @imm: fp32 bits: VEC_FILL value, VEC_AXPY α, VEC_SGD η, VEC_SCALE factor, VEC_SOFTMAX_XENT scale;
- *     else zero
+ *     VEC_ADAM: SRAM address of IGRAD_ADAM_WORDS consecutive constants; else zero
  * @imm2: VEC_SGD with IGRAD_FLAG_DECAY: 1 − ηλ as fp32 bits; VEC_SOFTMAX_XENT: SRAM address of the
- *     losses, rows consecutive words; else zero
+ *     losses, rows consecutive words; VEC_ADAM: SRAM address of v, changed, rows b_pitch apart; else
+ *     zero
  *
  * VEC_SOFTMAX_XENT, per row: m = max(a), e[j] = exp(a[j] − m), s = sum over increasing j of e,
  * loss = log(s) − (a[label] − m), d[j] = round((round(e[j] / s) − [j = label]) · scale), where exp and
  * log are the algorithms of the manual. The batch's 1/B goes into scale and nowhere else.
  *
- * d may equal a or b exactly (same address and pitch) in elementwise opcodes; otherwise the byte
+ * VEC_ADAM: a = dW, b = m, d = w, all three distinct. Each operation rounds once:
+ *     m = fma(1 − β1, a, round(β1·m)), v = fma(round((1 − β2)·a), a, round(β2·v)),
+ *     d = fma(−η, round(m / round(round(√v) + ε)), t), t = d, with IGRAD_FLAG_DECAY round(keep·d).
+ * The constants lie in SRAM, so that a command that is executed again can take new ones: η and ε
+ * contain what corrects the moments' bias in this step.
+ *
+ * d may equal a or b exactly (same address and pitch) in other elementwise opcodes; otherwise the byte
  * spans of results and operands must not overlap.
  */
 struct igrad_cmd_vec {
@@ -373,6 +381,18 @@ struct igrad_cmd_vec {
 };
 
 #define IGRAD_MAX_VEC_DIM (1u << 24)
+
+/* The constants of VEC_ADAM, fp32, in this order. */
+enum igrad_adam_word {
+	IGRAD_ADAM_BETA1 = 0,
+	IGRAD_ADAM_REST1 = 1, /* 1 − β1 */
+	IGRAD_ADAM_BETA2 = 2,
+	IGRAD_ADAM_REST2 = 3, /* 1 − β2 */
+	IGRAD_ADAM_LR = 4,
+	IGRAD_ADAM_EPSILON = 5,
+	IGRAD_ADAM_KEEP = 6, /* looked at with IGRAD_FLAG_DECAY only */
+	IGRAD_ADAM_WORDS = 7,
+};
 
 /**
  * struct igrad_cmd - one command, 64 bytes
@@ -418,7 +438,7 @@ enum igrad_operand {
 	IGRAD_ACCESS_PSUM_WRITE = 5,
 	IGRAD_ACCESS_ACC_WRITE = 6, /* DRAIN_ACC */
 	IGRAD_ACCESS_W_WRITE = 7,   /* DRAIN_W */
-	IGRAD_ACCESS_UPDATE_READ = 8, /* VEC_SGD, VEC_AXPY, VEC_SCALE: the optimiser */
+	IGRAD_ACCESS_UPDATE_READ = 8, /* VEC_SGD, VEC_ADAM, VEC_AXPY, VEC_SCALE */
 	IGRAD_ACCESS_UPDATE_WRITE = 9,
 	IGRAD_ACCESS_VECTOR_READ = 10, /* all other vector commands; not part of schedule comparisons */
 	IGRAD_ACCESS_VECTOR_WRITE = 11,

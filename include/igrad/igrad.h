@@ -265,6 +265,7 @@ enum igrad_update {
 	IGRAD_UPDATE_NONE,     /* gradients are stored, weights stay */
 	IGRAD_UPDATE_SGD,      /* w = fma(-lr, dw, t) */
 	IGRAD_UPDATE_MOMENTUM, /* v = momentum·v + dw; w = fma(-lr, v, t) */
+	IGRAD_UPDATE_ADAM,     /* see igrad_adam_constants() */
 };
 
 /**
@@ -273,16 +274,36 @@ enum igrad_update {
  * With momentum the sum over the batch goes on from the velocity: v is round(momentum·v), to which
  * each batch row is then added in order, by one fused multiply-add (biases: one addition).
  *
+ * Adam keeps two moments of the gradient, and is done by the vector unit in every schedule: v is
+ * β1·v + (1 − β1)·dw, s is β2·s + (1 − β2)·dw², and w = t − η·v / (√s + ε), with every rounding as
+ * the manual's VEC_ADAM says. Its numbers come from memory: igrad_adam_constants().
+ *
  * @lr: η
  * @momentum: μ, IGRAD_UPDATE_MOMENTUM only
  * @decay: λ; t = round((1 − ηλ)·w), with 1 − ηλ rounded to fp32 on the host; 0: t = w
+ * @beta1: how much of the first moment stays, IGRAD_UPDATE_ADAM only; likewise
+ * @beta2: of the second moment
+ * @epsilon: ε
  */
 struct igrad_optimizer {
 	enum igrad_update update;
 	float lr;
 	float momentum;
 	float decay;
+	float beta1;
+	float beta2;
+	float epsilon;
 };
+
+/**
+ * igrad_adam_constants - what Adam's step @step works with, by enum igrad_adam_word
+ * @step: counts from 1; with moments that were 0 before the first
+ *
+ * η and ε contain what corrects the bias of moments that began at 0: with c = √(1 − β2^step) they
+ * are η·c / (1 − β1^step) and ε·c. All is computed in double, and rounded once.
+ */
+void igrad_adam_constants(const struct igrad_optimizer *optimizer, uint64_t step,
+			  float constants[IGRAD_ADAM_WORDS]);
 
 /* What a layer's tiling, and with IGRAD_SCHEDULE_AUTO its schedule, are chosen for. */
 enum igrad_objective {
@@ -348,8 +369,12 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @dw: I×O, or NULL; required for IGRAD_UPDATE_NONE, else optional. With momentum it is a sum
  *      of its own, which takes another product
  * @db: 1×O, or NULL
- * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM
- * @vb: 1×O, velocity of b, likewise
+ * @vw: I×O, velocity of w, for IGRAD_UPDATE_MOMENTUM; first moment for IGRAD_UPDATE_ADAM
+ * @vb: 1×O, of b, likewise
+ * @sw: I×O, second moment of w, for IGRAD_UPDATE_ADAM
+ * @sb: 1×O, of b, likewise
+ * @adam: 1×IGRAD_ADAM_WORDS, for IGRAD_UPDATE_ADAM: what igrad_adam_constants() says, looked at when
+ *        the commands are executed
  * @optimizer: how w and b are updated
  * @objective: what the tiling, and with IGRAD_SCHEDULE_AUTO the schedule, are chosen for
  * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
@@ -366,6 +391,9 @@ struct igrad_linear_backward {
 	const struct igrad_matrix *db;
 	const struct igrad_matrix *vw;
 	const struct igrad_matrix *vb;
+	const struct igrad_matrix *sw;
+	const struct igrad_matrix *sb;
+	const struct igrad_matrix *adam;
 	struct igrad_optimizer optimizer;
 	enum igrad_objective objective;
 	const struct igrad_energy_table *energy;

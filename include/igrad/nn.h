@@ -84,13 +84,21 @@ uint32_t igrad_net_width(const struct igrad_net *net, uint32_t index);
 /** igrad_net_weight, igrad_net_bias - I×O and 1×O, of layer 0 …; owned by the network */
 const struct igrad_matrix *igrad_net_weight(const struct igrad_net *net, uint32_t layer);
 const struct igrad_matrix *igrad_net_bias(const struct igrad_net *net, uint32_t layer);
-/** igrad_net_weight_velocity, igrad_net_bias_velocity - NULL before training with momentum */
+/**
+ * igrad_net_weight_velocity, igrad_net_bias_velocity - of momentum, or Adam's first moments; NULL
+ * before either
+ */
 const struct igrad_matrix *igrad_net_weight_velocity(const struct igrad_net *net, uint32_t layer);
 const struct igrad_matrix *igrad_net_bias_velocity(const struct igrad_net *net, uint32_t layer);
+/** igrad_net_weight_square, igrad_net_bias_square - Adam's second moments; NULL before training by
+ * it */
+const struct igrad_matrix *igrad_net_weight_square(const struct igrad_net *net, uint32_t layer);
+const struct igrad_matrix *igrad_net_bias_square(const struct igrad_net *net, uint32_t layer);
 
 /**
  * igrad_net_save - write the parameters as safetensors: "0.weight" (I×O), "0.bias", "1.weight", …
- * @velocity: also "0.weight.velocity" and so on, if there are any
+ * @velocity: also "0.weight.velocity" and so on, if there are any; of Adam also "0.weight.square"
+ *            and so on, and how many steps they come from, "adam.steps"
  *
  * The file is complete under its name, or is not there.
  */
@@ -99,7 +107,7 @@ int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
 /**
  * igrad_net_load - the network is unchanged unless all parameters are there, in the right shape
  *
- * Velocities are taken over if the file has them.
+ * Velocities, and all that is Adam's, are taken over if the file has them.
  */
 int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error);
 
@@ -131,7 +139,8 @@ int igrad_net_check_data(const struct igrad_net *net, const struct igrad_dataset
  * struct igrad_train_options - how to train
  * @batch: rows a step
  * @schedule: of backward passes; with IGRAD_SCHEDULE_AUTO each layer has its own
- * @optimizer: SGD or momentum
+ * @optimizer: SGD, momentum or Adam. Velocities or moments of the same optimiser are gone on with;
+ *             what another one left is forgotten
  * @objective: what layers are cut for, and what IGRAD_SCHEDULE_AUTO goes by
  * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */

@@ -183,7 +183,7 @@ static void account_vector_words(struct igrad_report *counters, const struct igr
 				 uint64_t reads, uint64_t writes)
 {
 	const bool update = cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD ||
-			    cmd->opcode == IGRAD_OP_VEC_SCALE;
+			    cmd->opcode == IGRAD_OP_VEC_SCALE || cmd->opcode == IGRAD_OP_VEC_ADAM;
 	const bool sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
 	const uint64_t wide = sums && cmd->flags & IGRAD_FLAG_KEEP ? writes : 0;
 	uint64_t *narrow = counters->sram[width_of(cmd)];
@@ -221,6 +221,10 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 		 */
 		reads = 3 * n + rows;
 		writes = 2 * n + rows;
+		break;
+	case IGRAD_OP_VEC_ADAM: /* the constants are read once, and kept */
+		reads = 4 * n + IGRAD_ADAM_WORDS;
+		writes = 3 * n;
 		break;
 	default:
 		break;

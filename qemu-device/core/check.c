@@ -69,6 +69,7 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_VEC_SOFTMAX_XENT] = OP(VECTOR, 0,
 					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
 	[IGRAD_OP_VEC_SCALE] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_ADAM] = OP(VECTOR, F(DECAY), WORDS(0, 9)),
 };
 
 static const struct op_rules *rules_of(uint8_t opcode)
@@ -266,6 +267,21 @@ static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
 	return IGRAD_REASON_NONE;
 }
 
+/* w, both moments, the gradient and the constants: what is written overlaps nothing else. */
+static enum igrad_reason shape_adam(const struct igrad_cmd *cmd, struct igrad_areas *areas)
+{
+	const struct igrad_cmd_vec *v = &cmd->u.vec;
+
+	if (!v->rows || v->rows > IGRAD_MAX_VEC_DIM || !v->cols || v->cols > IGRAD_MAX_VEC_DIM)
+		return IGRAD_REASON_SHAPE;
+	add_area(areas, v->d, v->d_pitch, v->rows, v->cols)->written = true;
+	add_area(areas, v->b, v->b_pitch, v->rows, v->cols)->written = true;
+	add_area(areas, v->imm2, v->b_pitch, v->rows, v->cols)->written = true;
+	add_area(areas, v->a, v->a_pitch, v->rows, v->cols);
+	add_area(areas, v->imm, 4, 1, IGRAD_ADAM_WORDS);
+	return IGRAD_REASON_NONE;
+}
+
 static enum igrad_reason check_labels(const uint8_t *sram, const struct igrad_cmd_vec *v)
 {
 	for (uint64_t i = 0; i < v->rows; i++) {
@@ -287,6 +303,8 @@ static enum igrad_reason check_shape(const struct igrad_config *config, const st
 		return shape_dma(config, cmd, areas);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
 		return shape_array(config, cmd, op->words, areas);
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
+		return shape_adam(cmd, areas);
 	return shape_vec(cmd, op->words, areas);
 }
 

@@ -504,7 +504,6 @@ static void load_log(struct igrad_log *log, struct igrad_serial *serial,
 			return;
 		sought = seek(region, bounds->shift, bounds->write);
 		append(log, sought.first, sought.last, index, &region);
-		log->live++;
 		before = index;
 	}
 }

@@ -63,7 +63,7 @@ struct igrad_area {
 	bool same_ok; /* may be exactly the result's region */
 };
 
-#define IGRAD_MAX_AREAS 4
+#define IGRAD_MAX_AREAS 5
 
 struct igrad_areas {
 	unsigned int count;

@@ -40,6 +40,13 @@ struct igrad_tile {
 typedef void igrad_row_fn(float *d, const float *a, const float *b, size_t n, float imm,
 			  float imm2);
 
+/*
+ * The optimiser Adam with the manual's constants: w, m and v from themselves and the gradient g; no
+ * two of them overlap.
+ */
+typedef void igrad_adam_fn(float *w, float *m, float *v, const float *g, size_t n,
+			   const float constants[]);
+
 struct igrad_kernels {
 	const char *name;
 	void (*tile)(const struct igrad_tile *tile);
@@ -56,6 +63,8 @@ struct igrad_kernels {
 	igrad_row_fn *scale;				       /* imm·a */
 	igrad_row_fn *sgd;				       /* fma(-imm, b, a) */
 	igrad_row_fn *sgd_decay;			       /* fma(-imm, b, round(imm2·a)) */
+	igrad_adam_fn *adam;				       /* t = w */
+	igrad_adam_fn *adam_decay;			       /* t = round(keep·w) */
 	igrad_row_fn *exp_sub;				       /* exp(a - imm) */
 	igrad_row_fn *div_mul;				       /* round(a / imm)·imm2 */
 	igrad_row_fn *canonical;			       /* a, NaNs canonical */

@@ -4,6 +4,7 @@
  * the including file's TARGET. d may be a or b, element by element, so iterations are independent.
  */
 #include "bf16.h"
+#include "igrad/hw.h"
 
 #if defined(__clang__)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
@@ -34,6 +35,34 @@ ROW_FN(row_exp_sub, igrad_exp(a[i] - imm))
 ROW_FN(row_div_mul, (a[i] / imm) * imm2)
 ROW_FN(row_canonical, a[i])
 ROW_FN(row_round_bf16, igrad_of_bf16(igrad_bf16_of(a[i])))
+
+#define ADAM_FN(name, t)                                                                \
+	TARGET static void name(float *w, float *m, float *v, const float *g, size_t n, \
+				const float constants[])                                \
+	{                                                                               \
+		const float beta1 = constants[IGRAD_ADAM_BETA1];                        \
+		const float rest1 = constants[IGRAD_ADAM_REST1];                        \
+		const float beta2 = constants[IGRAD_ADAM_BETA2];                        \
+		const float rest2 = constants[IGRAD_ADAM_REST2];                        \
+		const float lr = constants[IGRAD_ADAM_LR];                              \
+		const float epsilon = constants[IGRAD_ADAM_EPSILON];                    \
+		const float keep = constants[IGRAD_ADAM_KEEP];                          \
+                                                                                        \
+		(void)keep;                                                             \
+		INDEPENDENT                                                             \
+		for (size_t i = 0; i < n; i++) {                                        \
+			const float first = fmaf(rest1, g[i], beta1 * m[i]);            \
+			const float second = fmaf(rest2 * g[i], g[i], beta2 * v[i]);    \
+			const float step = first / (sqrtf(second) + epsilon);           \
+                                                                                        \
+			m[i] = igrad_canonical(first);                                  \
+			v[i] = igrad_canonical(second);                                 \
+			w[i] = igrad_canonical(fmaf(-lr, step, t));                     \
+		}                                                                       \
+	}
+
+ADAM_FN(row_adam, w[i])
+ADAM_FN(row_adam_decay, keep *w[i])
 
 TARGET static void widen(float *d, const uint16_t *a, size_t n)
 {
@@ -72,6 +101,8 @@ static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row,
 		.scale = row_scale,                        \
 		.sgd = row_sgd,                            \
 		.sgd_decay = row_sgd_decay,                \
+		.adam = row_adam,                          \
+		.adam_decay = row_adam_decay,              \
 		.exp_sub = row_exp_sub,                    \
 		.div_mul = row_div_mul,                    \
 		.canonical = row_canonical,                \

@@ -11,7 +11,11 @@ struct operation {
 	const struct igrad_cmd_vec *cmd;
 	igrad_row_fn *fn;
 	float *losses; /* VEC_SOFTMAX_XENT */
-	float *d;      /* rows of cols words, d_row apart; likewise a and b */
+	igrad_adam_fn *adam;
+	float *m; /* VEC_ADAM: rows b_row apart; likewise v */
+	float *v;
+	const float *constants;
+	float *d; /* rows of cols words, d_row apart; likewise a and b */
 	const float *a;
 	const float *b;
 	size_t d_row;
@@ -71,18 +75,59 @@ static void some_columns(void *context, unsigned int part)
 	       op->imm, op->imm2);
 }
 
-static void elementwise(struct igrad_core *core, struct operation *op, igrad_row_fn *fn)
+static void join_rows(struct operation *op)
 {
-	op->fn = fn;
 	if (op->rows > 1 && op->d_row == op->cols && op->a_row == op->cols &&
 	    op->b_row == op->cols) {
 		op->cols *= op->rows;
 		op->rows = 1;
 	}
+}
+
+static void elementwise(struct igrad_core *core, struct operation *op, igrad_row_fn *fn)
+{
+	op->fn = fn;
+	join_rows(op);
 	if (op->rows == 1)
 		split(core, op, op->cols, some_columns);
 	else
 		split(core, op, op->rows, some_rows);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Adam, likewise */
+/* --------------------------------------------------------------------------------------------- */
+
+static void adam_rows(void *context, unsigned int part)
+{
+	const struct operation *op = context;
+	const size_t end = end_of(op, part, op->rows);
+
+	for (size_t i = part * op->piece; i < end; i++)
+		op->adam(op->d + i * op->d_row, op->m + i * op->b_row, op->v + i * op->b_row,
+			 op->a + i * op->a_row, op->cols, op->constants);
+}
+
+static void adam_columns(void *context, unsigned int part)
+{
+	const struct operation *op = context;
+	const size_t first = part * op->piece;
+
+	op->adam(op->d + first, op->m + first, op->v + first, op->a + first,
+		 end_of(op, part, op->cols) - first, op->constants);
+}
+
+static void adam(struct igrad_core *core, struct operation *op, uint16_t flags)
+{
+	op->adam = flags & IGRAD_FLAG_DECAY ? op->kernels->adam_decay : op->kernels->adam;
+	op->m = igrad_words(core, op->cmd->b);
+	op->v = igrad_words(core, op->cmd->imm2);
+	op->constants = igrad_words(core, op->cmd->imm);
+	join_rows(op);
+	if (op->rows == 1)
+		split(core, op, op->cols, adam_columns);
+	else
+		split(core, op, op->rows, adam_rows);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -267,6 +312,9 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_SGD:
 		elementwise(core, &op,
 			    cmd->flags & IGRAD_FLAG_DECAY ? kernels->sgd_decay : kernels->sgd);
+		break;
+	case IGRAD_OP_VEC_ADAM:
+		adam(core, &op, cmd->flags);
 		break;
 	case IGRAD_OP_VEC_COLSUM:
 		if (!(cmd->flags & IGRAD_FLAG_KEEP))

@@ -35,12 +35,16 @@ int main(int argc, char **argv)
 		.momentum = s.train.optimizer.momentum,
 		.decay = s.train.optimizer.decay,
 		.use_momentum = s.train.optimizer.update == IGRAD_UPDATE_MOMENTUM,
+		.use_adam = s.train.optimizer.update == IGRAD_UPDATE_ADAM,
+		.beta1 = s.train.optimizer.beta1,
+		.beta2 = s.train.optimizer.beta2,
+		.epsilon = s.train.optimizer.epsilon,
 	};
 	if (dataset_find(s.data, dir, sizeof(dir), &error) ||
 	    dataset_load(dir, "train", &data, &error))
 		return fail(error.message);
 	ref_net_train(&net, &data.rows, s.train.batch, s.seed, s.steps, &opt);
-	err = ref_net_save(&net, s.save, opt.use_momentum, &error);
+	err = ref_net_save(&net, s.save, opt.use_momentum, opt.use_adam, &error);
 	ref_net_fini(&net);
 	dataset_fini(&data);
 	return err ? fail(error.message) : 0;

@@ -85,6 +85,10 @@ for more, what, check in [
         (["--bias"], "bias", lambda r: r["sram_by_operand"]["vector_read"] >= 24 * 60),
         (["--relu"], "ReLU", lambda r: r["dram_read_bytes"] >= plain["dram_read_bytes"] + 4 * 24 * 60),
         (["--optimizer", "momentum"], "momentum", lambda r: r["dram_read_bytes"] >= plain["dram_read_bytes"] + 4 * 6000),
+        # w, both moments and dW are read, all but dW is written; neither the array nor anything else updates
+        (["--optimizer", "adam"], "Adam", lambda r: (r["sram_by_operand"]["update_read"] - 4 * 6000) % 7 == 0 and
+         r["sram_by_operand"]["update_write"] == 3 * 6000 and r["energy_table"]["entries"]["update"]["energy"] == 0 and
+         r["dram_read_bytes"] >= plain["dram_read_bytes"] + 2 * 4 * 6000),
         (["--decay", "0.1"], "decay", lambda r: r["energy_table"]["entries"]["update"]["energy"] ==
          2 * plain["energy_table"]["entries"]["update"]["energy"]),
         (["--overlap", "off"], "no overlap", lambda r: r["cycles"] > plain["cycles"]),
@@ -119,6 +123,12 @@ ok(all(c["why"] and c["tiling"]["words"] and sorted(c["tiling"]["order"]) == lis
        c["dram_bytes"] >= c["dram_bound"] >= c["dram_compulsory"] for c in choices), "explain: tilings, reasons, bounds")
 momentum = parsed("explain", *size, "--optimizer", "momentum", "--dtype", "bf16")
 ok(momentum[0]["dram_compulsory"] == 2 * 24 * (100 + 60 + 100) + 4 * 4 * 6000, "explain: what is compulsory")
+output("layer", *size, "--optimizer", "adam", "--bias", "--schedule", "interleaved", "--trace", file("adam.json"))
+with open(file("adam.json")) as source:
+    updates = [e["args"] for e in json.load(source)["traceEvents"] if e["name"].startswith("ADAM")]
+ok(updates and all({"m", "v"} <= set(u) for u in updates), "Adam's commands in a trace")
+adam = parsed("explain", *size, "--optimizer", "adam")
+ok(adam[0]["dram_compulsory"] == 4 * 24 * (100 + 60 + 100) + 6 * 4 * 6000 + 28, "explain: Adam's moments")
 ok("* " in output("explain", *size) and "Hong and Kung" in output("explain", *size, "--forward"), "explain: text")
 
 # ------------------------------------------------------------------ trace and timeline

@@ -71,6 +71,10 @@ static void tame_vec(struct igrad_cmd *cmd)
 	v->a_pitch = v->b_pitch = v->d_pitch = 64;
 	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
 		v->imm2 = 12288 + v->imm2 % 1024 / 4 * 4;
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM) {
+		v->imm = v->imm % 4096 / 4 * 4;
+		v->imm2 = 12288 + v->imm2 % 4096 / 4 * 4;
+	}
 }
 
 static void add_command(struct machine *machine, struct bytes *bytes, unsigned int index,

@@ -151,7 +151,8 @@ static void test_msix_disabled(void)
         submit_storm(&d, i);
         rest(4000);
         qpci_msix_disable(d.pci);
-        wait_reg(&d, IGRAD_REG_RETIRED_LO, UINT32_MAX, (i + 1) * STORM_COMMANDS);
+        wait_reg(&d, IGRAD_REG_RETIRED_LO, UINT32_MAX,
+                 (i + 1) * STORM_COMMANDS);
         do {
             qtest_clock_step(d.qts, 2000000);
         } while (reg_read(&d, IGRAD_REG_RING_DONE) != d.tail);

@@ -228,6 +228,36 @@ FAST void ref_update(size_t n, const struct ref_optimizer *opt, const float *ste
 	}
 }
 
+void ref_adam_constants(const struct ref_optimizer *opt, uint32_t step,
+			float constants[REF_ADAM_CONSTANTS])
+{
+	double rest1 = 1 - pow((double)opt->beta1, step), rest2 = 1 - pow((double)opt->beta2, step);
+
+	constants[0] = opt->beta1;
+	constants[1] = (float)(1 - (double)opt->beta1);
+	constants[2] = opt->beta2;
+	constants[3] = (float)(1 - (double)opt->beta2);
+	constants[4] = (float)(opt->lr * sqrt(rest2) / rest1);
+	constants[5] = (float)(opt->epsilon * sqrt(rest2));
+	constants[6] = fmaf(-opt->lr, opt->decay, 1.0f);
+}
+
+FAST void ref_adam(size_t n, const float constants[REF_ADAM_CONSTANTS], bool decay, const float *g,
+		   float *m, float *v, float *w)
+{
+	const float *c = constants;
+
+	for (size_t i = 0; i < n; i++) {
+		float t = decay ? c[6] * w[i] : w[i], scaled = c[3] * g[i], root, step;
+
+		m[i] = canonical(fmaf(c[1], g[i], c[0] * m[i]));
+		v[i] = canonical(fmaf(scaled, g[i], c[2] * v[i]));
+		root = sqrtf(v[i]);
+		step = m[i] / (root + c[5]);
+		w[i] = canonical(fmaf(-c[4], step, t));
+	}
+}
+
 void ref_softmax_xent(size_t B, size_t O, const float *logits, const uint32_t *labels, float scale,
 		      float *dlogits, float *losses)
 {

@@ -20,6 +20,10 @@ struct ref_optimizer {
 	float momentum;
 	float decay;
 	bool use_momentum;
+	bool use_adam;
+	float beta1;
+	float beta2;
+	float epsilon;
 };
 
 /* to bf16 and back: nearest, to even; NaN is canonical */
@@ -45,6 +49,14 @@ void ref_bias_velocity(struct ref_shape s, const struct ref_optimizer *opt, cons
 		       float *v);
 /* w is moved by -lr·step: a gradient, or with momentum a velocity */
 void ref_update(size_t n, const struct ref_optimizer *opt, const float *step, float *w);
+/* Adam's constants, in the manual's order: β1, 1 − β1, β2, 1 − β2, η, ε, keep */
+#define REF_ADAM_CONSTANTS 7
+/* those of step @step, from 1 */
+void ref_adam_constants(const struct ref_optimizer *opt, uint32_t step,
+			float constants[REF_ADAM_CONSTANTS]);
+/* w and its moments m and v are moved by the gradient g */
+void ref_adam(size_t n, const float constants[REF_ADAM_CONSTANTS], bool decay, const float *g,
+	      float *m, float *v, float *w);
 /* losses and dlogits of B rows of O classes */
 void ref_softmax_xent(size_t B, size_t O, const float *logits, const uint32_t *labels, float scale,
 		      float *dlogits, float *losses);

@@ -41,6 +41,8 @@ bool ref_net_init(struct ref_net *net, const char *layers, uint64_t seed)
 		net->b[l] = zeros(out);
 		net->vw[l] = zeros(in * out);
 		net->vb[l] = zeros(out);
+		net->sw[l] = zeros(in * out);
+		net->sb[l] = zeros(out);
 		for (size_t i = 0; i < in * out; i++) {
 			float u = igrad_rng_float(&rng);
 
@@ -59,6 +61,8 @@ void ref_net_fini(struct ref_net *net)
 		free(net->b[l]);
 		free(net->vw[l]);
 		free(net->vb[l]);
+		free(net->sw[l]);
+		free(net->sb[l]);
 	}
 }
 
@@ -95,6 +99,10 @@ static void dgrad(const struct ref_net *net, uint32_t l, struct ref_shape s, con
 static void backward(struct ref_net *net, uint32_t batch, const float *x, float *const y[],
 		     float *const dy[], const struct ref_optimizer *opt)
 {
+	float adam[REF_ADAM_CONSTANTS];
+
+	if (opt->use_adam)
+		ref_adam_constants(opt, ++net->adam_steps, adam);
 	for (uint32_t l = net->num_layers; l-- > 0;) {
 		struct ref_shape s = {batch, net->width[l], net->width[l + 1]};
 		float *dw = zeros(s.I * s.O), *db = zeros(s.O);
@@ -110,8 +118,15 @@ static void backward(struct ref_net *net, uint32_t batch, const float *x, float 
 			ref_wgrad(s, l ? y[l - 1] : x, dy[l], dw);
 			ref_bgrad(s, dy[l], db);
 		}
-		ref_update(s.I * s.O, opt, opt->use_momentum ? net->vw[l] : dw, net->w[l]);
-		ref_update(s.O, opt, opt->use_momentum ? net->vb[l] : db, net->b[l]);
+		if (opt->use_adam) {
+			bool decay = opt->decay != 0.0f;
+
+			ref_adam(s.I * s.O, adam, decay, dw, net->vw[l], net->sw[l], net->w[l]);
+			ref_adam(s.O, adam, decay, db, net->vb[l], net->sb[l], net->b[l]);
+		} else {
+			ref_update(s.I * s.O, opt, opt->use_momentum ? net->vw[l] : dw, net->w[l]);
+			ref_update(s.O, opt, opt->use_momentum ? net->vb[l] : db, net->b[l]);
+		}
 		free(dw);
 		free(db);
 	}
@@ -197,11 +212,11 @@ static void add(struct igrad_tensor *tensors, size_t *n, char (*names)[32], uint
 	++*n;
 }
 
-int ref_net_save(const struct ref_net *net, const char *path, bool velocity,
+int ref_net_save(const struct ref_net *net, const char *path, bool velocity, bool adam,
 		 struct igrad_error *error)
 {
-	struct igrad_tensor tensors[4 * IGRAD_NET_MAX_LAYERS];
-	char names[4 * IGRAD_NET_MAX_LAYERS][32];
+	struct igrad_tensor tensors[6 * IGRAD_NET_MAX_LAYERS + 1];
+	char names[6 * IGRAD_NET_MAX_LAYERS][32];
 	size_t n = 0;
 
 	for (uint32_t l = 0; l < net->num_layers; l++) {
@@ -209,10 +224,17 @@ int ref_net_save(const struct ref_net *net, const char *path, bool velocity,
 
 		add(tensors, &n, names, l, "weight", in, out, net->w[l]);
 		add(tensors, &n, names, l, "bias", 0, out, net->b[l]);
-		if (velocity) {
+		if (velocity || adam) {
 			add(tensors, &n, names, l, "weight.velocity", in, out, net->vw[l]);
 			add(tensors, &n, names, l, "bias.velocity", 0, out, net->vb[l]);
 		}
+		if (adam) {
+			add(tensors, &n, names, l, "weight.square", in, out, net->sw[l]);
+			add(tensors, &n, names, l, "bias.square", 0, out, net->sb[l]);
+		}
 	}
+	if (adam)
+		tensors[n++] = (struct igrad_tensor){
+			.name = "adam.steps", .dtype = IGRAD_DTYPE_U32, .data = &net->adam_steps};
 	return igrad_safetensors_save(path, tensors, n, NULL, 0, error);
 }

@@ -12,6 +12,8 @@ struct ref_net {
 	uint32_t width[IGRAD_NET_MAX_LAYERS + 1];
 	float *w[IGRAD_NET_MAX_LAYERS], *b[IGRAD_NET_MAX_LAYERS];
 	float *vw[IGRAD_NET_MAX_LAYERS], *vb[IGRAD_NET_MAX_LAYERS]; /* 0 at first */
+	float *sw[IGRAD_NET_MAX_LAYERS], *sb[IGRAD_NET_MAX_LAYERS]; /* second moments */
+	uint32_t adam_steps;
 };
 
 /* @layers as in "784-256-10"; false when it is not that, or without memory */
@@ -25,8 +27,8 @@ double ref_net_step(struct ref_net *net, uint32_t batch, const float *x, const u
 void ref_net_train(struct ref_net *net, const struct igrad_dataset *data, uint32_t batch,
 		   uint64_t seed, uint32_t steps, const struct ref_optimizer *opt);
 
-/* The file that igrad_net_save() writes. */
-int ref_net_save(const struct ref_net *net, const char *path, bool velocity,
+/* The file that igrad_net_save() writes, with velocities, or all that is Adam's. */
+int ref_net_save(const struct ref_net *net, const char *path, bool velocity, bool adam,
 		 struct igrad_error *error);
 
 #endif /* REFNET_H */

@@ -71,7 +71,7 @@ static void layer_open(struct layer *l, const char *uri, uint32_t B, uint32_t I,
 		.dx = &l->dx,
 		.vw = &l->vw,
 		.vb = &l->vb,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.9f, 0},
+		.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f, .momentum = 0.9f, .decay = 0},
 	};
 }
 

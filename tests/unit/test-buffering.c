@@ -71,7 +71,7 @@ static void layer_open(struct layer *l, const struct machine *machine, const uin
 		.w = &l->m[IGRAD_ROLE_W],
 		.dy = &l->m[IGRAD_ROLE_DY],
 		.dx = &l->m[IGRAD_ROLE_DX],
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0, 0},
+		.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f, .momentum = 0, .decay = 0},
 	};
 }
 

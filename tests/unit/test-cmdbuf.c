@@ -251,7 +251,7 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 	struct matrix m;
 	bool sums;
 
-	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_SCALE - IGRAD_OP_VEC_FILL + 1);
+	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_ADAM - IGRAD_OP_VEC_FILL + 1);
 	sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
 	if (sums || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
 		element = choose_element(cmd, IGRAD_FLAG_BF16);
@@ -271,6 +271,15 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 		vec->b = m.address;
 		vec->b_pitch = m.pitch;
 		vec->imm2 = sram(maker, 1, rows, WRITE).address;
+		break;
+	case IGRAD_OP_VEC_ADAM: /* rows of m and v are equally far apart */
+		m = sram(maker, rows, cols, WRITE);
+		vec->b = m.address;
+		vec->b_pitch = m.pitch;
+		vec->imm2 = sram(&(struct maker){.pitch = m.pitch, .extent = maker->extent}, rows,
+				 cols, WRITE)
+				    .address;
+		vec->imm = sram(maker, 1, IGRAD_ADAM_WORDS, READ).address;
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
@@ -478,7 +487,7 @@ static void the_device_touches_the_same(void **context)
 	static const uint8_t sram[SRAM_BYTES];
 	struct maker maker = {*context, 0, 16, DRAM_BYTES};
 	struct igrad_config config;
-	int compared[IGRAD_OP_VEC_SCALE + 1] = {0};
+	int compared[IGRAD_OP_VEC_ADAM + 1] = {0};
 
 	igrad_config_default(&config);
 	config.rows = config.cols = 16;
@@ -502,7 +511,7 @@ static void the_device_touches_the_same(void **context)
 			assert_memory_equal(mine[how], device[how], SRAM_BYTES / 2 / 8);
 		compared[cmd.opcode]++;
 	}
-	for (int opcode = 0; opcode <= IGRAD_OP_VEC_SCALE; opcode++) {
+	for (int opcode = 0; opcode <= IGRAD_OP_VEC_ADAM; opcode++) {
 		struct igrad_cmd cmd = {.opcode = opcode};
 		enum igrad_engine engine;
 		struct igrad_areas areas;

@@ -4,6 +4,7 @@
  * sizes, schedules and optimisers.
  */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,8 +185,9 @@ static void test_forward(void **state)
 
 /* ---------------------------------------------------------------- backward */
 
-enum { X, W, B, Y, DY, DX, DW, DB, VW, VB, NUM };
-static const char *const names[NUM] = {"x", "w", "b", "y", "dy", "dx", "dw", "db", "vw", "vb"};
+enum { X, W, B, Y, DY, DX, DW, DB, VW, VB, SW, SB, ADAM, NUM };
+static const char *const names[NUM] = {"x",  "w",  "b",	 "y",  "dy", "dx",  "dw",
+				       "db", "vw", "vb", "sw", "sb", "adam"};
 
 struct backward_case {
 	struct ref_shape s;
@@ -205,8 +207,9 @@ static enum igrad_element dtype_of(const struct backward_case *c, int operand)
 
 static void sizes_of(struct ref_shape s, size_t rows[NUM], size_t cols[NUM])
 {
-	const size_t r[NUM] = {s.B, s.I, 1, s.B, s.B, s.B, s.I, 1, s.I, 1};
-	const size_t c[NUM] = {s.I, s.O, s.O, s.O, s.O, s.I, s.O, s.O, s.O, s.O};
+	const size_t r[NUM] = {s.B, s.I, 1, s.B, s.B, s.B, s.I, 1, s.I, 1, s.I, 1, 1};
+	const size_t c[NUM] = {
+		s.I, s.O, s.O, s.O, s.O, s.I, s.O, s.O, s.O, s.O, s.O, s.O, IGRAD_ADAM_WORDS};
 
 	memcpy(rows, r, sizeof(r));
 	memcpy(cols, c, sizeof(c));
@@ -221,10 +224,13 @@ static void backward_setup(struct backward_case *c, struct igrad_rng *rng)
 	c->first = !igrad_rng_below(rng, 3);
 	c->bias = igrad_rng_below(rng, 4);
 	c->masked = igrad_rng_below(rng, 2);
-	c->optimizer.update = igrad_rng_below(rng, 3);
+	c->optimizer.update = igrad_rng_below(rng, 4);
 	c->optimizer.lr = 0.1f * igrad_rng_float(rng);
 	c->optimizer.momentum = igrad_rng_float(rng);
 	c->optimizer.decay = igrad_rng_below(rng, 2) ? igrad_rng_float(rng) : 0.0f;
+	c->optimizer.beta1 = 0.9f;
+	c->optimizer.beta2 = 0.99f;
+	c->optimizer.epsilon = 1e-6f;
 	c->want_dw = c->optimizer.update == IGRAD_UPDATE_NONE || !igrad_rng_below(rng, 3);
 	c->want_db = igrad_rng_below(rng, 2);
 	c->dtype = igrad_rng_below(rng, 3) ? IGRAD_FP32 : IGRAD_BF16;
@@ -235,6 +241,10 @@ static void backward_setup(struct backward_case *c, struct igrad_rng *rng)
 		c->in[i] = random_matrix(rng, n, wild);
 		if (dtype_of(c, i) == IGRAD_BF16)
 			ref_round(n, c->in[i]);
+		if (i == ADAM)
+			igrad_adam_constants(&c->optimizer, 1 + igrad_rng_below(rng, 20), c->in[i]);
+		for (size_t j = 0; (i == SW || i == SB) && !wild && j < n; j++)
+			c->in[i][j] = fabsf(c->in[i][j]); /* a sum of squares */
 		c->out[i] = calloc(n, sizeof(float));
 		assert_non_null(c->out[i]);
 		memcpy(c->out[i], c->in[i], n * sizeof(float));
@@ -270,6 +280,14 @@ static void backward_reference(struct backward_case *c)
 	free(w);
 	if (c->optimizer.update == IGRAD_UPDATE_NONE)
 		return;
+	if (c->optimizer.update == IGRAD_UPDATE_ADAM) {
+		bool decay = c->optimizer.decay != 0.0f;
+
+		ref_adam(c->s.I * c->s.O, c->in[ADAM], decay, c->out[DW], c->out[VW], c->out[SW],
+			 c->out[W]);
+		ref_adam(c->s.O, c->in[ADAM], decay, c->out[DB], c->out[VB], c->out[SB], c->out[B]);
+		return;
+	}
 	ref_update(c->s.I * c->s.O, &opt, c->out[opt.use_momentum ? VW : DW], c->out[W]);
 	ref_update(c->s.O, &opt, c->out[opt.use_momentum ? VB : DB], c->out[B]);
 }
@@ -277,14 +295,14 @@ static void backward_reference(struct backward_case *c)
 static void backward_check(const struct backward_case *c, const struct igrad_matrix m[NUM])
 {
 	bool updated = c->optimizer.update != IGRAD_UPDATE_NONE;
+	bool adam = c->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || c->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 	bool written[NUM] = {
-		[W] = updated,
-		[B] = updated && c->bias,
-		[DX] = !c->first,
-		[DW] = c->want_dw,
-		[DB] = c->want_db,
-		[VW] = c->optimizer.update == IGRAD_UPDATE_MOMENTUM,
-		[VB] = c->optimizer.update == IGRAD_UPDATE_MOMENTUM && c->bias,
+		[W] = updated,		 [B] = updated && c->bias,
+		[DX] = !c->first,	 [DW] = c->want_dw,
+		[DB] = c->want_db,	 [VW] = moves,
+		[VB] = moves && c->bias, [SW] = adam,
+		[SB] = adam && c->bias,
 	};
 
 	for (int i = 0; i < NUM; i++) {
@@ -300,7 +318,8 @@ typedef void build_fn(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_bac
 static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct backward_case *c,
 			 build_fn *build, void *opaque, struct igrad_report *report)
 {
-	bool momentum = c->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = c->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || c->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 	struct igrad_matrix m[NUM];
 	struct igrad_linear_backward args = {
 		.x = &m[X],
@@ -311,8 +330,11 @@ static void backward_run(struct lab *lab, struct igrad_rng *rng, const struct ba
 		.dx = c->first ? NULL : &m[DX],
 		.dw = c->want_dw ? &m[DW] : NULL,
 		.db = c->want_db ? &m[DB] : NULL,
-		.vw = momentum ? &m[VW] : NULL,
-		.vb = momentum && c->bias ? &m[VB] : NULL,
+		.vw = moves ? &m[VW] : NULL,
+		.vb = moves && c->bias ? &m[VB] : NULL,
+		.sw = adam ? &m[SW] : NULL,
+		.sb = adam && c->bias ? &m[SB] : NULL,
+		.adam = adam ? &m[ADAM] : NULL,
 		.optimizer = c->optimizer,
 	};
 	size_t rows[NUM], cols[NUM];
@@ -535,7 +557,8 @@ static void test_errors(void **state)
 
 	const struct igrad_optimizer sgd = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f};
 	const struct igrad_optimizer momentum = {.update = IGRAD_UPDATE_MOMENTUM};
-	const struct igrad_optimizer unknown = {.update = 3};
+	const struct igrad_optimizer adam = {.update = IGRAD_UPDATE_ADAM};
+	const struct igrad_optimizer unknown = {.update = 4};
 	const struct refusal refusals[] = {
 		{"no x", -EINVAL, {.w = &w, .dy = &dy, .optimizer = sgd}},
 		{"no w", -EINVAL, {.x = &x, .dy = &dy, .optimizer = sgd}},
@@ -545,6 +568,15 @@ static void test_errors(void **state)
 		{"no velocity of b",
 		 -EINVAL,
 		 {.x = &x, .w = &w, .b = &b, .dy = &dy, .vw = &w, .optimizer = momentum}},
+		{"no second moment",
+		 -EINVAL,
+		 {.x = &x, .w = &w, .dy = &dy, .vw = &w, .adam = &b, .optimizer = adam}},
+		{"no constants",
+		 -EINVAL,
+		 {.x = &x, .w = &w, .dy = &dy, .vw = &w, .sw = &w, .optimizer = adam}},
+		{"wrong constants",
+		 -EINVAL,
+		 {.x = &x, .w = &w, .dy = &dy, .vw = &w, .sw = &w, .adam = &x, .optimizer = adam}},
 		{"unknown optimiser", -EINVAL, {.x = &x, .w = &w, .dy = &dy, .optimizer = unknown}},
 		{"unknown schedule",
 		 -EINVAL,
@@ -583,7 +615,7 @@ static void test_errors(void **state)
 /* More tiles than a job may have commands: an error, and soon. */
 static void test_too_long(void **state)
 {
-	struct igrad_linear_backward args = {.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0, 0}};
+	struct igrad_linear_backward args = {.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f}};
 	struct igrad_matrix x, w, dy;
 	struct igrad_rng rng;
 	struct lab lab;
@@ -610,12 +642,39 @@ static void test_too_long(void **state)
 	lab_close(&lab);
 }
 
+/* Powers by multiplying; and what is worked out by hand. */
+static void test_adam_constants(void **state)
+{
+	const struct igrad_optimizer optimizer = {
+		.lr = 0.001f, .decay = 0.5f, .beta1 = 0.75f, .beta2 = 0.9375f, .epsilon = 0x1p-20f};
+	double power1 = 1, power2 = 1;
+	float c[IGRAD_ADAM_WORDS];
+
+	(void)state;
+	for (unsigned int step = 1; step <= 3000; step++) {
+		igrad_adam_constants(&optimizer, step, c);
+		power1 *= 0.75;
+		power2 *= 0.9375;
+		assert_true(c[IGRAD_ADAM_BETA1] == 0.75f && c[IGRAD_ADAM_REST1] == 0.25f);
+		assert_true(c[IGRAD_ADAM_BETA2] == 0.9375f && c[IGRAD_ADAM_REST2] == 0.0625f);
+		assert_true(c[IGRAD_ADAM_KEEP] == fmaf(-0.001f, 0.5f, 1.0f));
+		assert_true(
+			fabs(c[IGRAD_ADAM_LR] / ((double)0.001f * sqrt(1 - power2) / (1 - power1)) -
+			     1) < 1e-7);
+		assert_true(fabs(c[IGRAD_ADAM_EPSILON] / (0x1p-20 * sqrt(1 - power2)) - 1) < 1e-7);
+		if (step == 1) /* √(1/16) is 1/4, and 1 − β1 too */
+			assert_true(c[IGRAD_ADAM_LR] == 0.001f &&
+				    c[IGRAD_ADAM_EPSILON] == 0x1p-22f);
+	}
+	assert_true(c[IGRAD_ADAM_LR] == 0.001f && c[IGRAD_ADAM_EPSILON] == 0x1p-20f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forward),	 cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_any_plan), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_too_long), cmocka_unit_test(test_adam_constants),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

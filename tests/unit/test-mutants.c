@@ -252,7 +252,7 @@ static void open_device(struct stream *s, const char *uri, struct igrad_device *
 /* Layers: every schedule, with blocks of SRAM used again and again */
 /* --------------------------------------------------------------------------------------------- */
 
-enum { X, W, B, Y, DY, DX, DW, VW, VB, NUM };
+enum { X, W, B, Y, DY, DX, DW, VW, VB, SW, SB, ADAM, NUM };
 
 static void make_matrices(struct igrad_device *device, struct igrad_rng *rng,
 			  struct igrad_matrix m[NUM])
@@ -260,8 +260,9 @@ static void make_matrices(struct igrad_device *device, struct igrad_rng *rng,
 	const uint32_t batch = random_between(rng, 1, 40);
 	const uint32_t in = random_between(rng, 1, igrad_rng_below(rng, 3) ? 40 : 150);
 	const uint32_t out = random_between(rng, 1, igrad_rng_below(rng, 3) ? 40 : 150);
-	const uint32_t rows[NUM] = {batch, in, 1, batch, batch, batch, in, in, 1};
-	const uint32_t cols[NUM] = {in, out, out, out, out, in, out, out, out};
+	const uint32_t rows[NUM] = {batch, in, 1, batch, batch, batch, in, in, 1, in, 1, 1};
+	const uint32_t cols[NUM] = {in,	 out, out, out, out, in,
+				    out, out, out, out, out, IGRAD_ADAM_WORDS};
 
 	for (int i = 0; i < NUM; i++)
 		m[i] = matrix_new(device, rng, rows[i], cols[i]);
@@ -270,8 +271,9 @@ static void make_matrices(struct igrad_device *device, struct igrad_rng *rng,
 static void emit_backward(struct igrad_cmdbuf *cmdbuf, struct igrad_rng *rng,
 			  const struct igrad_matrix m[NUM], enum igrad_schedule schedule)
 {
-	const enum igrad_update update = (enum igrad_update)igrad_rng_below(rng, 3);
-	const bool bias = igrad_rng_below(rng, 2), momentum = update == IGRAD_UPDATE_MOMENTUM;
+	const enum igrad_update update = (enum igrad_update)igrad_rng_below(rng, 4);
+	const bool bias = igrad_rng_below(rng, 2), adam = update == IGRAD_UPDATE_ADAM;
+	const bool moves = adam || update == IGRAD_UPDATE_MOMENTUM;
 	const struct igrad_linear_backward args = {
 		.schedule = schedule,
 		.x = &m[X],
@@ -281,8 +283,11 @@ static void emit_backward(struct igrad_cmdbuf *cmdbuf, struct igrad_rng *rng,
 		.dy = &m[DY],
 		.dx = igrad_rng_below(rng, 4) ? &m[DX] : NULL,
 		.dw = update == IGRAD_UPDATE_NONE ? &m[DW] : NULL,
-		.vw = momentum ? &m[VW] : NULL,
-		.vb = momentum && bias ? &m[VB] : NULL,
+		.vw = moves ? &m[VW] : NULL,
+		.vb = moves && bias ? &m[VB] : NULL,
+		.sw = adam ? &m[SW] : NULL,
+		.sb = adam && bias ? &m[SB] : NULL,
+		.adam = adam ? &m[ADAM] : NULL,
 		.optimizer = {.update = update,
 			      .lr = 0.1f,
 			      .momentum = 0.9f,

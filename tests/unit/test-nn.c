@@ -228,13 +228,22 @@ static void train_and_compare(const struct recipe *recipe, const struct igrad_da
 			      uint32_t steps)
 {
 	bool momentum = recipe->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = recipe->optimizer.update == IGRAD_UPDATE_ADAM;
 	struct igrad_train_options options = {
 		.batch = recipe->batch,
 		.schedule = recipe->schedule,
 		.optimizer = recipe->optimizer,
 	};
-	struct ref_optimizer opt = {recipe->optimizer.lr, recipe->optimizer.momentum,
-				    recipe->optimizer.decay, momentum};
+	struct ref_optimizer opt = {
+		.lr = recipe->optimizer.lr,
+		.momentum = recipe->optimizer.momentum,
+		.decay = recipe->optimizer.decay,
+		.use_momentum = momentum,
+		.use_adam = adam,
+		.beta1 = recipe->optimizer.beta1,
+		.beta2 = recipe->optimizer.beta2,
+		.epsilon = recipe->optimizer.epsilon,
+	};
 	struct igrad_device *device = open_device(recipe->uri);
 	struct igrad_net *net = new_net(device, recipe->layers, 3);
 	struct igrad_trainer *trainer;
@@ -254,7 +263,11 @@ static void train_and_compare(const struct recipe *recipe, const struct igrad_da
 	for (uint32_t l = 0; l < ref.num_layers; l++) {
 		assert_matrix_is("w", igrad_net_weight(net, l), ref.w[l]);
 		assert_matrix_is("b", igrad_net_bias(net, l), ref.b[l]);
-		if (momentum) {
+		if (adam) {
+			assert_matrix_is("sw", igrad_net_weight_square(net, l), ref.sw[l]);
+			assert_matrix_is("sb", igrad_net_bias_square(net, l), ref.sb[l]);
+		}
+		if (momentum || adam) {
 			assert_matrix_is("vw", igrad_net_weight_velocity(net, l), ref.vw[l]);
 			assert_matrix_is("vb", igrad_net_bias_velocity(net, l), ref.vb[l]);
 		}
@@ -271,17 +284,23 @@ static void test_training(void **state)
 					   "sim:rows=5,cols=11,sram-kib=16,threads=2",
 					   "sim:rows=16,cols=4,sram-kib=32,threads=3"};
 	static const struct igrad_optimizer optimizers[] = {
-		{IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
-		{IGRAD_UPDATE_SGD, 0.05f, 0.0f, 0.01f},
-		{IGRAD_UPDATE_MOMENTUM, 0.02f, 0.9f, 0.0f},
-		{IGRAD_UPDATE_MOMENTUM, 0.02f, 0.5f, 0.1f},
+		{.update = IGRAD_UPDATE_SGD, .lr = 0.1f, .momentum = 0.0f, .decay = 0.0f},
+		{.update = IGRAD_UPDATE_SGD, .lr = 0.05f, .momentum = 0.0f, .decay = 0.01f},
+		{.update = IGRAD_UPDATE_MOMENTUM, .lr = 0.02f, .momentum = 0.9f, .decay = 0.0f},
+		{.update = IGRAD_UPDATE_MOMENTUM, .lr = 0.02f, .momentum = 0.5f, .decay = 0.1f},
+		{.update = IGRAD_UPDATE_ADAM,
+		 .lr = 0.001f,
+		 .decay = 0.1f,
+		 .beta1 = 0.9f,
+		 .beta2 = 0.999f,
+		 .epsilon = 1e-8f},
 	};
 	struct cloud cloud;
 
 	(void)state;
 	cloud_init(&cloud, 300, 45, 7);
 	for (size_t u = 0; u < 3; u++)
-		for (size_t o = 0; o < 4; o++)
+		for (size_t o = 0; o < 5; o++)
 			for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES; schedule++)
 				train_and_compare(&(struct recipe){uris[u], "45-33-18-7", 19,
 								   schedule, optimizers[o],
@@ -300,7 +319,10 @@ static void learn(enum igrad_element dtype)
 	struct igrad_train_options options = {
 		.batch = 32,
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	struct igrad_device *device = open_device("sim:rows=16,cols=16");
 	struct igrad_net *net = new_net(device, "20-16-4", 1);
@@ -359,7 +381,10 @@ static void steps_by_hand(enum igrad_element dtype)
 	struct igrad_train_options options = {
 		.batch = 6,
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	const struct ref_optimizer opt = {.lr = 0.1f};
 	struct igrad_device *device = open_device("sim:rows=4,cols=4");
@@ -412,13 +437,13 @@ static void test_steps_by_hand(void **state)
 	steps_by_hand(IGRAD_BF16);
 }
 
-/* Training with momentum goes on from a file as if it had never stopped. */
-static void test_going_on(void **state)
+/* Training goes on from a file as if it had never stopped. */
+static void go_on(struct igrad_optimizer optimizer)
 {
 	struct igrad_train_options options = {
 		.batch = 20,
 		.schedule = IGRAD_SCHEDULE_WS_OS,
-		.optimizer = {IGRAD_UPDATE_MOMENTUM, 0.05f, 0.9f, 0.01f},
+		.optimizer = optimizer,
 	};
 	struct igrad_device *device = open_device("sim:rows=8,cols=8");
 	struct igrad_net *one = new_net(device, "12-9-3", 1), *two = new_net(device, "12-9-3", 2);
@@ -428,7 +453,6 @@ static void test_going_on(void **state)
 	float *wanted;
 	char path[64];
 
-	(void)state;
 	temp_path(path, sizeof(path));
 	cloud_init(&cloud, 100, 12, 3);
 	assert_int_equal(igrad_trainer_new(one, &options, &first, &error), 0);
@@ -447,11 +471,66 @@ static void test_going_on(void **state)
 	wanted = matrix_get(igrad_net_bias_velocity(one, 0));
 	assert_matrix_is("vb", igrad_net_bias_velocity(two, 0), wanted);
 	free(wanted);
+	if (optimizer.update == IGRAD_UPDATE_ADAM) {
+		wanted = matrix_get(igrad_net_weight_square(one, 1));
+		assert_matrix_is("sw", igrad_net_weight_square(two, 1), wanted);
+		free(wanted);
+	}
 	unlink(path);
 	igrad_trainer_unref(first);
 	igrad_trainer_unref(second);
 	igrad_net_unref(one);
 	igrad_net_unref(two);
+	igrad_device_unref(device);
+	cloud_fini(&cloud);
+}
+
+static void test_going_on(void **state)
+{
+	(void)state;
+	go_on((struct igrad_optimizer){
+		.update = IGRAD_UPDATE_MOMENTUM, .lr = 0.05f, .momentum = 0.9f, .decay = 0.01f});
+	go_on((struct igrad_optimizer){.update = IGRAD_UPDATE_ADAM,
+				       .lr = 0.01f,
+				       .beta1 = 0.9f,
+				       .beta2 = 0.99f,
+				       .epsilon = 1e-8f});
+}
+
+/* What one optimiser left says nothing to another. */
+static void test_changing_optimizers(void **state)
+{
+	struct igrad_device *device = open_device("sim:rows=8,cols=8");
+	struct igrad_net *net = new_net(device, "12-9-3", 1);
+	struct igrad_train_options options = {
+		.batch = 20,
+		.optimizer = {.lr = 0.01f,
+			      .momentum = 0.9f,
+			      .beta1 = 0.9f,
+			      .beta2 = 0.99f,
+			      .epsilon = 1e-8f},
+	};
+	const float zeros[12 * 9] = {0};
+	struct igrad_trainer *trainer;
+	struct igrad_error error;
+	struct cloud cloud;
+
+	(void)state;
+	cloud_init(&cloud, 100, 12, 3);
+	for (int round = 0; round < 4; round++) {
+		options.optimizer.update = round % 2 ? IGRAD_UPDATE_ADAM : IGRAD_UPDATE_MOMENTUM;
+		assert_int_equal(igrad_trainer_new(net, &options, &trainer, &error), 0);
+		assert_matrix_is("vw", igrad_net_weight_velocity(net, 0), zeros);
+		if (round % 2)
+			assert_matrix_is("sw", igrad_net_weight_square(net, 0), zeros);
+		else
+			assert_null(igrad_net_weight_square(net, 0));
+		assert_int_equal(igrad_trainer_epoch(trainer, &cloud.data, 1, 0, UINT32_MAX, NULL,
+						     NULL, &error),
+				 0);
+		igrad_trainer_unref(trainer);
+	}
+	igrad_net_unref(net);
 	igrad_device_unref(device);
 	cloud_fini(&cloud);
 }
@@ -480,7 +559,10 @@ static void test_bad_data(void **state)
 	struct igrad_train_options options = {
 		.batch = 32,
 		.schedule = IGRAD_SCHEDULE_WS_OS,
-		.optimizer = {IGRAD_UPDATE_SGD, 0.1f, 0.0f, 0.0f},
+		.optimizer = {.update = IGRAD_UPDATE_SGD,
+			      .lr = 0.1f,
+			      .momentum = 0.0f,
+			      .decay = 0.0f},
 	};
 	struct igrad_device *device = open_device("sim:rows=4,cols=4");
 	struct igrad_net *net = new_net(device, "9-4", 1);
@@ -581,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_training),
 		cmocka_unit_test(test_learning),
 		cmocka_unit_test(test_steps_by_hand),
+		cmocka_unit_test(test_changing_optimizers),
 		cmocka_unit_test(test_going_on),
 		cmocka_unit_test(test_schedule_names),
 		cmocka_unit_test(test_bad_data),

@@ -40,7 +40,7 @@ static struct igrad_problem random_problem(struct igrad_rng *rng,
 		return problem;
 	}
 	problem.schedule = igrad_rng_below(rng, IGRAD_SCHEDULE_AUTO);
-	problem.update = igrad_rng_below(rng, 3);
+	problem.update = igrad_rng_below(rng, 4);
 	problem.home |= BIT(DY);
 	problem.home |= igrad_rng_below(rng, 2) ? BIT(DX) : 0;
 	problem.home |= igrad_rng_below(rng, 2) ? BIT(Y) : 0;
@@ -48,6 +48,8 @@ static struct igrad_problem random_problem(struct igrad_rng *rng,
 		problem.home |= BIT(DW);
 	else if (problem.update == IGRAD_UPDATE_MOMENTUM)
 		problem.home |= BIT(VW);
+	else if (problem.update == IGRAD_UPDATE_ADAM)
+		problem.home |= BIT(VW) | BIT(SW) | BIT(ADAM);
 	problem.fused = problem.schedule == IGRAD_SCHEDULE_INTERLEAVED &&
 			problem.update == IGRAD_UPDATE_SGD;
 	if (problem.fused)

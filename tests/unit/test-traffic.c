@@ -94,8 +94,13 @@ static void layer_draw(struct layer *layer, struct igrad_rng *rng)
 		.db = maybe(rng, &m[IGRAD_ROLE_DB]),
 		.vw = &m[IGRAD_ROLE_VW],
 		.vb = &m[IGRAD_ROLE_VB],
-		.optimizer = {igrad_rng_below(rng, 3), 0.1f, 0.9f,
-			      igrad_rng_below(rng, 2) ? 0.01f : 0.0f},
+		.sw = &m[IGRAD_ROLE_SW],
+		.sb = &m[IGRAD_ROLE_SB],
+		.adam = &m[IGRAD_ROLE_ADAM],
+		.optimizer = {.update = igrad_rng_below(rng, 4),
+			      .lr = 0.1f,
+			      .momentum = 0.9f,
+			      .decay = igrad_rng_below(rng, 2) ? 0.01f : 0.0f},
 	};
 	if (b->optimizer.update == IGRAD_UPDATE_NONE)
 		b->dw = &m[IGRAD_ROLE_DW];
@@ -219,7 +224,8 @@ static void print_plan(const struct igrad_problem *problem, const struct igrad_p
 
 static void same_results(const struct layer *a, const struct layer *b)
 {
-	static const char *const names[] = {"x", "w", "b", "y", "dy", "dx", "dw", "db", "vw", "vb"};
+	static const char *const names[] = {"x",  "w",	"b",  "y",  "dy", "dx",	 "dw",
+					    "db", "vw", "vb", "sw", "sb", "adam"};
 
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
 		float *values = matrix_get(&b->m[role]);

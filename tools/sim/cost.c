@@ -48,7 +48,7 @@ const struct igrad_device_info *simulator_info(const struct simulator *sim)
 
 /* ---------------------------------------------------------------- operands */
 
-enum { X, W, B, Y, DY, DX, VW, VB };
+enum { X, W, B, Y, DY, DX, VW, VB, SW, SB, ADAM };
 
 /* Each in a buffer of its own, whose memory nobody ever touches. */
 struct operands {
@@ -61,16 +61,23 @@ static void operands_fini(struct operands *operands)
 		igrad_buffer_unref(operands->m[i].buffer);
 }
 
-/* Activations and their gradients may be bf16; parameters and velocities never are. */
+/* Activations and their gradients may be bf16; parameters, velocities and moments never are. */
 static int operands_init(struct operands *o, struct simulator *sim, const struct layer *l,
 			 const struct manner *manner)
 {
 	const uint32_t a = manner->bf16 ? 2 : 4;
 	const struct placement shapes[NUM_OPERANDS] = {
-		[X] = {"x", 0, l->batch, l->in, a},    [W] = {"w", 0, l->in, l->out, 4},
-		[B] = {"b", 0, 1, l->out, 4},	       [Y] = {"y", 0, l->batch, l->out, a},
-		[DY] = {"dy", 0, l->batch, l->out, a}, [DX] = {"dx", 0, l->batch, l->in, a},
-		[VW] = {"vw", 0, l->in, l->out, 4},    [VB] = {"vb", 0, 1, l->out, 4},
+		[X] = {"x", 0, l->batch, l->in, a},
+		[W] = {"w", 0, l->in, l->out, 4},
+		[B] = {"b", 0, 1, l->out, 4},
+		[Y] = {"y", 0, l->batch, l->out, a},
+		[DY] = {"dy", 0, l->batch, l->out, a},
+		[DX] = {"dx", 0, l->batch, l->in, a},
+		[VW] = {"vw", 0, l->in, l->out, 4},
+		[VB] = {"vb", 0, 1, l->out, 4},
+		[SW] = {"sw", 0, l->in, l->out, 4},
+		[SB] = {"sb", 0, 1, l->out, 4},
+		[ADAM] = {"adam", 0, 1, IGRAD_ADAM_WORDS, 4},
 	};
 	int err = 0;
 
@@ -129,7 +136,8 @@ static struct igrad_linear_backward
 backward_args(const struct simulator *sim, const struct operands *o, const struct layer *layer,
 	      const struct manner *manner, enum igrad_schedule schedule)
 {
-	bool momentum = manner->optimizer.update == IGRAD_UPDATE_MOMENTUM;
+	bool adam = manner->optimizer.update == IGRAD_UPDATE_ADAM;
+	bool moves = adam || manner->optimizer.update == IGRAD_UPDATE_MOMENTUM;
 
 	return (struct igrad_linear_backward){
 		.schedule = schedule,
@@ -139,8 +147,11 @@ backward_args(const struct simulator *sim, const struct operands *o, const struc
 		.y = layer->relu ? &o->m[Y] : NULL,
 		.dy = &o->m[DY],
 		.dx = layer->first ? NULL : &o->m[DX],
-		.vw = momentum ? &o->m[VW] : NULL,
-		.vb = momentum && layer->bias ? &o->m[VB] : NULL,
+		.vw = moves ? &o->m[VW] : NULL,
+		.vb = moves && layer->bias ? &o->m[VB] : NULL,
+		.sw = adam ? &o->m[SW] : NULL,
+		.sb = adam && layer->bias ? &o->m[SB] : NULL,
+		.adam = adam ? &o->m[ADAM] : NULL,
 		.optimizer = manner->optimizer,
 		.objective = manner->objective,
 		.energy = sim->table,

@@ -15,7 +15,7 @@ struct result {
 	double utilization; /* multiply-adds per PE and cycle */
 };
 
-#define NUM_OPERANDS 8
+#define NUM_OPERANDS 11
 
 /** struct placement - where an operand lay in the device's address space */
 struct placement {

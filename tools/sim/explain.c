@@ -40,6 +40,8 @@ static struct least least_bytes(const struct settings *s, const struct simulator
 	least.compulsory = width * (b * i + b * o) + 2 * 4 * i * o;
 	if (s->manner.optimizer.update == IGRAD_UPDATE_MOMENTUM)
 		least.compulsory += 2 * 4 * i * o;
+	else if (s->manner.optimizer.update == IGRAD_UPDATE_ADAM) /* two moments, and constants */
+		least.compulsory += 2 * 2 * 4 * i * o + 4 * IGRAD_ADAM_WORDS;
 	if (s->layer.relu)
 		least.compulsory += width * b * o;
 	least.bound = product + width * b * i + 4 * i * o;

@@ -35,7 +35,7 @@ const char help[] =
 	"      --schedule S    ws-paper, ws, ws+os, interleaved or auto, or several, as in\n"
 	"                      ws,interleaved; otherwise all of them\n"
 	"      --objective X   what tilings, and auto, are chosen for: cycles, energy or dram (cycles)\n"
-	"      --optimizer X   sgd or momentum (sgd)\n"
+	"      --optimizer X   sgd, momentum or adam (sgd)\n"
 	"      --decay X       weight decay (0)\n"
 	"      --dtype X       of activations and their gradients: fp32 or bf16 (fp32)\n"
 	"      --energy TABLE  horowitz-45nm, eyeriss-relative or a file (horowitz-45nm)\n"

@@ -11,7 +11,9 @@
 
 static const char *update_name(enum igrad_update update)
 {
-	return update == IGRAD_UPDATE_MOMENTUM ? "momentum" : "SGD";
+	return update == IGRAD_UPDATE_ADAM	 ? "Adam"
+	       : update == IGRAD_UPDATE_MOMENTUM ? "momentum"
+						 : "SGD";
 }
 
 static void show_text(const struct settings *s, const struct simulator *sim,

@@ -32,6 +32,7 @@ static const struct {
 	{IGRAD_OP_VEC_SGD, "SGD"},
 	{IGRAD_OP_VEC_SOFTMAX_XENT, "SOFTMAX_XENT"},
 	{IGRAD_OP_VEC_SCALE, "SCALE"},
+	{IGRAD_OP_VEC_ADAM, "ADAM"},
 };
 
 const char *opcode_name(enum igrad_opcode opcode)
@@ -176,6 +177,10 @@ static void add_vector(struct tile *tile, const struct sram *sram, const struct 
 	if (cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD ||
 	    cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD)
 		add(tile, "b", sram, vec->b);
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM) {
+		add(tile, "m", sram, vec->b);
+		add(tile, "v", sram, vec->imm2);
+	}
 	add(tile, "d", sram, vec->d);
 }
 

@@ -8,7 +8,7 @@
 
 #include "record.h"
 
-#define TILE_OPERANDS 3
+#define TILE_OPERANDS 4
 
 /** struct tile_operand - a part of an operand; @matrix NULL: nobody knows */
 struct tile_operand {

@@ -20,6 +20,7 @@ static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand up
 	case IGRAD_OP_VEC_SGD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SCALE:
+	case IGRAD_OP_VEC_ADAM:
 		return update;
 	default:
 		return other;
@@ -127,6 +128,41 @@ static void elementwise(struct unit *u)
 	}
 }
 
+/*
+ * Quotients and roots of doubles, rounded to fp32, are those that are rounded once: doubles have
+ * more than twice as many bits.
+ */
+static void adam_element(struct unit *u, const float c[], uint32_t i, uint32_t j)
+{
+	const float g = a_of(u, i, j);
+	const float m = ref_fma(c[IGRAD_ADAM_REST1], g, c[IGRAD_ADAM_BETA1] * b_of(u, i, j));
+	const float v = ref_fma(c[IGRAD_ADAM_REST2] * g, g,
+				c[IGRAD_ADAM_BETA2] * get(u, u->v->imm2, u->v->b_pitch, i, j));
+	const float w = get(u, u->v->d, u->v->d_pitch, i, j);
+	const float root = (float)sqrt((double)v) + c[IGRAD_ADAM_EPSILON];
+	const float t = u->cmd->flags & IGRAD_FLAG_DECAY ? c[IGRAD_ADAM_KEEP] * w : w;
+
+	put(u, u->v->b, u->v->b_pitch, i, j, m);
+	put(u, u->v->imm2, u->v->b_pitch, i, j, v);
+	put(u, u->v->d, u->v->d_pitch, i, j,
+	    ref_fma(-c[IGRAD_ADAM_LR], (float)((double)m / (double)root), t));
+}
+
+/* The constants come first, while lanes fill. */
+static void adam(struct unit *u)
+{
+	float constants[IGRAD_ADAM_WORDS];
+
+	for (uint32_t k = 0; k < IGRAD_ADAM_WORDS; k++)
+		constants[k] = ref_float(get_bits(u, u->v->imm, 0, 0, k));
+	for (uint32_t i = 0; i < u->v->rows; i++) {
+		for (uint32_t j = 0; j < u->v->cols; j++) {
+			lane(u);
+			adam_element(u, constants, i, j);
+		}
+	}
+}
+
 /* The sums stay in the unit; they are written at the end, and read at the start with KEEP. */
 static void colsum(struct unit *u)
 {
@@ -225,6 +261,8 @@ uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd)
 		softmax(&u);
 	else if (cmd->opcode == IGRAD_OP_VEC_COLSUM)
 		colsum(&u);
+	else if (cmd->opcode == IGRAD_OP_VEC_ADAM)
+		adam(&u);
 	else
 		elementwise(&u);
 	device->counts->vector_ops += (uint64_t)cmd->u.vec.rows * cmd->u.vec.cols;

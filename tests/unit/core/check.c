@@ -49,12 +49,14 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 		cmd.u.vec.a_pitch = 32;
 	if (opcode == IGRAD_OP_VEC_BIAS || opcode == IGRAD_OP_VEC_RELU_GRAD ||
 	    opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD ||
-	    opcode == IGRAD_OP_VEC_SOFTMAX_XENT) {
+	    opcode == IGRAD_OP_VEC_SOFTMAX_XENT || opcode == IGRAD_OP_VEC_ADAM) {
 		cmd.u.vec.b = 1024;
 		cmd.u.vec.b_pitch = opcode == IGRAD_OP_VEC_BIAS ? 0 : 32;
 	}
-	if (opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+	if (opcode == IGRAD_OP_VEC_SOFTMAX_XENT || opcode == IGRAD_OP_VEC_ADAM)
 		cmd.u.vec.imm2 = 8192;
+	if (opcode == IGRAD_OP_VEC_ADAM)
+		cmd.u.vec.imm = 16384;
 	return cmd;
 }
 
@@ -66,7 +68,7 @@ static const enum igrad_opcode opcodes[] = {
 	IGRAD_OP_VEC_FILL,  IGRAD_OP_VEC_COPY,	    IGRAD_OP_VEC_BIAS,
 	IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
 	IGRAD_OP_VEC_AXPY,  IGRAD_OP_VEC_SGD,	    IGRAD_OP_VEC_SOFTMAX_XENT,
-	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,
+	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,	    IGRAD_OP_VEC_ADAM,
 };
 
 #define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -164,6 +166,7 @@ static uint16_t flags_of(enum igrad_opcode opcode)
 		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_ADAM:
 		return IGRAD_FLAG_DECAY;
 	case IGRAD_OP_VEC_RELU_GRAD:
 		return IGRAD_FLAG_BF16;
@@ -336,6 +339,8 @@ static const char *addresses_of(enum igrad_opcode opcode)
 		return "23467";
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 		return "2345679";
+	case IGRAD_OP_VEC_ADAM:
+		return "23456789";
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
 		return "234567";
@@ -588,6 +593,36 @@ static void test_overlap_softmax(void **state)
 	refused(cmd, IGRAD_REASON_OVERLAP);
 }
 
+/* w, m and v meet nothing; what is only read may lie anywhere. */
+static void test_overlap_adam(void **state)
+{
+	static const unsigned int written[] = {4, 6, 9}, words[] = {2, 4, 6, 8, 9};
+	struct igrad_cmd cmd;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t j = 0; j < 5; j++) {
+			const uint32_t bytes = words[j] == 8 ? 4 * IGRAD_ADAM_WORDS : 128;
+
+			if (words[j] == written[i])
+				continue;
+			cmd = good(IGRAD_OP_VEC_ADAM);
+			cmd.u.words[words[j]] = cmd.u.words[written[i]];
+			refused(cmd, IGRAD_REASON_OVERLAP);
+			cmd.u.words[words[j]] = cmd.u.words[written[i]] + 124;
+			refused(cmd, IGRAD_REASON_OVERLAP);
+			cmd.u.words[words[j]] = cmd.u.words[written[i]] + 128;
+			accepted(cmd);
+			cmd.u.words[words[j]] = cmd.u.words[written[i]] - bytes;
+			if (cmd.u.words[written[i]])
+				accepted(cmd);
+		}
+	}
+	cmd = good(IGRAD_OP_VEC_ADAM);
+	cmd.u.vec.imm = cmd.u.vec.a;
+	accepted(cmd);
+}
+
 /* Labels are looked at before anything is written. */
 static void test_data(void **state)
 {
@@ -729,6 +764,7 @@ int main(void)
 		cmocka_unit_test(test_overlap_array),
 		cmocka_unit_test(test_overlap_vector),
 		cmocka_unit_test(test_overlap_softmax),
+		cmocka_unit_test(test_overlap_adam),
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_descriptor),
 		cmocka_unit_test(test_empty_descriptor),

@@ -140,7 +140,7 @@ static int get(void *opaque, void *bytes, size_t len)
 	return 0;
 }
 
-static struct buffer buffer, damaged;
+static struct buffer buffer, first, damaged;
 
 static void save(struct rig *rig)
 {
@@ -207,6 +207,10 @@ static void moves(struct rng *rng, unsigned int when)
 	}
 	assert_int_equal(restore(&here, &buffer), 0);
 	assert_int_equal(buffer.at, buffer.len);
+	first = buffer;
+	save(&here); /* it can move on from there: the checkpoint is the same */
+	assert_int_equal(buffer.len, first.len);
+	assert_memory_equal(buffer.bytes, first.bytes, first.len);
 	go_on(&here);
 	assert_int_equal(here.result.status, IGRAD_STATUS_OK);
 	assert_memory_equal(here.memory, there.memory, here.size);

@@ -436,6 +436,12 @@ static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 	if (strchr(words, '4'))
 		v->b = place(rng, bias ? 1 : v->rows, softmax ? 1 : v->cols, element(cmd),
 			     bias ? &none : &v->b_pitch);
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM) {
+		const uint32_t span = (v->rows - 1) * v->b_pitch + v->cols * 4;
+
+		v->imm = place(rng, 1, IGRAD_ADAM_WORDS, 4, &none);
+		v->imm2 = rng_below(rng, (WINDOW - span) / 4 + 1) * 4;
+	}
 	v->d = place(rng, colsum ? 1 : v->rows, v->cols, colsum ? 4 : element(cmd),
 		     colsum ? &none : &v->d_pitch);
 	if (softmax)
@@ -466,7 +472,7 @@ static struct igrad_cmd any_command(struct rng *rng)
 		random_array(rng, &cmd);
 		return cmd;
 	default:
-		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 10), rows, cols);
+		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 11), rows, cols);
 		random_vec(rng, &cmd);
 		return cmd;
 	}

@@ -252,6 +252,51 @@ static void test_rows(void **state)
 	}
 }
 
+/* Rows of w, m and v, and what they become: doubles have bits enough for a quotient and a root. */
+static void plain_adam(float *w, float *m, float *v, float g, const float *c, bool decay)
+{
+	const float t = decay ? c[IGRAD_ADAM_KEEP] * *w : *w;
+	float root;
+
+	*m = igrad_canonical(fmaf(c[IGRAD_ADAM_REST1], g, c[IGRAD_ADAM_BETA1] * *m));
+	*v = igrad_canonical(fmaf(c[IGRAD_ADAM_REST2] * g, g, c[IGRAD_ADAM_BETA2] * *v));
+	root = (float)sqrt((double)*v) + c[IGRAD_ADAM_EPSILON];
+	*w = igrad_canonical(fmaf(-c[IGRAD_ADAM_LR], (float)((double)*m / (double)root), t));
+}
+
+static void test_adam(void **state)
+{
+	static const float sane[IGRAD_ADAM_WORDS] = {0.9f,  0.1f,  0.999f, 0.001f,
+						     0.01f, 1e-8f, 0.99f};
+	const struct operands *o = *state;
+	const size_t most = WORDS / 3;
+	struct rng rng = {seed_of_test("adam")};
+	float constants[IGRAD_ADAM_WORDS];
+
+	for (unsigned int round = 0; round < 4; round++) {
+		const size_t n = most - rng_below(&rng, 40);
+		const bool decay = round & 1;
+
+		make(&rng, constants, IGRAD_ADAM_WORDS, true);
+		if (round < 2)
+			memcpy(constants, sane, sizeof(sane));
+		make(&rng, o->a, WORDS, true);
+		make(&rng, o->b, WORDS, true);
+		memcpy(o->expected, o->a, WORDS * sizeof(float));
+		for (size_t i = 0; i < n; i++)
+			plain_adam(o->expected + i, o->expected + most + i,
+				   o->expected + 2 * most + i, o->b[i], constants, decay);
+		for (unsigned int i = 0; igrad_kernels_get(i); i++) {
+			const struct igrad_kernels *k = igrad_kernels_get(i);
+
+			memcpy(o->got, o->a, WORDS * sizeof(float));
+			(decay ? k->adam_decay : k->adam)(o->got, o->got + most, o->got + 2 * most,
+							  o->b, n, constants);
+			same(k->name, "adam", o->got, o->expected);
+		}
+	}
+}
+
 /* The nearest bf16 by arithmetic on doubles: halfway between its neighbours goes to the even one.
  */
 static uint16_t plain_narrow(float value)
@@ -336,9 +381,10 @@ static void test_selection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tile), cmocka_unit_test(test_transpose),
-		cmocka_unit_test(test_rows), cmocka_unit_test(test_copy),
-		cmocka_unit_test(test_bf16), cmocka_unit_test(test_selection),
+		cmocka_unit_test(test_tile),	  cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_adam),	  cmocka_unit_test(test_bf16),
+		cmocka_unit_test(test_selection),
 	};
 
 	return run_group("core-kernels", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

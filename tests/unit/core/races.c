@@ -176,6 +176,14 @@ static void touch_vec(struct races *races, const struct igrad_cmd *cmd)
 		touch(races, v->b, v->rows, 1, v->b_pitch, 4, false);
 		touch(races, v->imm2, 1, v->rows, 0, 4, true);
 		break;
+	case IGRAD_OP_VEC_ADAM:
+		touch(races, v->imm, 1, IGRAD_ADAM_WORDS, 0, 4, false);
+		for (int write = 0; write < 2; write++) {
+			touch(races, v->b, v->rows, v->cols, v->b_pitch, 4, write);
+			touch(races, v->imm2, v->rows, v->cols, v->b_pitch, 4, write);
+		}
+		touch(races, v->d, v->rows, v->cols, v->d_pitch, 4, false);
+		break;
 	default:
 		break;
 	}

@@ -302,6 +302,7 @@ const char *rig_words_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_SGD:
 		return "012345678";
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
+	case IGRAD_OP_VEC_ADAM:
 		return "0123456789";
 	default: /* loads and drains */
 		return "067";

@@ -308,7 +308,8 @@ static bool random_vec(struct stream *s)
 		d = a;
 	else if (!colsum && !bias && rng_below(s->rng, 3) == 0)
 		d = b;
-	if ((!same(&a, &d) && !disjoint(&a, &d)) || ((bias || !same(&b, &d)) && !disjoint(&b, &d)))
+	if (((colsum || !same(&a, &d)) && !disjoint(&a, &d)) ||
+	    ((bias || !same(&b, &d)) && !disjoint(&b, &d)))
 		return false;
 	cmd.flags = bf16;
 	v->d = d.addr;
@@ -368,6 +369,48 @@ static bool random_softmax(struct stream *s)
 	return true;
 }
 
+/* Constants are any words too: they need not make sense. */
+static bool random_adam(struct stream *s)
+{
+	const uint32_t rows = random_size(s->rng, 16), cols = random_size(s->rng, 40);
+	struct igrad_cmd cmd = cmd_vec(IGRAD_OP_VEC_ADAM, rows, cols);
+	struct access accesses[5];
+	struct region r[5]; /* w, m, v, dW, constants */
+
+	for (unsigned int i = 0; i < 5; i++) {
+		const bool constants = i == 4;
+
+		if (!place(s, 4, constants ? 1 : rows, constants ? IGRAD_ADAM_WORDS : cols, &r[i]))
+			return false;
+		if (i == 2) {
+			r[2].pitch = r[1].pitch;
+			r[2].end = r[2].addr + r[1].end - r[1].addr;
+		}
+		accesses[i] = i < 3 ? writes(&r[i]) : reads(&r[i]);
+		for (unsigned int j = 0; j < i && j < 3; j++) {
+			if (!disjoint(&r[i], &r[j]))
+				return false;
+		}
+	}
+	if (r[2].end > s->config.sram_bytes)
+		return false;
+	cmd.flags = rng_below(s->rng, 2) ? IGRAD_FLAG_DECAY : 0;
+	cmd.u.vec = (struct igrad_cmd_vec){
+		.rows = rows,
+		.cols = cols,
+		.a = r[3].addr,
+		.a_pitch = r[3].pitch,
+		.b = r[1].addr,
+		.b_pitch = r[1].pitch,
+		.d = r[0].addr,
+		.d_pitch = r[0].pitch,
+		.imm = r[4].addr,
+		.imm2 = r[2].addr,
+	};
+	stream_emit(s, cmd, accesses, 5);
+	return true;
+}
+
 /* --------------------------------------------------------------------------------------------- */
 /* Streams */
 /* --------------------------------------------------------------------------------------------- */
@@ -383,7 +426,7 @@ static void random_command(struct stream *s)
 	static bool (*const makers[])(struct stream * s) = {
 		random_stream, random_stream, random_stream,  random_shift,
 		random_update, random_vec,    random_vec,     random_dma,
-		random_dma,    random_nop,    random_softmax,
+		random_dma,    random_nop,    random_softmax, random_adam,
 	};
 
 	while (!makers[rng_below(s->rng, sizeof(makers) / sizeof(makers[0]))](s))
