@@ -128,9 +128,12 @@ int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *
 
 	if (err)
 		return err;
-	/* Velocities and moments go with the parameters when the file has them. */
+	/* Velocities and moments go with the parameters when the file has them, unless the network
+	 * is trained in another way: then they say nothing. */
 	velocity = igrad_safetensors_find(file, "0.weight.velocity");
 	square = igrad_safetensors_find(file, "0.weight.square");
+	if (net->velocities && square != !!net->squares)
+		velocity = false;
 	if (velocity)
 		err = square ? igrad_net_add_moments(net) : igrad_net_add_velocities(net);
 	inventory = err ? NULL : take_inventory(net, velocity);

@@ -91,6 +91,7 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	const struct igrad_train_options *options = &out->settings->train;
 	const char *device = igrad_device_uri(igrad_net_device(net));
 	const char *schedule = igrad_schedule_name(options->schedule);
+	const struct igrad_optimizer *optimizer = &options->optimizer;
 	const char *dtype = igrad_net_dtype(net) == IGRAD_BF16 ? "bf16" : "fp32";
 	uint64_t params = 0;
 
@@ -116,9 +117,13 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	}
 	printf("data      %u images to train with, %u to test with\n", train->rows.count,
 	       test->rows.count);
-	printf("training  %s, %s, batches of %u, learning rate %g, momentum %g, decay %g\n\n",
-	       schedule, dtype, options->batch, options->optimizer.lr, options->optimizer.momentum,
-	       options->optimizer.decay);
+	printf("training  %s, %s, batches of %u, learning rate %g, ", schedule, dtype,
+	       options->batch, optimizer->lr);
+	if (optimizer->update == IGRAD_UPDATE_ADAM)
+		printf("Adam %g %g %g", optimizer->beta1, optimizer->beta2, optimizer->epsilon);
+	else
+		printf("momentum %g", optimizer->momentum);
+	printf(", decay %g\n\n", optimizer->decay);
 	printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
 	       "accesses      DRAM bytes  seconds\n");
 	fflush(stdout);

@@ -19,8 +19,10 @@ static const char usage[] =
 	"  -b, --batch N       rows a step (64); rows that do not fill a batch wait for another epoch\n"
 	"  -e, --epochs N      passes over the training images (5)\n"
 	"  -n, --steps N       stop after so many steps, over as many epochs as that takes unless --epochs is given\n"
-	"  -r, --lr X          learning rate (0.1)\n"
-	"  -m, --momentum X    momentum (0: none; the update is then fused where the schedule can)\n"
+	"      --optimizer X   sgd or adam (sgd)\n"
+	"  -r, --lr X          learning rate (0.1; adam: 0.001)\n"
+	"  -m, --momentum X    momentum of sgd (0: none; the update is then fused where the schedule can)\n"
+	"      --beta1 X, --beta2 X, --epsilon X  what adam keeps of each moment, and adds to the root (0.9, 0.999, 1e-8)\n"
 	"  -w, --decay X       weight decay, of weights and biases (0)\n"
 	"  -s, --seed N        of initial weights and of the order of images (1)\n"
 	"      --schedule S    of the backward pass: ws-paper, ws, ws+os, interleaved, or auto, which takes the\n"
@@ -35,7 +37,7 @@ static const char usage[] =
 	"                      $IGRAD_CACHE/fashion-mnist (~/.cache/igrad/fashion-mnist),\n"
 	"                      /usr/share/datasets/fashion-mnist and /data\n"
 	"      --load FILE     start from these parameters (safetensors)\n"
-	"      --save FILE     write the parameters when training ends, with velocities if there are any\n"
+	"      --save FILE     write the parameters when training ends, with velocities or moments if there are any\n"
 	"      --eval          only evaluate on the test images; goes with --load\n"
 	"\n"
 	"Device:\n"
@@ -50,7 +52,19 @@ static const char usage[] =
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted or 143 terminated (the step is finished, parameters\n"
 	"are saved as asked).\n";
 
-enum { OPT_SCHEDULE = 256, OPT_OBJECTIVE, OPT_DTYPE, OPT_DATA, OPT_LOAD, OPT_SAVE, OPT_EVAL };
+enum {
+	OPT_SCHEDULE = 256,
+	OPT_OBJECTIVE,
+	OPT_DTYPE,
+	OPT_DATA,
+	OPT_LOAD,
+	OPT_SAVE,
+	OPT_EVAL,
+	OPT_OPTIMIZER,
+	OPT_BETA1,
+	OPT_BETA2,
+	OPT_EPSILON
+};
 
 static const struct option options[] = {
 	{"batch", required_argument, NULL, 'b'},
@@ -58,6 +72,10 @@ static const struct option options[] = {
 	{"steps", required_argument, NULL, 'n'},
 	{"lr", required_argument, NULL, 'r'},
 	{"momentum", required_argument, NULL, 'm'},
+	{"optimizer", required_argument, NULL, OPT_OPTIMIZER},
+	{"beta1", required_argument, NULL, OPT_BETA1},
+	{"beta2", required_argument, NULL, OPT_BETA2},
+	{"epsilon", required_argument, NULL, OPT_EPSILON},
 	{"decay", required_argument, NULL, 'w'},
 	{"seed", required_argument, NULL, 's'},
 	{"schedule", required_argument, NULL, OPT_SCHEDULE},
@@ -109,6 +127,16 @@ static float real(const char *option, const char *text)
 	return value;
 }
 
+/* How much of something stays. */
+static float share(const char *option, const char *text)
+{
+	float value = real(option, text);
+
+	if (value >= 1.0f)
+		wrong("--%s %s: a number below 1 is needed", option, text);
+	return value;
+}
+
 static void set_option(struct settings *s, int option, const char *value)
 {
 	struct igrad_optimizer *optimizer = &s->train.optimizer;
@@ -128,6 +156,21 @@ static void set_option(struct settings *s, int option, const char *value)
 		break;
 	case 'm':
 		optimizer->momentum = real("momentum", value);
+		break;
+	case OPT_OPTIMIZER:
+		if (strcmp(value, "sgd") && strcmp(value, "adam"))
+			wrong("--optimizer %s: there are sgd, with momentum or without, and adam",
+			      value);
+		optimizer->update = strcmp(value, "adam") ? IGRAD_UPDATE_SGD : IGRAD_UPDATE_ADAM;
+		break;
+	case OPT_BETA1:
+		optimizer->beta1 = share("beta1", value);
+		break;
+	case OPT_BETA2:
+		optimizer->beta2 = share("beta2", value);
+		break;
+	case OPT_EPSILON:
+		optimizer->epsilon = real("epsilon", value);
 		break;
 	case 'w':
 		optimizer->decay = real("decay", value);
@@ -188,17 +231,28 @@ static void set_default(struct settings *s)
 			{
 				.batch = 64,
 				.schedule = IGRAD_SCHEDULE_INTERLEAVED,
-				.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f},
+				.optimizer = {.update = IGRAD_UPDATE_SGD,
+					      .lr = NAN, /* depends */
+					      .beta1 = 0.9f,
+					      .beta2 = 0.999f,
+					      .epsilon = 1e-8f},
 			},
 	};
 }
 
 static void check_settings(struct settings *s)
 {
+	struct igrad_optimizer *optimizer = &s->train.optimizer;
+	bool adam = optimizer->update == IGRAD_UPDATE_ADAM;
+
 	if (!s->epochs)
 		s->epochs = s->steps == UINT32_MAX ? 5 : UINT32_MAX; /* as many as steps take */
-	if (s->train.optimizer.momentum != 0.0f)
-		s->train.optimizer.update = IGRAD_UPDATE_MOMENTUM;
+	if (isnan(optimizer->lr))
+		optimizer->lr = adam ? 0.001f : 0.1f;
+	if (adam && optimizer->momentum != 0.0f)
+		wrong("--momentum does not go with adam: its is --beta1");
+	if (optimizer->momentum != 0.0f)
+		optimizer->update = IGRAD_UPDATE_MOMENTUM;
 	if (s->eval_only && s->save)
 		wrong("--eval changes nothing that --save could save");
 }

@@ -373,8 +373,8 @@ int igrad_linear_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_matrix 
  * @vb: 1×O, of b, likewise
  * @sw: I×O, second moment of w, for IGRAD_UPDATE_ADAM
  * @sb: 1×O, of b, likewise
- * @adam: 1×IGRAD_ADAM_WORDS, for IGRAD_UPDATE_ADAM: what igrad_adam_constants() says, looked at when
- *        the commands are executed
+ * @adam: 1×IGRAD_ADAM_WORDS, for IGRAD_UPDATE_ADAM: what igrad_adam_constants() says, looked at
+ * when the commands are executed
  * @optimizer: how w and b are updated
  * @objective: what the tiling, and with IGRAD_SCHEDULE_AUTO the schedule, are chosen for
  * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in

@@ -107,7 +107,8 @@ int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
 /**
  * igrad_net_load - the network is unchanged unless all parameters are there, in the right shape
  *
- * Velocities, and all that is Adam's, are taken over if the file has them.
+ * Velocities, or all that is Adam's, are taken over if the file has them; not if the network has
+ * what belongs to the other.
  */
 int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error);
 

@@ -46,6 +46,9 @@ refuses 2 'a number from 1' 'batch of 0' --batch 0 4-2
 refuses 2 'a number from 1' 'batch that is no number' --batch many 4-2
 refuses 2 'at least 0' 'negative learning rate' --lr -1 4-2
 refuses 2 'at least 0' 'learning rate that is no number' --lr nan 4-2
+refuses 2 'sgd, with momentum or without, and adam' 'unknown optimiser' --optimizer lion 4-2
+refuses 2 'below 1' 'a moment that never fades' --optimizer adam --beta2 1 4-2
+refuses 2 'does not go with adam' 'momentum with Adam' --optimizer adam --momentum 0.9 4-2
 refuses 2 'eval' 'saving what is only evaluated' --eval --save x 4-2
 for network in 4 4- x-y 4-0-2 4--2 9999999999-2; do
 	refuses 1 "network '$network'" "bad network $network" "${tiny[@]}" $network
@@ -91,6 +94,9 @@ says() { # PATTERN DESCRIPTION ARGUMENT...: succeeds, and says so on stdout
 says 'Usage' 'help' --help
 says '^    2 .* 1\.0000 ' 'learns' "${tiny[@]}" --lr 1 --save "$tmp/saved" 4-3-2
 says 'test accuracy 1.0000' 'evaluates what it saved' "${tiny[@]}" --load "$tmp/saved" --eval 4-3-2
+says 'Adam 0.5 0.999 1e-08, decay 0' 'says how Adam works' "${tiny[@]}" --optimizer adam --beta1 0.5 4-3-2
+says '^   30 .* 1\.0000 ' 'learns with Adam' "${tiny[@]}" --epochs 30 --optimizer adam --lr 0.05 --save "$tmp/adam" 4-3-2
+says 'test accuracy 1.0000' 'evaluates what Adam left' "${tiny[@]}" --load "$tmp/adam" --eval 4-3-2
 says '^    1       8 .\{8\}  .\{8\}   .\{8\}  .\{8\} ' 'columns stand whatever the loss' "${tiny[@]}" --lr 1e30 4-3-2
 says '"test_accuracy":1[.,}]' 'evaluates in JSON' "${tiny[@]}" --load "$tmp/saved" --eval --json 4-3-2
 says '"epochs":\[{"epoch":1,.*{"epoch":2,' 'JSON has the epochs' "${tiny[@]}" --json 4-2

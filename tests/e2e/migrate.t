@@ -13,7 +13,7 @@ from tap import build, finish, note, ok, same, tmp  # noqa: E402
 from machine import Machine, Successor, wait_for  # noqa: E402
 
 NETWORK = "784-256-128-10"
-RECIPE = ["--steps", "150", "--batch", "64", "--lr", "0.1", "--seed", "7"]
+RECIPE = ["--epochs", "5", "--batch", "64", "--lr", "0.1", "--seed", "7"]
 IMAGES = {"train": 9600, "t10k": 100}
 DEVICE = "rows=64,cols=64"
 
@@ -51,7 +51,7 @@ def figures(text):
 def stop_at_work(machine):
     """Stopped at any moment at which a job is executing."""
     device = machine.monitor.devices()[0]
-    time.sleep(random.uniform(0, 0.5))
+    time.sleep(random.uniform(0, 0.4))
     for _ in range(2000):
         machine.monitor.command("stop")
         if machine.monitor.get(device, "state") == "running":

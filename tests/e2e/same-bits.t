@@ -33,6 +33,13 @@ done
 for schedule in ws-paper ws ws+os interleaved; do
 	run "$schedule, momentum and decay" --schedule $schedule --device sim:
 done
+
+# Adam, saved with both moments and the number of steps.
+recipe=(--steps 100 --batch 50 --optimizer adam --lr 0.002 --beta2 0.99 --decay 0.001 --seed 9)
+"$build/bin/tests/hosttrain" "${recipe[@]}" --save "$tmp/host" $network 2>&1 | note
+for schedule in ws-paper ws ws+os interleaved auto; do
+	run "$schedule, Adam" --schedule $schedule --device sim:sram-kib=256 --threads 2
+done
 cmp -s "$tmp/host" "$tmp/interleaved, 1 threads"
 ok $((!$?)) 'another recipe gives other bytes'
 finish
