@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include <igrad/hw.h>
-#include <uapi/drm/igrad_accel.h>
+#include <drm/igrad_accel.h>
 
 /* A NOP with this tag hangs on the devices that the tests run on (x-hang-tag). */
 #define HANG_TAG 0x68616e67
