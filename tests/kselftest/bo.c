@@ -16,15 +16,9 @@ FIXTURE(bo)
 
 FIXTURE_SETUP(bo)
 {
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(self->info),
-		.pointer = (uintptr_t)&self->info,
-	};
-
 	self->fd = test_open(0);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &self->info));
 }
 
 FIXTURE_TEARDOWN(bo)

@@ -25,18 +25,13 @@ FIXTURE(devices)
 
 static int unit_init(struct unit *unit, unsigned int device)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	int i, ret;
 
 	unit->fd = test_open(device);
 	if (unit->fd < 0)
 		return unit->fd;
-	ret = test_ioctl(unit->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query);
+	ret = test_device_info(unit->fd, &info);
 	if (ret)
 		return ret;
 	unit->queue = test_queue_create(unit->fd);

@@ -21,6 +21,7 @@
 
 int test_open(unsigned int device);
 int test_ioctl(int fd, unsigned long request, void *arg);
+int test_device_info(int fd, struct drm_igrad_device_info *info);
 double test_now(void);
 
 /* Buffers, mapped. */

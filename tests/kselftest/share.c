@@ -72,16 +72,11 @@ static int open_vgem(void)
 
 FIXTURE_SETUP(share)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 
 	self->fd = test_open(0);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &info));
 	self->sram_words = info.sram_bytes / 4;
 	self->queue = test_queue_create(self->fd);
 	ASSERT_EQ(0, test_bo_create(self->fd, SIZE, &self->data));

@@ -28,18 +28,13 @@ FIXTURE(sleep)
 
 FIXTURE_SETUP(sleep)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	__u32 i;
 
 	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
 	self->fd = root_open(self->dir);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &info));
 	self->first = test_queue_create(self->fd);
 	self->second = test_queue_create(self->fd);
 	ASSERT_EQ(0, test_bo_create(self->fd, 4096, &self->data));

@@ -29,18 +29,13 @@ static int low_priority_queue(int fd)
  */
 FIXTURE_SETUP(sync)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	__u32 *words;
 	int i;
 
 	self->fd = test_open(0);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &info));
 	self->a = low_priority_queue(self->fd);
 	self->b = test_queue_create(self->fd);
 	self->blocked = test_queue_create(self->fd);
