@@ -9,8 +9,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omi
 GUESTS := kselftest-1:stock:1:user kselftest-2:stock:2:user kselftest-root:stock:2:root
 DEBUG_GUESTS := debug-user:debug:2:user debug-root:debug:2:root
 # (After a sleep the shares that these leave their results in are gone: that test is in tests/e2e/sleep.t.)
-# (`hang` measures time against short limits, which a debug kernel on a busy host cannot keep.)
-guest_tests = $(if $(filter %:root,$(1)),$(filter-out %/sleep,$(KSELFTESTS_ROOT)),$(if $(findstring :debug:,$(1)),$(filter-out %/hang,$(KSELFTESTS)),$(KSELFTESTS)))
+guest_tests = $(if $(filter %:root,$(1)),$(filter-out %/sleep,$(KSELFTESTS_ROOT)),$(KSELFTESTS))
 guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)

@@ -80,23 +80,38 @@ static __u32 result(const FIXTURE_DATA(sync) *self)
 	return ((__u32 *)self->data.map)[128 / 4];
 }
 
-/* Shows that the tests below can fail, and what priorities do. */
-TEST_F(sync, nothing_orders_them)
+static __u32 run_without_order(struct __test_metadata *_metadata, FIXTURE_DATA(sync) *self)
 {
 	__u32 end_a = test_syncobj_create(self->fd);
 	__u32 end_b = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	ASSERT_EQ(0, block(self));
+	memset(self->data.map + 64, 0, 128);
+	EXPECT_EQ(0, block(self));
 	init(self, &job, &self->first);
 	test_job_signal(&job, end_a, 0);
-	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	EXPECT_EQ(0, test_submit(self->fd, self->a, &job));
 	init(self, &job, &self->second);
 	test_job_signal(&job, end_b, 0);
-	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
-	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_a, 0));
-	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_b, 0));
-	EXPECT_EQ(0, result(self));
+	EXPECT_EQ(0, test_submit(self->fd, self->b, &job));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, end_a, 0));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, end_b, 0));
+
+	return result(self);
+}
+
+/*
+ * Shows that the tests below can fail, and what priorities do: unless we are so slow that the device
+ * is not busy any more.
+ */
+TEST_F(sync, nothing_orders_them)
+{
+	__u32 found = 1;
+	int i;
+
+	for (i = 0; i < 20 && found; i++)
+		found = run_without_order(_metadata, self);
+	EXPECT_EQ(0, found);
 }
 
 TEST_F(sync, binary)
