@@ -2,7 +2,7 @@
 # Tests of the driver, on the kernel's own kselftest_harness.h; they run in the guest.
 
 KSELFTEST_NAMES := query queue bo submit sync fault hang devices abuse
-KSELFTEST_ROOT_NAMES := visible share failures unplug sleep
+KSELFTEST_ROOT_NAMES := visible share failures inject unplug sleep
 KSELFTEST_CFLAGS := -Iinclude -Wno-unused-parameter -Wno-sign-compare -Wno-missing-prototypes
 KSELFTEST_COMMON := tests/kselftest/igrad_test.c
 
