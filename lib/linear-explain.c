@@ -11,8 +11,10 @@
 
 /* ---------------------------------------------------------------- words */
 
-static const char *const role_names[IGRAD_NUM_ROLES] = {"x",  "w",  "b",  "y",	"dy",
-							"dx", "dw", "db", "vw", "vb"};
+static const char *const role_names[] = {"x",  "w",  "b",  "y",	 "dy", "dx",  "dw",
+					 "db", "vw", "vb", "sw", "sb", "adam"};
+_Static_assert(sizeof(role_names) / sizeof(role_names[0]) == IGRAD_NUM_ROLES,
+	       "each role has a name");
 
 __attribute__((format(printf, 3, 4))) static void append(char *words, size_t size,
 							 const char *format, ...)
