@@ -135,10 +135,7 @@ static int add_schedule(struct list *list, struct igrad_device *device,
 	if (!grown)
 		return -ENOMEM;
 	list->choices = grown;
-	if (task->forward)
-		igrad_forward_problem(&problem, &device->info, task->forward);
-	else
-		igrad_backward_problem(&problem, &device->info, task->backward, schedule);
+	igrad_task_problem(&problem, &device->info, task, schedule);
 	for (int i = 0; i < n; i++)
 		grown[list->num + i] = choice_of(&problem, &trials[i]);
 	grown[list->num].best = true;
