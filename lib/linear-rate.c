@@ -325,15 +325,14 @@ static uint64_t transfers(const struct igrad_problem *problem, const struct igra
 	return of_weights / weights + (bytes - of_weights) / others;
 }
 
-bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
+void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
 {
 	const struct igrad_device_info *info = problem->device;
 	double width = info->dram_bytes_per_cycle, cycles, array = 0;
 	struct product products[2];
 	int n;
 
-	if (!igrad_plan_traffic(problem, &candidate->plan, &candidate->traffic))
-		return false;
+	candidate->cycles = 0;
 	candidate->commands = 0;
 	candidate->accesses = 0;
 	n = products_of(problem, &candidate->plan, products);
@@ -345,7 +344,7 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		candidate->commands += products[i].streams + products[i].loads + products[i].moves;
 	}
 	if (candidate->commands > IGRAD_MAX_COMMANDS)
-		return true;
+		return;
 	candidate->commands += transfers(problem, &candidate->plan, &candidate->traffic);
 	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array) +
 		 last_update(problem, &candidate->plan);
@@ -355,5 +354,4 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		cycles = max_double(cycles, turnaround(problem, &candidate->plan, role, array));
 	candidate->cycles = cycles + last_bytes(problem, &candidate->plan) / width +
 			    2.0 * info->dram_latency + info->rows + info->cols;
-	return true;
 }

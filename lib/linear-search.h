@@ -22,8 +22,8 @@ struct igrad_candidate {
 	uint64_t commands;
 };
 
-/** igrad_candidate_rate - fill in all but the plan; false when it cannot work */
-bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate);
+/** igrad_candidate_rate - estimate what follows from plan and traffic */
+void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate);
 
 /**
  * igrad_plan_search - the best plans on paper, the most promising first
