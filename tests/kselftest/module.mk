@@ -3,7 +3,7 @@
 
 KSELFTEST_NAMES := query queue bo submit sync fault hang devices abuse stress
 KSELFTEST_ROOT_NAMES := visible failures share inject patience unplug sleep
-KSELFTEST_CFLAGS := -Iinclude -Wno-unused-parameter -Wno-sign-compare -Wno-missing-prototypes
+KSELFTEST_CFLAGS := -Iinclude -Iinclude/uapi -Wno-unused-parameter -Wno-sign-compare -Wno-missing-prototypes
 KSELFTEST_COMMON := tests/kselftest/igrad_test.c
 
 $(foreach n,$(KSELFTEST_NAMES),$(eval $(call kselftest,$(n),tests/kselftest/$(n).c $(KSELFTEST_COMMON),,libdrm,$(KSELFTEST_CFLAGS))))
