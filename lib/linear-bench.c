@@ -9,6 +9,7 @@
 #include "planner.h"
 
 #define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define AS_GOOD	      1.002  /* × the least cycles that are possible: not worth another trial */
 #define MANY_COMMANDS 40000  /* what all trials of a schedule but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
@@ -155,11 +156,15 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a < b ? -1 : a > b;
 }
 
+static uint64_t bytes_moved(const struct igrad_report *report)
+{
+	return report->dram_read_bytes + report->dram_write_bytes;
+}
+
 int igrad_trial_compare(const struct igrad_trial *a, const struct igrad_trial *b,
 			enum igrad_objective objective)
 {
-	uint64_t moved_a = a->report.dram_read_bytes + a->report.dram_write_bytes;
-	uint64_t moved_b = b->report.dram_read_bytes + b->report.dram_write_bytes;
+	uint64_t moved_a = bytes_moved(&a->report), moved_b = bytes_moved(&b->report);
 	int order = 0;
 
 	if (objective == IGRAD_OBJECTIVE_DRAM)
@@ -222,6 +227,20 @@ static bool known(const struct igrad_plan *plan, const struct igrad_trial trials
 	return false;
 }
 
+/* Is there anything to be gained by executing a candidate, after @best? */
+static bool promising(const struct igrad_candidate *candidate, const struct igrad_trial *best,
+		      enum igrad_objective objective)
+{
+	uint64_t moved = candidate->traffic.read + candidate->traffic.written;
+
+	if (objective == IGRAD_OBJECTIVE_ENERGY)
+		return true;
+	if (objective == IGRAD_OBJECTIVE_DRAM && moved != bytes_moved(&best->report))
+		return moved < bytes_moved(&best->report);
+	return best->report.cycles > AS_GOOD * candidate->floor ||
+	       candidate->accesses < best->estimate.accesses;
+}
+
 /* The plans that suit @problem. */
 static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 		       const struct igrad_task *dummy, const struct igrad_problem *problem,
@@ -237,6 +256,8 @@ static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
 	 */
 	for (int i = 0; !err && i < n && (!*num || commands < MANY_COMMANDS); i++) {
+		if (*num && !promising(&candidates[i], &trials[0], igrad_task_objective(task)))
+			continue;
 		commands += candidates[i].commands;
 		err = attempt(bench, task, dummy, &candidates[i], trials, num);
 	}

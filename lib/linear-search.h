@@ -12,6 +12,7 @@
  * @traffic: exact
  * @accesses: of SRAM, an estimate
  * @cycles: an estimate; 0 if it takes more commands than a job has
+ * @floor: about the least cycles that are possible
  * @commands: roughly
  */
 struct igrad_candidate {
@@ -19,6 +20,7 @@ struct igrad_candidate {
 	struct igrad_traffic traffic;
 	double accesses;
 	double cycles;
+	double floor;
 	uint64_t commands;
 };
 
