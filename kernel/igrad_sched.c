@@ -19,8 +19,8 @@
 #include "igrad_sched.h"
 
 /*
- * Looks in the time that a job may take to retire a command. However long that is, a device that does
- * not answer any more is noticed soon.
+ * Looks in the time that a job may take to retire a command. However long that is, a device that
+ * does not answer any more is noticed soon.
  */
 #define IGRAD_LOOKS_PER_TIMEOUT	4
 #define IGRAD_MAX_LOOK_MS	1000

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How long jobs may take: what the driver bears with, what it does not, and what waits meanwhile. */
+/* How long jobs may take: what the driver bears with, what not, and what waits meanwhile. */
 #include <limits.h>
 #include <stdlib.h>
 

@@ -16,8 +16,8 @@ int root_device_dir(char *dir, size_t size);
 int root_open(const char *dir);
 
 /*
- * How long the driver bears with a job that retires nothing, and with one that does not end. It takes
- * the device away from whoever has it open, and its node may be another one afterwards.
+ * How long the driver bears with a job that retires nothing, and with one that does not end. It
+ * takes the device away from whoever has it open, and its node may be another one afterwards.
  */
 int root_set_patience(const char *dir, unsigned int timeout_ms, unsigned int limit_ms);
 #define ROOT_PATIENCE_MAX_MS 600000

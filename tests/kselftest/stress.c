@@ -170,7 +170,7 @@ FIXTURE_TEARDOWN(stress)
 	munmap(self->tally, sizeof(*self->tally));
 }
 
-TEST_F(stress, of_many_processes)
+TEST_F_TIMEOUT(stress, of_many_processes, 3600)
 {
 	unsigned int seconds = self->seconds, processes = self->processes, i;
 	double end = test_now() + seconds;

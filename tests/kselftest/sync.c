@@ -101,8 +101,8 @@ static __u32 run_without_order(struct __test_metadata *_metadata, FIXTURE_DATA(s
 }
 
 /*
- * Shows that the tests below can fail, and what priorities do: unless we are so slow that the device
- * is not busy any more.
+ * Shows that the tests below can fail, and what priorities do: unless we are so slow that the
+ * device is not busy any more.
  */
 TEST_F(sync, nothing_orders_them)
 {

@@ -114,8 +114,8 @@ static int coredump(FIXTURE_DATA(visible) *self)
 }
 
 /*
- * Run a job that fails, again and again until there is a coredump that says so: there is one a second
- * at most, none while an earlier one has not been read, and all of them are late.
+ * Run a job that fails, again and again until there is a coredump that says so: there is one a
+ * second at most, none while an earlier one has not been read, and all of them are late.
  */
 static bool coredump_of(FIXTURE_DATA(visible) *self, const struct test_cmds *cmds, int error)
 {
