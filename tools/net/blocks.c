@@ -7,7 +7,7 @@
 
 const struct block *block_find(struct reader *r, const char *name)
 {
-	for (uint32_t i = 0; i < r->num_blocks; i++)
+	for (uint32_t i = 0; i < r->num_blocks && i < r->scope->blocks; i++)
 		if (!strcmp(r->blocks[i].name, name))
 			return &r->blocks[i];
 	return NULL;
@@ -83,7 +83,6 @@ static int define(struct reader *r, uint32_t line)
 	*block = (struct block){.line = line};
 	for (word = word_next(r); *word.text && !err; word = word_next(r))
 		err = read_param(r, block, &word);
-	/* Named last, so that it is not known before, and cannot use itself. */
 	snprintf(block->name, sizeof(block->name), "%s", name.text);
 	r->num_blocks += !err;
 	return err;
@@ -179,7 +178,12 @@ int block_use(struct reader *r, const struct word *name, const struct word *kind
 {
 	const struct block *block = block_find(r, kind->text);
 	struct scope *outer = r->scope;
-	struct scope scope = {.outer = outer, .used = r->number, .input = outer->last};
+	struct scope scope = {
+		.outer = outer,
+		.used = r->number,
+		.blocks = block - r->blocks,
+		.input = outer->last,
+	};
 	char own[NET_NAME], full[2 * NET_NAME];
 	int err = name ? word_name(r, name) : 0;
 
@@ -284,8 +288,8 @@ int lines_read(struct reader *r, uint32_t first, uint32_t end)
 	if (r->depth > MAX_NESTING)
 		return too_much(r, first, "are within each other more than", MAX_NESTING);
 	/* One for the use itself, so that many of nothing come to an end too. */
-	if (r->depth)
-		r->steps++;
+	if (r->depth && r->steps++ >= MAX_STEPS)
+		return too_much(r, first, "unfold to more lines than", MAX_STEPS);
 	r->depth++;
 	for (uint32_t i = first; i < end && !err; i++) {
 		const struct source_line *line = &r->source.lines[i];

@@ -100,12 +100,12 @@ int layer_register(struct reader *r, const struct word *name, uint32_t layer)
 	return 0;
 }
 
-void layer_name_itself(const struct reader *r, const char *kind, char *name, size_t size)
+void layer_name_itself(struct reader *r, const char *kind, char *name, size_t size)
 {
 	int length = snprintf(name, size, "%s%s@%u", r->scope->prefix, kind, r->number);
 
 	if (r->repeats && (size_t)length < size)
-		snprintf(name + length, size - length, "#%u", r->net->num_layers);
+		snprintf(name + length, size - length, "#%u", ++r->unnamed);
 }
 
 /* ---------------------------------------------------------------- arguments */
@@ -274,7 +274,7 @@ int layer_read(struct reader *r, const struct word *name, const struct word *kin
 	if (k == NET_NUM_KINDS)
 		return bad(
 			r, kind,
-			"'%.40s': linear, conv, pool, relu, batchnorm, lrn, add, concat, flatten, dropout, softmax or a block was expected",
+			"'%.40s': linear, conv, pool, relu, batchnorm, lrn, add, concat, flatten, dropout, softmax or a block above was expected",
 			kind->text);
 	if (!r->net->num_layers)
 		return bad(r, kind, "'input' was expected before the first layer");

@@ -121,7 +121,7 @@ static int check_whole(struct reader *r)
 
 int net_read_own(struct net *net, char *text, struct igrad_error *error)
 {
-	struct scope file = {0};
+	struct scope file = {.blocks = MAX_BLOCKS};
 	struct reader *r = calloc(1, sizeof(*r));
 	int err = -ENOMEM;
 

@@ -68,6 +68,7 @@ struct block {
 /**
  * struct scope - the file, or one use of a block
  * @outer: where the block is used, in line @used; NULL: the file
+ * @blocks: how many of the file's blocks are known in it: those above, so none uses itself
  * @prefix: of the names in it, as in "layer1.0."
  * @input: what 'input' is
  * @last: what a layer takes that does not say
@@ -75,6 +76,7 @@ struct block {
 struct scope {
 	struct scope *outer;
 	unsigned int used;
+	uint32_t blocks;
 	char prefix[NET_NAME];
 	uint32_t input;
 	uint32_t last;
@@ -87,6 +89,7 @@ struct scope {
  * are from, @at: what is left of it
  * @repeats: counters around the line
  * @steps: lines unfolded so far
+ * @unnamed: names given in repeats so far
  * @context: the uses of blocks around the line, for messages
  */
 struct reader {
@@ -101,7 +104,7 @@ struct reader {
 	char text[MAX_LINE + 1];
 	unsigned int columns[MAX_LINE + 1];
 	char *at;
-	unsigned int depth, repeats, steps;
+	unsigned int depth, repeats, steps, unnamed;
 	bool named, batched;
 	char context[120];
 };
@@ -177,8 +180,11 @@ int64_t layer_source(const struct reader *r, const char *name);
 /** layer_register - name a layer in this scope; -EBADMSG if there is one */
 int layer_register(struct reader *r, const struct word *name, uint32_t layer);
 
-/** layer_name_itself - "conv@12", for layers and uses of blocks without a name of their own */
-void layer_name_itself(const struct reader *r, const char *kind, char *name, size_t size);
+/**
+ * layer_name_itself - "conv@12", for layers and uses of blocks without a name of their own; in
+ * repeats, which come to a line several times, "conv@12#1"
+ */
+void layer_name_itself(struct reader *r, const char *kind, char *name, size_t size);
 
 /** layer_read - the rest of a layer's line; @name may be NULL */
 int layer_read(struct reader *r, const struct word *name, const struct word *kind);
