@@ -240,14 +240,15 @@ static void endless(void **state)
 		      "", 0, "end\nend\nend\nrelu\n");
 	assert_refused(nested, "5:1", "more lines than 65536");
 	free(nested);
-	/* Each block twice what the one above it is. */
-	doubling = many(
-		"block b1\n\nend\n"
-		"block b2\nx: b1\ny: b1\nend\nblock b3\nx: b2\ny: b2\nend\nblock b4\nx: b3\ny: b3\nend\n"
-		"block b5\nx: b4\ny: b4\nend\nblock b6\nx: b5\ny: b5\nend\nblock b7\nx: b6\ny: b6\nend\n"
-		"block b8\nx: b7\ny: b7\nend\nblock b9\nx: b8\ny: b8\nend\nblock b10\nx: b9\ny: b9\nend\n",
-		"", 0, IMAGE "repeat i=1..1000\nb10\nend\n");
-	assert_refused(doubling, "2:1", "more lines than 65536");
+	/* Each block twice what the one above it is, the first 200 lines of nothing. */
+	doubling = many("block b0\n", "\n", 200,
+			"end\n"
+			"block b1\nx: b0\ny: b0\nend\nblock b2\nx: b1\ny: b1\nend\n"
+			"block b3\nx: b2\ny: b2\nend\nblock b4\nx: b3\ny: b3\nend\n"
+			"block b5\nx: b4\ny: b4\nend\nblock b6\nx: b5\ny: b5\nend\n"
+			"block b7\nx: b6\ny: b6\nend\nblock b8\nx: b7\ny: b7\nend\n"
+			"block b9\nx: b8\ny: b8\nend\n" IMAGE "b9\n");
+	assert_refused(doubling, "41:1", "more lines than 65536");
 	free(doubling);
 }
 
