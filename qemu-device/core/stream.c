@@ -539,6 +539,7 @@ void igrad_stream_execute_strip(struct igrad_core *core, const struct igrad_cmd 
 		s.count = batch - s.first < IGRAD_CHUNK ? batch - s.first : IGRAD_CHUNK;
 		place_operand(&s.x);
 		place_operand(&s.g);
+		place_psums(&s);
 		run_strip(&s, strip, n);
 		advance(&s.x, s.count);
 		advance(&s.g, s.count);
