@@ -132,38 +132,82 @@ const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transp
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
 
+/* The same for the registers @reg, and acc, of each row of the PEs that take part. */
+static void each_row(struct igrad_core *core, const struct igrad_cmd *cmd, igrad_row_fn *fn,
+		     float *reg, float imm, float imm2)
+{
+	struct igrad_array *array = &core->array;
+	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+
+		for (size_t r = block.row; r < block.row + block.rows; r++) {
+			const size_t at = r * array->stride + block.col;
+
+			fn(reg + at, reg + at, array->acc + at, block.cols, imm, imm2);
+		}
+	}
+}
+
 static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	struct igrad_array *array = &core->array;
-	igrad_row_fn *fn = cmd->flags & IGRAD_FLAG_DECAY ? core->kernels->sgd_decay
-							 : core->kernels->sgd;
+	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
 
-	for (size_t r = 0; r < a->rows; r++) {
-		float *w = array->w + r * array->stride;
-
-		fn(w, w, array->acc + r * array->stride, a->cols, igrad_float(a->lr),
-		   igrad_float(a->keep));
-	}
-	weights_changed(array);
+	each_row(core, cmd, decay ? core->kernels->sgd_decay : core->kernels->sgd, core->array.w,
+		 igrad_float(cmd->u.array.lr), igrad_float(cmd->u.array.keep));
+	weights_changed(&core->array);
 }
 
 static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-
-	for (size_t r = 0; r < a->rows; r++) {
-		float *acc = core->array.acc + r * core->array.stride;
-
-		core->kernels->scale(acc, acc, NULL, a->cols, igrad_float(a->keep), 0.0f);
-	}
+	each_row(core, cmd, core->kernels->scale, core->array.acc, igrad_float(cmd->u.array.keep),
+		 0.0f);
 }
 
 /* The sums of a stream that has no row to sum. */
-void igrad_array_clear_acc(struct igrad_core *core, uint32_t rows, uint32_t cols)
+void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	for (size_t r = 0; r < rows; r++)
-		memset(core->array.acc + r * core->array.stride, 0, cols * sizeof(float));
+	struct igrad_array *array = &core->array;
+	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+
+		for (size_t r = block.row; r < block.row + block.rows; r++)
+			memset(array->acc + r * array->stride + block.col, 0,
+			       block.cols * sizeof(float));
+	}
+}
+
+static void load(struct igrad_core *core, const struct igrad_cmd *cmd, float *reg, const float *p,
+		 size_t p_row)
+{
+	struct igrad_array *array = &core->array;
+	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+
+		core->kernels->copy(reg + block.row * array->stride + block.col, array->stride,
+				    p + block.col, p_row, block.rows, block.cols);
+	}
+}
+
+static void drain(struct igrad_core *core, const struct igrad_cmd *cmd, const float *reg)
+{
+	struct igrad_array *array = &core->array;
+	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+	const size_t p_row = cmd->u.array.p_pitch / sizeof(float);
+	float *p = igrad_words(core, cmd->u.array.p);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+
+		core->kernels->copy(p + block.col, p_row,
+				    reg + block.row * array->stride + block.col, array->stride,
+				    block.rows, block.cols);
+	}
 }
 
 /* Loaded transposed or widened, or both. */
@@ -171,8 +215,9 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const uint32_t rows = transpose ? a->cols : a->rows, cols = transpose ? a->rows : a->cols;
 	struct igrad_array *array = &core->array;
+	const uint32_t rows = transpose ? a->cols : igrad_tile_rows(&array->window, cmd);
+	const uint32_t cols = transpose ? a->rows : a->cols;
 	const float *p = igrad_words(core, a->p);
 	size_t p_row = a->p_pitch / 4;
 
@@ -187,14 +232,13 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 	if (transpose)
 		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
 	else
-		core->kernels->copy(array->w, array->stride, p, p_row, rows, cols);
+		load(core, cmd, array->w, p, p_row);
 }
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	struct igrad_array *array = &core->array;
-	float *p = igrad_words(core, a->p);
 
 	array->dirty = true;
 	switch (cmd->opcode) {
@@ -202,7 +246,7 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		load_w(core, cmd);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		core->kernels->copy(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
+		load(core, cmd, array->acc, igrad_words(core, a->p), a->p_pitch / sizeof(float));
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
@@ -217,10 +261,10 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		scale_acc(core, cmd);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		core->kernels->copy(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
+		drain(core, cmd, array->acc);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		core->kernels->copy(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
+		drain(core, cmd, array->w);
 		break;
 	}
 }

@@ -185,7 +185,7 @@ void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
 				 uint32_t cols, size_t *row);
-void igrad_array_clear_acc(struct igrad_core *core, uint32_t rows, uint32_t cols);
+void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault);
