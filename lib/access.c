@@ -119,17 +119,33 @@ static int stream_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window
 	return 0;
 }
 
+/* Of p that loads and drains move: a group's rows serve all groups. */
+static int tile_rows(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
+		     uint64_t *rows)
+{
+	uint64_t of_group = le16toh(window->group_rows);
+
+	*rows = le16toh(cmd->u.array.rows);
+	if (!has_flag(cmd, IGRAD_FLAG_GROUPS))
+		return 0;
+	if (*rows > of_group)
+		*rows = of_group;
+	return of_group ? 0 : -EINVAL;
+}
+
 static int array_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
 		     struct igrad_command_use *use)
 {
 	const struct igrad_cmd_array *array = &cmd->u.array;
-	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
 	bool transpose = has_flag(cmd, IGRAD_FLAG_TRANSPOSE);
+	uint64_t rows, cols = le16toh(array->cols);
+	int ret;
 
 	use->engine = IGRAD_ENGINE_ARRAY;
 	if (cmd->opcode == IGRAD_OP_WINDOW)
 		return 0;
-	if (!rows || !cols)
+	ret = tile_rows(cmd, window, &rows);
+	if (ret || !rows || !cols)
 		return -EINVAL;
 
 	switch (cmd->opcode) {

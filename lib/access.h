@@ -29,8 +29,8 @@ struct igrad_command_use {
  * igrad_command_use - work out what a command touches
  * @window: as the last IGRAD_OP_WINDOW before it has it; zero: there was none
  *
- * Returns 0, -EINVAL for an unknown opcode or engine, an empty operand, or a stream with
- * IGRAD_FLAG_WINDOW when there is no window, or -ERANGE.
+ * Returns 0, -EINVAL for an unknown opcode or engine, an empty operand, IGRAD_FLAG_WINDOW when
+ * there is no window, IGRAD_FLAG_GROUPS when it has none, or -ERANGE.
  */
 int igrad_command_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
 		      struct igrad_command_use *use);

@@ -242,7 +242,7 @@ enum igrad_opcode {
 	IGRAD_OP_DRAIN_ACC = 0x27,   /* p[r][c] = acc(r,c) */
 	IGRAD_OP_DRAIN_W = 0x28,     /* p[r][c] = w(r,c) */
 	IGRAD_OP_SCALE_ACC = 0x29,   /* acc = round(keep·acc): momentum that continues in the array */
-	IGRAD_OP_WINDOW = 0x2a,      /* how later streams walk over images, and groups: see below */
+	IGRAD_OP_WINDOW = 0x2a,      /* how later streams walk over images, and groups */
 
 	IGRAD_OP_VEC_FILL = 0x40,         /* d = imm */
 	IGRAD_OP_VEC_COPY = 0x41,         /* d = a, bits unchanged */
@@ -266,6 +266,7 @@ enum igrad_opcode {
 #define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
 #define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
 #define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TRANSPOSE, TURN: x, or dx, is of images */
+#define IGRAD_FLAG_GROUPS    (1u << 8) /* the array, not with TRANSPOSE, TURN: some PEs only */
 
 /*
  * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
@@ -368,9 +369,16 @@ struct igrad_cmd_array {
  * @out_width: outputs a row
  * @stride_y: rows of pixels from one row of outputs to the next
  * @stride_x: pixels from one output to the next
+ * @group_rows: in-features of a group, for commands with IGRAD_FLAG_GROUPS; 0: there are no groups
+ * @group_cols: out-features of a group, likewise; zero if and only if @group_rows is
  * @reserved: zero
  *
- * All are at least 1. They hold until the next WINDOW of the job; before the first there is none.
+ * All but groups are at least 1. They hold until the next WINDOW of the job; before the first there
+ * is none.
+ *
+ * With IGRAD_FLAG_GROUPS, PE(r,c) takes part only if r / group_rows = c / group_cols, rounded down;
+ * others pass on what comes by, and keep what they hold. Loads and drains move its word from and to
+ * p[r mod group_rows][c].
  */
 struct igrad_cmd_window {
 	igrad_le16 height;
@@ -379,7 +387,9 @@ struct igrad_cmd_window {
 	igrad_le16 out_width;
 	igrad_le16 stride_y;
 	igrad_le16 stride_x;
-	igrad_le32 reserved[7];
+	igrad_le16 group_rows;
+	igrad_le16 group_cols;
+	igrad_le32 reserved[6];
 };
 
 /**

@@ -81,18 +81,34 @@ static uint64_t stream_width(uint64_t lanes, uint64_t batch, uint64_t pitch)
 	return min_u64(batch, (lanes + pitch - 1) / pitch);
 }
 
+/* Those of the tile that take part. */
+static uint64_t pes_of(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const uint32_t n = igrad_num_blocks(window, cmd);
+	uint64_t pes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, cmd, i);
+
+		pes += (uint64_t)block.rows * block.cols;
+	}
+	return pes;
+}
+
 /* Batch rows of a stream that are summed, and those whose psum passes: of an FPROP, all. */
-struct rows {
+struct stream {
+	uint64_t pes;
 	uint64_t valid;
 	uint64_t psums;
 	bool first; /* is batch row 0 valid? */
 };
 
-static struct rows rows_of(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+static struct stream stream_of(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
 	const uint32_t valid = igrad_window_rows(window, cmd);
 
-	return (struct rows){
+	return (struct stream){
+		.pes = pes_of(window, cmd),
 		.valid = valid,
 		.psums = cmd->opcode == IGRAD_OP_FPROP ? cmd->u.array.batch : valid,
 		.first = igrad_window_row_valid(window, cmd, 0),
@@ -100,11 +116,11 @@ static struct rows rows_of(const struct igrad_cmd_window *window, const struct i
 }
 
 /* Read and written for each row; a new sum is not read, or, where there is none, set to +0. */
-static uint64_t acc_uses(const struct igrad_cmd *cmd, const struct rows *rows)
+static uint64_t acc_uses(const struct igrad_cmd *cmd, const struct stream *s)
 {
 	if (cmd->flags & IGRAD_FLAG_KEEP)
-		return 2 * rows->valid;
-	return rows->first ? 2 * rows->valid - 1 : 2 * rows->valid + 1;
+		return 2 * s->valid;
+	return s->first ? 2 * s->valid - 1 : 2 * s->valid + 1;
 }
 
 /*
@@ -113,30 +129,29 @@ static uint64_t acc_uses(const struct igrad_cmd *cmd, const struct rows *rows)
  * its sum begins.
  */
 static void account_stream_pes(struct igrad_report *counters, const struct igrad_config *config,
-			       const struct igrad_cmd *cmd, const struct rows *rows)
+			       const struct igrad_cmd *cmd, const struct stream *s)
 {
 	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
 	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
 	const uint64_t eastwards = (uint64_t)cmd->u.array.rows * (config->cols - 1);
 	const uint64_t southwards = (uint64_t)cmd->u.array.cols * (config->rows - 1);
 
 	if (fprop || wgrad)
-		counters->pe_hops[narrow] += rows->valid * eastwards; /* x */
+		counters->pe_hops[narrow] += s->valid * eastwards; /* x */
 	if (!fprop)
-		counters->pe_hops[narrow] += rows->valid * southwards; /* g */
+		counters->pe_hops[narrow] += s->valid * southwards; /* g */
 	if (cmd->opcode != IGRAD_OP_WGRAD) {
-		counters->pe_hops[0] += rows->psums * (fprop ? southwards : eastwards);
-		counters->pe_registers[0] += pes * rows->valid;
+		counters->pe_hops[0] += s->psums * (fprop ? southwards : eastwards);
+		counters->pe_registers[0] += s->pes * s->valid;
 	}
 	if (wgrad)
-		counters->pe_registers[0] += pes * acc_uses(cmd, rows);
+		counters->pe_registers[0] += s->pes * acc_uses(cmd, s);
 }
 
 /* Words are counted as they move; what ports must offer, as if all rows were valid. */
 static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd,
-			   const struct rows *valid)
+			   const struct stream *s)
 {
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
 	const bool dgrad = cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
@@ -149,56 +164,63 @@ static void account_stream(struct igrad_report *counters, const struct igrad_cmd
 	const uint64_t psums = fprop ? cols : dgrad ? rows : 0;
 	uint64_t width = stream_width(psums, batch, pitch) * (add ? 2 : 1);
 
-	counters->macs += rows * cols * valid->valid * pitch;
+	counters->macs += s->pes * s->valid * pitch;
 	if (cmd->flags & IGRAD_FLAG_BF16)
-		counters->macs_bf16 += rows * cols * valid->valid * pitch;
+		counters->macs_bf16 += s->pes * s->valid * pitch;
 	if (fprop || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += valid->valid * rows;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += s->valid * rows;
 		width += stream_width(rows, batch, pitch);
 	}
 	if (dgrad || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += valid->valid * cols;
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += s->valid * cols;
 		width += stream_width(cols, batch, pitch);
 	}
-	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += valid->psums * psums;
+	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += s->psums * psums;
 	if (add)
-		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += valid->psums * psums;
+		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += s->psums * psums;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
 }
 
 /* All columns at once, or with shadow registers each a cycle after its western neighbour. */
-static void account_shift(struct igrad_report *counters, const struct igrad_cmd *cmd,
-			  enum igrad_operand operand, bool overlap)
+static void account_shift(struct igrad_report *counters, const struct igrad_cmd_window *window,
+			  const struct igrad_cmd *cmd, enum igrad_operand operand, bool overlap)
 {
 	const uint64_t rows = cmd->u.array.rows;
 	const uint64_t cols = cmd->u.array.cols;
 	const uint64_t width = overlap ? stream_width(cols, rows, 1) : cols;
 
-	counters->sram[width_of(cmd)][operand] += rows * cols;
+	counters->sram[width_of(cmd)][operand] += pes_of(window, cmd);
 	if (counters->peak_words < width)
 		counters->peak_words = width;
 }
 
 /* Words of row r come down r PEs when loaded, and go down the others when drained. */
 static void account_shift_pes(struct igrad_report *counters, const struct igrad_config *config,
-			      const struct igrad_cmd *cmd, bool load)
+			      const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			      bool load)
 {
 	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
-	const uint64_t rows = cmd->u.array.rows;
-	const uint64_t cols = cmd->u.array.cols;
-	const uint64_t above = rows * (rows - 1) / 2;
+	const uint32_t n = igrad_num_blocks(window, cmd);
 
-	counters->pe_registers[0] += rows * cols;
-	counters->pe_hops[narrow] += cols * (load ? above : rows * (config->rows - 1) - above);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, cmd, i);
+		const uint64_t rows = block.rows;
+		const uint64_t above = rows * block.row + rows * (rows - 1) / 2;
+
+		counters->pe_registers[0] += rows * block.cols;
+		counters->pe_hops[narrow] += block.cols *
+					     (load ? above : rows * (config->rows - 1) - above);
+	}
 }
 
 /* w = fma(-lr, acc, w), before it w = keep·w with DECAY; or acc = keep·acc. */
-static void account_update(struct igrad_report *counters, const struct igrad_cmd *cmd)
+static void account_update(struct igrad_report *counters, const struct igrad_cmd_window *window,
+			   const struct igrad_cmd *cmd)
 {
 	const bool scale = cmd->opcode == IGRAD_OP_SCALE_ACC;
 	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
-	const uint64_t pes = (uint64_t)cmd->u.array.rows * cmd->u.array.cols;
+	const uint64_t pes = pes_of(window, cmd);
 
 	counters->update_ops += pes * (decay ? 2 : 1);
 	counters->pe_registers[0] += pes * (scale ? 2 : decay ? 5 : 3);
@@ -262,7 +284,7 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
 		   const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
-	struct rows rows;
+	struct stream s;
 
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
@@ -270,7 +292,7 @@ void igrad_account(struct igrad_report *counters, const struct igrad_config *con
 		break;
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
-		account_update(counters, cmd);
+		account_update(counters, window, cmd);
 		break;
 	case IGRAD_OP_DMA_LOAD:
 		counters->dram_read_bytes += dma_bytes(cmd);
@@ -279,28 +301,28 @@ void igrad_account(struct igrad_report *counters, const struct igrad_config *con
 		counters->dram_write_bytes += dma_bytes(cmd);
 		break;
 	case IGRAD_OP_LOAD_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_STATIONARY_READ, config->overlap);
-		account_shift_pes(counters, config, cmd, true);
+		account_shift(counters, window, cmd, IGRAD_ACCESS_STATIONARY_READ, config->overlap);
+		account_shift_pes(counters, config, window, cmd, true);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_READ, config->overlap);
-		account_shift_pes(counters, config, cmd, true);
+		account_shift(counters, window, cmd, IGRAD_ACCESS_ACC_READ, config->overlap);
+		account_shift_pes(counters, config, window, cmd, true);
 		break;
 	case IGRAD_OP_DRAIN_ACC:
-		account_shift(counters, cmd, IGRAD_ACCESS_ACC_WRITE, config->overlap);
-		account_shift_pes(counters, config, cmd, false);
+		account_shift(counters, window, cmd, IGRAD_ACCESS_ACC_WRITE, config->overlap);
+		account_shift_pes(counters, config, window, cmd, false);
 		break;
 	case IGRAD_OP_DRAIN_W:
-		account_shift(counters, cmd, IGRAD_ACCESS_W_WRITE, config->overlap);
-		account_shift_pes(counters, config, cmd, false);
+		account_shift(counters, window, cmd, IGRAD_ACCESS_W_WRITE, config->overlap);
+		account_shift_pes(counters, config, window, cmd, false);
 		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
-		rows = rows_of(window, cmd);
-		account_stream(counters, cmd, &rows);
-		account_stream_pes(counters, config, cmd, &rows);
+		s = stream_of(window, cmd);
+		account_stream(counters, cmd, &s);
+		account_stream_pes(counters, config, cmd, &s);
 		break;
 	default:
 		account_vector(counters, cmd);

@@ -47,19 +47,22 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_NOP] = OP(LOAD, 0, 0),
 	[IGRAD_OP_DMA_LOAD] = OP(LOAD, F(BF16) | F(MEM_BF16), WORDS(0, 8)),
 	[IGRAD_OP_DMA_STORE] = OP(STORE, F(BF16) | F(MEM_BF16), WORDS(0, 6)),
-	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16), SHAPE | P_WORDS),
-	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_FPROP] = OP(ARRAY, F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW),
+	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16) | F(GROUPS), SHAPE | P_WORDS),
+	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
+	[IGRAD_OP_FPROP] = OP(ARRAY,
+			      F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW) | F(GROUPS),
 			      DIMS | X_WORDS | P_WORDS),
-	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16) | F(WINDOW), DIMS | G_WORDS | P_WORDS),
-	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW), DIMS | X_WORDS | G_WORDS),
-	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16) | F(WINDOW),
+	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16) | F(WINDOW) | F(GROUPS),
+			      DIMS | G_WORDS | P_WORDS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
+			      DIMS | X_WORDS | G_WORDS),
+	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
 				    DIMS | X_WORDS | G_WORDS | P_WORDS),
-	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY), SHAPE | LR_WORD),
-	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_DRAIN_W] = OP(ARRAY, 0, SHAPE | P_WORDS),
-	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, 0, SHAPE | KEEP_WORD),
-	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 2)),
+	[IGRAD_OP_UPDATE] = OP(ARRAY, F(DECAY) | F(GROUPS), SHAPE | LR_WORD),
+	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
+	[IGRAD_OP_DRAIN_W] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
+	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, F(GROUPS), SHAPE | KEEP_WORD),
+	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 3)),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
@@ -81,12 +84,13 @@ static const struct op_rules *rules_of(uint8_t opcode)
 	return &rules[opcode];
 }
 
-/* Some do not go together: images lie one way round only. */
+/* Some do not go together: images and groups lie one way round only. */
 static enum igrad_reason check_flags(const struct op_rules *op, const struct igrad_cmd *cmd)
 {
 	if (cmd->flags & ~op->flags)
 		return IGRAD_REASON_FLAGS;
-	if (cmd->flags & IGRAD_FLAG_WINDOW && cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN))
+	if (cmd->flags & (IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS) &&
+	    cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN))
 		return IGRAD_REASON_FLAGS;
 	return IGRAD_REASON_NONE;
 }
@@ -237,18 +241,19 @@ static enum igrad_reason see_images(const struct igrad_config *config,
 	return IGRAD_REASON_NONE;
 }
 
-static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igrad_areas *areas)
+static void areas_array(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			uint32_t words, struct igrad_areas *areas)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
-	const bool window = cmd->flags & IGRAD_FLAG_WINDOW;
+	const bool images = cmd->flags & IGRAD_FLAG_WINDOW;
 	struct igrad_area *area;
 	uint32_t p_rows = a->batch;
 	uint32_t p_cols = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
 
 	if (!streams(cmd->opcode)) {
-		p_rows = transpose ? a->cols : a->rows;
+		p_rows = transpose ? a->cols : igrad_tile_rows(window, cmd);
 		p_cols = transpose ? a->rows : a->cols;
 	} else if (cmd->flags & IGRAD_FLAG_TURN) {
 		p_rows = a->cols;
@@ -258,12 +263,12 @@ static void areas_array(const struct igrad_cmd *cmd, uint32_t words, struct igra
 		area = add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch,
 				 p_rows, p_cols);
 		area->written = cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
-		area->image = window && cmd->opcode != IGRAD_OP_FPROP;
+		area->image = images && cmd->opcode != IGRAD_OP_FPROP;
 	}
 	if (words & X_WORDS) {
 		area = add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
 				 transpose ? a->batch : a->rows);
-		area->image = window;
+		area->image = images;
 	}
 	if (words & G_WORDS)
 		add_words(areas, bf16, a->g, a->g_pitch, a->batch, a->cols);
@@ -280,7 +285,9 @@ static enum igrad_reason shape_array(const struct igrad_config *config,
 		return IGRAD_REASON_SHAPE;
 	if (streams(cmd->opcode) && (!a->batch || a->batch > IGRAD_MAX_BATCH))
 		return IGRAD_REASON_SHAPE;
-	areas_array(cmd, words, areas);
+	if (cmd->flags & IGRAD_FLAG_GROUPS && !window->group_rows)
+		return IGRAD_REASON_SHAPE;
+	areas_array(window, cmd, words, areas);
 	if (cmd->flags & IGRAD_FLAG_WINDOW)
 		return see_images(config, window, cmd, areas);
 	return IGRAD_REASON_NONE;

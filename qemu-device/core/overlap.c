@@ -72,17 +72,34 @@ static int64_t last_cycle(const struct igrad_words *words)
 	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
-/* Of images, each word is taken to be accessed as long as any is. */
-static void take_whole(struct igrad_words *words, const struct igrad_cmd_window *window,
-		       const struct igrad_cmd *cmd)
+static int64_t first_cycle(const struct igrad_words *words)
+{
+	const int64_t rows = words->per_row < 0 ? words->rows - 1 : 0;
+	const int64_t cols = words->per_word < 0 ? words->words - 1 : 0;
+
+	return words->first + rows * words->per_row + cols * words->per_word;
+}
+
+/* Each word is taken to be accessed as long as any is. */
+static void hold(struct igrad_words *words)
+{
+	const int64_t first = first_cycle(words);
+
+	words->held = last_cycle(words) - first;
+	words->first = first;
+	words->per_row = words->per_word = 0;
+}
+
+/* All of the images. */
+static void hold_images(struct igrad_words *words, const struct igrad_cmd_window *window,
+			const struct igrad_cmd *cmd)
 {
 	struct igrad_pixels pixels;
 
 	igrad_window_pixels(window, cmd, UINT64_MAX, &pixels);
-	words->held = last_cycle(words) - words->first;
+	hold(words);
 	words->addr += (uint32_t)(pixels.first * words->pitch);
 	words->rows = (uint32_t)pixels.count;
-	words->per_row = words->per_word = 0;
 }
 
 /* Psums, as they are read or written; turned, a lane is a row of them. */
@@ -126,7 +143,7 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
 		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
 	if (n && cmd->flags & IGRAD_FLAG_WINDOW)
-		take_whole(&words[0], window, cmd);
+		hold_images(&words[0], window, cmd);
 	if (!south)
 		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
@@ -134,7 +151,7 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
 	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
 	words[n].written = true;
 	if (!south && cmd->flags & IGRAD_FLAG_WINDOW)
-		take_whole(&words[n], window, cmd);
+		hold_images(&words[n], window, cmd);
 	n++;
 	if (cmd->flags & IGRAD_FLAG_ADD) {
 		words[n] = words[n - 1];
@@ -145,8 +162,8 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
 }
 
 /* The last row goes first; a column begins a cycle after its western neighbour. */
-static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
-				   struct igrad_words *words)
+static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd_window *window,
+				   const struct igrad_cmd *cmd, struct igrad_words *words)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
@@ -163,6 +180,10 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd *cmd,
 		.per_word = transpose ? -1 : 1,
 		.written = drain,
 	};
+	if (cmd->flags & IGRAD_FLAG_GROUPS) {
+		hold(&words[0]);
+		words[0].rows = igrad_tile_rows(window, cmd);
+	}
 	return 1;
 }
 
@@ -179,7 +200,7 @@ static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cm
 	case IGRAD_OP_INTERLEAVED:
 		return words_of_stream(rows, cols, window, cmd, words);
 	default:
-		return words_of_shift(rows, cmd, words);
+		return words_of_shift(rows, window, cmd, words);
 	}
 }
 

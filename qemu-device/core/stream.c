@@ -247,6 +247,69 @@ static struct igrad_tile wgrad(const struct stream *s, uint32_t begin, uint32_t 
 }
 
 /* --------------------------------------------------------------------------------------------- */
+/* Groups: products of parts of the operands */
+/* --------------------------------------------------------------------------------------------- */
+
+/* From the batch's to a group's: sums over @k of the terms, for @n of the lanes. */
+static void multiply_group(const struct stream *s, struct igrad_tile tile, uint32_t first_k,
+			   uint32_t k, uint32_t first_n, uint32_t n)
+{
+	tile.a += first_k * tile.a_step;
+	tile.b += first_k * tile.b_row + first_n;
+	tile.c += first_n;
+	tile.k = k;
+	tile.n = n;
+	s->core->kernels->tile(&tile);
+}
+
+/* Lanes of no group: nothing is added to their psums. */
+static void clear_psums(const struct igrad_tile *tile, uint32_t first)
+{
+	for (size_t i = 0; i < tile->m && !tile->add && first < tile->n; i++)
+		memset(tile->c + i * tile->c_row + first, 0, (tile->n - first) * sizeof(float));
+}
+
+static void multiply_psums(const struct stream *s, const struct igrad_tile *tile)
+{
+	const struct igrad_cmd_window *window = &s->core->array.window;
+	const uint32_t n = igrad_num_blocks(window, s->cmd);
+	uint32_t end = 0;
+
+	if (!(s->cmd->flags & IGRAD_FLAG_GROUPS)) {
+		s->core->kernels->tile(tile);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, s->cmd, i);
+
+		if (s->cmd->opcode == IGRAD_OP_FPROP) {
+			multiply_group(s, *tile, block.row, block.rows, block.col, block.cols);
+			end = block.col + block.cols;
+		} else {
+			multiply_group(s, *tile, block.col, block.cols, block.row, block.rows);
+			end = block.row + block.rows;
+		}
+	}
+	clear_psums(tile, end);
+}
+
+/* Rows @begin … @end - 1 of acc, as far as groups have a part in them. */
+static void multiply_acc(const struct stream *s, uint32_t begin, uint32_t end)
+{
+	const struct igrad_cmd_window *window = &s->core->array.window;
+	const uint32_t n = igrad_num_blocks(window, s->cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, s->cmd, i);
+		const uint32_t from = block.row > begin ? block.row : begin;
+		const uint32_t to = block.row + block.rows < end ? block.row + block.rows : end;
+
+		if (from < to)
+			multiply_group(s, wgrad(s, from, to), 0, s->count, block.col, block.cols);
+	}
+}
+
+/* --------------------------------------------------------------------------------------------- */
 /* Parts: batch rows are staged and make psums; then, all being staged, rows of acc */
 /* --------------------------------------------------------------------------------------------- */
 
@@ -285,7 +348,7 @@ static void make_psums(const struct stream *s, uint32_t begin, uint32_t end)
 		tile = fprop_turned(s, begin, end);
 	else
 		tile = fprop(s, begin, end);
-	s->core->kernels->tile(&tile);
+	multiply_psums(s, &tile);
 }
 
 static void batch_part(void *context, unsigned int part)
@@ -313,11 +376,9 @@ static void acc_part(void *context, unsigned int part)
 {
 	const struct stream *s = context;
 	const uint32_t begin = part * s->acc_share;
-	const struct igrad_tile tile = wgrad(s, begin,
-					     end_of(begin, s->acc_share, s->cmd->u.array.rows));
 
 	if (!cancelled(s))
-		s->core->kernels->tile(&tile);
+		multiply_acc(s, begin, end_of(begin, s->acc_share, s->cmd->u.array.rows));
 }
 
 static void any_part(void *context, unsigned int part)
@@ -436,7 +497,7 @@ static void begin_sums(struct stream *s, uint32_t valid)
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 
 	if (is(s, IGRAD_OP_WGRAD) && !s->keep && !valid)
-		igrad_array_clear_acc(s->core, a->rows, a->cols);
+		igrad_array_clear_acc(s->core, s->cmd);
 	if (s->cmd->opcode != IGRAD_OP_FPROP || s->add || valid == a->batch)
 		return;
 	for (size_t b = 0; b < a->batch; b++)

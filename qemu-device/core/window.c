@@ -4,7 +4,7 @@
 bool igrad_window_sound(const struct igrad_cmd_window *window)
 {
 	return window->height && window->width && window->out_height && window->out_width &&
-	       window->stride_y && window->stride_x;
+	       window->stride_y && window->stride_x && !window->group_rows == !window->group_cols;
 }
 
 static uint64_t outputs_of_image(const struct igrad_cmd_window *window)
@@ -135,4 +135,50 @@ bool igrad_window_row_valid(const struct igrad_cmd_window *window, const struct 
 	igrad_walk_begin(&walk, window, cmd);
 	return within(&walk.y, o / window->out_width % window->out_height) &&
 	       within(&walk.x, o % window->out_width);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Groups */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t groups(uint32_t lanes, uint32_t of_group)
+{
+	return (lanes + of_group - 1) / of_group;
+}
+
+uint32_t igrad_num_blocks(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_GROUPS))
+		return 1;
+	return min_u32(groups(a->rows, window->group_rows), groups(a->cols, window->group_cols));
+}
+
+struct igrad_block igrad_block(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			       uint32_t index)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const uint32_t row = index * window->group_rows, col = index * window->group_cols;
+
+	if (!(cmd->flags & IGRAD_FLAG_GROUPS))
+		return (struct igrad_block){.rows = a->rows, .cols = a->cols};
+	return (struct igrad_block){
+		.row = row,
+		.rows = min_u32(window->group_rows, a->rows - row),
+		.col = col,
+		.cols = min_u32(window->group_cols, a->cols - col),
+	};
+}
+
+uint32_t igrad_tile_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const uint32_t rows = cmd->u.array.rows;
+
+	return cmd->flags & IGRAD_FLAG_GROUPS ? min_u32(window->group_rows, rows) : rows;
 }

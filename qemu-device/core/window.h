@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Windows: which pixel of an image does a stream's row stand on? The only place that knows; what
- * streams multiply, count and interlock follows from here.
+ * Windows: which pixel of an image does a stream's row stand on, and which PEs take part? The only
+ * place that knows; what streams multiply, count and interlock follows from here.
  */
 #ifndef IGRAD_WINDOW_H
 #define IGRAD_WINDOW_H
@@ -66,5 +66,21 @@ void igrad_walk_begin(struct igrad_walk *walk, const struct igrad_cmd_window *wi
 
 /** igrad_walk_next - the next run, of at most @most rows; returns false if there is none */
 bool igrad_walk_next(struct igrad_walk *walk, uint32_t most, struct igrad_run *run);
+
+/* PEs of a tile that take part: a rectangle. */
+struct igrad_block {
+	uint32_t row;
+	uint32_t rows;
+	uint32_t col;
+	uint32_t cols;
+};
+
+/** igrad_num_blocks - of the tile of @cmd: a group each, or the tile without IGRAD_FLAG_GROUPS */
+uint32_t igrad_num_blocks(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+struct igrad_block igrad_block(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			       uint32_t index);
+
+/** igrad_tile_rows - rows of p that loads and drains of the tile move */
+uint32_t igrad_tile_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
 
 #endif /* IGRAD_WINDOW_H */

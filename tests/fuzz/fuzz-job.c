@@ -43,6 +43,8 @@ static void tame_window(struct igrad_cmd_window *window)
 		.out_width = (uint16_t)(wild.out_width % 6 + 1),
 		.stride_y = (uint16_t)(wild.stride_y % 3 + 1),
 		.stride_x = (uint16_t)(wild.stride_x % 3 + 1),
+		.group_rows = (uint16_t)(wild.group_rows % 4 + 1),
+		.group_cols = (uint16_t)(wild.group_cols % 4 + 1),
 	};
 }
 
@@ -105,7 +107,7 @@ static void add_command(struct machine *machine, struct bytes *bytes, unsigned i
 	take(bytes, &cmd, sizeof(cmd));
 	if (how & 1) { /* else as it is */
 		cmd.opcode = opcodes[cmd.opcode % sizeof(opcodes)];
-		cmd.flags &= how & 2 ? 0xff : 0;
+		cmd.flags &= how & 2 ? 0x1ff : 0;
 		cmd.engine = cmd.opcode ? 0 : cmd.engine % 5;
 		cmd.signal %= 33;
 		for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {

@@ -193,6 +193,8 @@ static struct igrad_cmd_window make_window(void)
 		.out_width = 1 + below(3),
 		.stride_y = 1 + below(3),
 		.stride_x = 1 + below(3),
+		.group_rows = 1 + below(6),
+		.group_cols = 1 + below(6),
 	};
 }
 
@@ -261,6 +263,15 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 		set_p(array, sram_images(maker, first, count, rows, 4, WRITE));
 }
 
+/* Rows of a tile in SRAM. */
+static uint32_t choose_groups(struct igrad_cmd *cmd, uint32_t rows)
+{
+	if (!window.group_rows || below(2))
+		return rows;
+	cmd->flags |= IGRAD_FLAG_GROUPS;
+	return rows < window.group_rows ? rows : window.group_rows;
+}
+
 static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_array *array = &cmd->u.array;
@@ -278,12 +289,15 @@ static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 	case IGRAD_OP_LOAD_W:
 		cmd->flags = transpose ? IGRAD_FLAG_TRANSPOSE : 0;
 		element = choose_element(cmd, IGRAD_FLAG_BF16);
+		if (!transpose)
+			rows = choose_groups(cmd, rows);
 		set_p(array, sram_of(maker, transpose ? cols : rows, transpose ? rows : cols,
 				     element, READ));
 		return;
 	case IGRAD_OP_LOAD_ACC:
 	case IGRAD_OP_DRAIN_ACC:
 	case IGRAD_OP_DRAIN_W:
+		rows = choose_groups(cmd, rows);
 		set_p(array,
 		      sram(maker, rows, cols, cmd->opcode == IGRAD_OP_LOAD_ACC ? READ : WRITE));
 		return;

@@ -183,10 +183,10 @@ static struct inputs inputs_of(struct stream_state *s, unsigned int t, unsigned 
 
 /* One multiply-add at most. A PE that the tile does not cover passes the psum on unchanged. */
 static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
-			struct ref_wire operand)
+			struct ref_wire operand, bool takes_part)
 {
 	pe->psum = in->psum;
-	if (!in->psum.valid || !operand.valid)
+	if (!in->psum.valid || !operand.valid || !takes_part)
 		return;
 	pe->psum.value = ref_fma(operand.value, ref_weight(s->cmd, ref_get(s->device, &pe->w)),
 				 in->psum.value);
@@ -195,13 +195,15 @@ static void add_to_psum(struct stream_state *s, struct ref_pe *pe, const struct 
 
 /* A sum begins with the first batch row, be it valid or not. */
 static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
-		       struct ref_wire g, bool covered)
+		       struct ref_wire g, bool takes_part)
 {
 	const bool fresh = in->token.row == 0 && !(s->cmd->flags & IGRAD_FLAG_KEEP);
 
 	pe->psum.valid = false;
+	if (!takes_part)
+		return;
 	if (!in->x.valid || !g.valid) {
-		if (fresh && covered)
+		if (fresh)
 			ref_set(s->device, &pe->acc, 0.0f);
 		return;
 	}
@@ -210,24 +212,25 @@ static void add_to_acc(struct stream_state *s, struct ref_pe *pe, const struct i
 	ref_count_mac(s->device, s->cmd);
 }
 
-static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in, bool covered)
+static void work(struct stream_state *s, struct ref_pe *pe, const struct inputs *in,
+		 bool takes_part)
 {
 	switch (s->cmd->opcode) {
 	case IGRAD_OP_FPROP:
-		add_to_psum(s, pe, in, in->x);
+		add_to_psum(s, pe, in, in->x, takes_part);
 		break;
 	case IGRAD_OP_DGRAD:
-		add_to_psum(s, pe, in, in->g);
+		add_to_psum(s, pe, in, in->g, takes_part);
 		break;
 	case IGRAD_OP_WGRAD:
-		add_to_acc(s, pe, in, in->g, covered);
+		add_to_acc(s, pe, in, in->g, takes_part);
 		break;
 	default: /* INTERLEAVED */
 		if (in->token.phase == 0) {
-			add_to_psum(s, pe, in, in->g);
+			add_to_psum(s, pe, in, in->g, takes_part);
 			pe->g_held = in->g;
 		} else {
-			add_to_acc(s, pe, in, pe->g_held, covered);
+			add_to_acc(s, pe, in, pe->g_held, takes_part);
 		}
 		break;
 	}
@@ -243,7 +246,7 @@ static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, uns
 	pe->token = in.token;
 	pe->psum.valid = false;
 	if (in.token.valid)
-		work(s, pe, &in, r < s->cmd->u.array.rows && c < s->cmd->u.array.cols);
+		work(s, pe, &in, ref_takes_part(s->op, r, c));
 	else if (in.x.valid || in.g.valid || in.psum.valid)
 		impossible("data without control");
 	if (s->southward && r + 1 == s->device->config.rows)
@@ -295,27 +298,27 @@ static float *target(struct ref_pe *pe, uint8_t opcode)
 	return opcode == IGRAD_OP_LOAD_W || opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc;
 }
 
-/* What enters column c at the north edge: the last row first, so that all arrive together. */
-static struct ref_wire load_edge(struct ref_device *d, const struct igrad_cmd *cmd,
-				 unsigned int row, unsigned int c, struct traffic *traffic)
+/* Whether PE(row,c) takes part or not, ports have room for its word. */
+static bool has_slot(const struct ref_op *op, unsigned int row, unsigned int c)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const enum igrad_operand operand = cmd->opcode == IGRAD_OP_LOAD_W
-						   ? IGRAD_ACCESS_STATIONARY_READ
-						   : IGRAD_ACCESS_ACC_READ;
-	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
-	const unsigned int size = ref_word_size(cmd);
-
-	if (row >= a->rows || c >= a->cols)
-		return ref_silent();
-	traffic->now[STREAM_SHIFT]++;
-	return ref_read_operand(
-		d, cmd,
-		a->p + (transpose ? c * a->p_pitch + row * size : row * a->p_pitch + c * size),
-		operand);
+	return row < op->cmd->u.array.rows && c < op->cmd->u.array.cols;
 }
 
-static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
+/* What enters column c at the north edge: the last row first, so that all arrive together. */
+static struct ref_wire load_edge(struct ref_device *d, const struct ref_op *op, unsigned int row,
+				 unsigned int c, struct traffic *traffic)
+{
+	const enum igrad_operand operand = op->cmd->opcode == IGRAD_OP_LOAD_W
+						   ? IGRAD_ACCESS_STATIONARY_READ
+						   : IGRAD_ACCESS_ACC_READ;
+
+	traffic->now[STREAM_SHIFT] += has_slot(op, row, c);
+	if (!ref_takes_part(op, row, c))
+		return ref_silent();
+	return ref_read_operand(d, op->cmd, ref_tile_at(op, row, c), operand);
+}
+
+static uint64_t load(struct ref_device *d, const struct ref_op *op)
 {
 	const unsigned int rows = d->config.rows, cols = d->config.cols;
 	struct traffic traffic = {0};
@@ -325,14 +328,14 @@ static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
 		for (unsigned int r = rows; r-- > 0;) {
 			for (unsigned int c = cols; c-- > 0;)
 				pe_at(d, r, c)->shift = r ? ref_hop(d, pe_at(d, r - 1, c)->shift)
-							  : load_edge(d, cmd, rows - 1 - t, c,
+							  : load_edge(d, op, rows - 1 - t, c,
 								      &traffic);
 		}
 		end_cycle(&traffic);
 	}
 	for (unsigned int i = 0; i < rows * cols; i++) {
 		if (d->pe[i].shift.valid)
-			ref_set(d, target(&d->pe[i], cmd->opcode), d->pe[i].shift.value);
+			ref_set(d, target(&d->pe[i], op->cmd->opcode), d->pe[i].shift.value);
 		d->pe[i].shift.valid = false;
 	}
 	end_shift(d, &traffic);
@@ -340,43 +343,45 @@ static uint64_t load(struct ref_device *d, const struct igrad_cmd *cmd)
 }
 
 /* In its first cycle every PE drives its register southwards, then what came from the north. */
-static struct ref_wire drained(struct ref_device *d, const struct igrad_cmd *cmd, unsigned int t,
+static struct ref_wire drained(struct ref_device *d, const struct ref_op *op, unsigned int t,
 			       unsigned int r, unsigned int c)
 {
-	const bool covered = r < cmd->u.array.rows && c < cmd->u.array.cols;
-
-	if (t == 0 && covered)
-		return ref_driven(ref_get(d, target(pe_at(d, r, c), cmd->opcode)));
+	if (t == 0 && ref_takes_part(op, r, c))
+		return ref_driven(ref_get(d, target(pe_at(d, r, c), op->cmd->opcode)));
 	if (t == 0 || r == 0)
 		return ref_silent();
 	return ref_hop(d, pe_at(d, r - 1, c)->shift);
 }
 
-static uint64_t drain(struct ref_device *d, const struct igrad_cmd *cmd)
+static void drain_edge(struct ref_device *d, const struct ref_op *op, unsigned int row,
+		       struct traffic *traffic)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const enum igrad_operand operand = cmd->opcode == IGRAD_OP_DRAIN_W ? IGRAD_ACCESS_W_WRITE
-									   : IGRAD_ACCESS_ACC_WRITE;
+	const enum igrad_operand operand = op->cmd->opcode == IGRAD_OP_DRAIN_W
+						   ? IGRAD_ACCESS_W_WRITE
+						   : IGRAD_ACCESS_ACC_WRITE;
+
+	for (unsigned int c = 0; c < d->config.cols; c++) {
+		const struct ref_wire out = pe_at(d, d->config.rows - 1, c)->shift;
+
+		traffic->now[STREAM_SHIFT] += has_slot(op, row, c);
+		if (out.valid)
+			ref_write(d, ref_tile_at(op, row, c), ref_bits(out.value), operand);
+	}
+}
+
+/* Until the first row, which is the last, has left. */
+static uint64_t drain(struct ref_device *d, const struct ref_op *op)
+{
 	const unsigned int rows = d->config.rows, cols = d->config.cols;
-	unsigned int missing = a->rows * a->cols;
 	struct traffic traffic = {0};
 	unsigned int t;
 
-	for (t = 0; missing; t++) {
+	for (t = 0; t < rows; t++) {
 		for (unsigned int r = rows; r-- > 0;) {
 			for (unsigned int c = cols; c-- > 0;)
-				pe_at(d, r, c)->shift = drained(d, cmd, t, r, c);
+				pe_at(d, r, c)->shift = drained(d, op, t, r, c);
 		}
-		for (unsigned int c = 0; c < cols; c++) {
-			const struct ref_wire out = pe_at(d, rows - 1, c)->shift;
-
-			if (!out.valid)
-				continue;
-			ref_write(d, a->p + (rows - 1 - t) * a->p_pitch + c * 4,
-				  ref_bits(out.value), operand);
-			traffic.now[STREAM_SHIFT]++;
-			missing--;
-		}
+		drain_edge(d, op, rows - 1 - t, &traffic);
 		end_cycle(&traffic);
 	}
 	for (unsigned int i = 0; i < rows * cols; i++)
@@ -399,54 +404,45 @@ void ref_update(struct ref_device *d, float *w, const float *acc, uint32_t lr)
 	d->counts->update_ops++;
 }
 
-/* Every PE has one multiplier and uses it once a cycle: decay takes a cycle of its own. */
-static uint64_t update(struct ref_device *d, const struct igrad_cmd *cmd)
+static void update_pe(struct ref_device *d, const struct igrad_cmd *cmd, struct ref_pe *pe,
+		      unsigned int use)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
-	uint64_t cycles = 0;
+	if (cmd->opcode == IGRAD_OP_SCALE_ACC)
+		ref_scale(d, &pe->acc, cmd->u.array.keep);
+	else if (cmd->flags & IGRAD_FLAG_DECAY && use == 0)
+		ref_scale(d, &pe->w, cmd->u.array.keep);
+	else
+		ref_update(d, &pe->w, &pe->acc, cmd->u.array.lr);
+}
 
-	for (unsigned int use = decay ? 0 : 1; use < 2; use++, cycles++) {
-		for (unsigned int r = 0; r < a->rows; r++) {
-			for (unsigned int c = 0; c < a->cols; c++) {
-				struct ref_pe *pe = pe_at(d, r, c);
+/* Every PE has one multiplier and uses it once a cycle: decay takes a cycle of its own. */
+static uint64_t update(struct ref_device *d, const struct ref_op *op)
+{
+	const unsigned int uses = op->cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
 
-				if (use == 0)
-					ref_scale(d, &pe->w, a->keep);
-				else
-					ref_update(d, &pe->w, &pe->acc, a->lr);
+	for (unsigned int use = 0; use < uses; use++) {
+		for (unsigned int r = 0; r < d->config.rows; r++) {
+			for (unsigned int c = 0; c < d->config.cols; c++) {
+				if (ref_takes_part(op, r, c))
+					update_pe(d, op->cmd, pe_at(d, r, c), use);
 			}
 		}
 	}
-	return cycles;
-}
-
-static uint64_t scale_acc(struct ref_device *d, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-
-	for (unsigned int r = 0; r < a->rows; r++) {
-		for (unsigned int c = 0; c < a->cols; c++)
-			ref_scale(d, &pe_at(d, r, c)->acc, a->keep);
-	}
-	return 1;
+	return uses;
 }
 
 uint64_t ref_array(struct ref_device *device, const struct ref_op *op)
 {
-	const struct igrad_cmd *cmd = op->cmd;
-
-	switch (cmd->opcode) {
+	switch (op->cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 	case IGRAD_OP_LOAD_ACC:
-		return load(device, cmd);
+		return load(device, op);
 	case IGRAD_OP_DRAIN_W:
 	case IGRAD_OP_DRAIN_ACC:
-		return drain(device, cmd);
+		return drain(device, op);
 	case IGRAD_OP_UPDATE:
-		return update(device, cmd);
 	case IGRAD_OP_SCALE_ACC:
-		return scale_acc(device, cmd);
+		return update(device, op);
 	case IGRAD_OP_WINDOW:
 		return 0;
 	default:

@@ -279,24 +279,35 @@ static void try_waves(struct trial *t)
 		words_of_images(t);
 }
 
-static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const unsigned int size = ref_word_size(cmd);
-
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
-						 : a->p + r * a->p_pitch + c * size;
-}
-
 static void move_word(struct trial *t, unsigned int r, unsigned int c, int64_t cycle)
 {
 	const struct igrad_cmd_array *a = &t->cmd->u.array;
 
 	if (r >= a->rows || c >= a->cols)
 		return;
-	touch(t, word_of_tile(t->cmd, r, c), ref_word_size(t->cmd), !reads_before(t->cmd), cycle);
+	if (!(t->cmd->flags & IGRAD_FLAG_GROUPS))
+		touch(t, ref_tile_at(t->op, r, c), ref_word_size(t->cmd), !reads_before(t->cmd),
+		      cycle);
 	if (t->take)
 		t->per_cycle[cycle - t->start]++;
+}
+
+/*
+ * All words of groups, whether PEs take part or not: for what came before from the cycle of the
+ * tile's first, for what comes behind to that of its last. @cycle: of word (0,0)
+ */
+static void touch_groups(struct trial *t, int64_t cycle)
+{
+	const struct igrad_cmd_array *a = &t->cmd->u.array;
+
+	if (!(t->cmd->flags & IGRAD_FLAG_GROUPS))
+		return;
+	cycle += t->take ? a->cols - 1 : 1 - a->rows;
+	for (unsigned int r = 0; r < a->rows && r < t->op->window->group_rows; r++) {
+		for (unsigned int c = 0; c < a->cols; c++)
+			touch(t, ref_tile_at(t->op, r, c), ref_word_size(t->cmd),
+			      !reads_before(t->cmd), cycle);
+	}
 }
 
 /* A wire or register of PE(r,c) from one cycle to another, both included. */
@@ -315,6 +326,7 @@ static void try_load(struct trial *t, enum part wire, enum part shadow)
 {
 	const unsigned int rows = t->o->config.rows, cols = t->o->config.cols;
 
+	touch_groups(t, t->start + rows - 1);
 	for (unsigned int c = 0; t->fits && c < cols; c++) {
 		const int64_t first = t->start + c, last = first + rows - 1;
 
@@ -336,6 +348,7 @@ static void try_drain(struct trial *t)
 {
 	const unsigned int rows = t->o->config.rows, cols = t->o->config.cols;
 
+	touch_groups(t, t->start + 2 * (rows - 1));
 	for (unsigned int c = 0; t->fits && c < cols; c++) {
 		const int64_t shift = t->start + rows - 1 + c;
 

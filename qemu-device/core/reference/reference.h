@@ -152,6 +152,10 @@ uint32_t ref_x_at(const struct ref_op *op, uint32_t b, unsigned int r);
 uint32_t ref_psum_at(const struct ref_op *op, uint32_t b, unsigned int lane);
 bool ref_psum_moves(const struct ref_op *op, uint32_t b);
 
+/* Does PE(r,c) take part? Where is its word of a tile that is loaded or drained? */
+bool ref_takes_part(const struct ref_op *op, unsigned int r, unsigned int c);
+uint32_t ref_tile_at(const struct ref_op *op, unsigned int r, unsigned int c);
+
 /* The pixels of all images that a windowed stream comes to, numbered through: first … end - 1. */
 struct ref_images {
 	uint32_t first;

@@ -125,15 +125,10 @@ static void plan(struct ref_skewed *m, const struct ref_placed *p)
 	}
 }
 
-static bool covers(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
+static void swap_in(struct ref_skewed *m, const struct ref_op *op, float *reg, struct word *shadow,
+		    unsigned int r, unsigned int c)
 {
-	return r < cmd->u.array.rows && c < cmd->u.array.cols;
-}
-
-static void swap_in(struct ref_skewed *m, const struct igrad_cmd *cmd, float *reg,
-		    struct word *shadow, unsigned int r, unsigned int c)
-{
-	if (!covers(cmd, r, c))
+	if (!ref_takes_part(op, r, c))
 		return;
 	if (!shadow->valid || shadow->moving || shadow->drained)
 		impossible("a tile is swapped in before it is there");
@@ -151,11 +146,11 @@ static void events(struct ref_skewed *m, struct pe *pe, unsigned int r, unsigned
 		const uint8_t opcode = p->op.cmd->opcode;
 
 		if (opcode == IGRAD_OP_LOAD_W && p->swap == pe->wave)
-			swap_in(m, p->op.cmd, &pe->w, &pe->shadow_w, r, c);
+			swap_in(m, &p->op, &pe->w, &pe->shadow_w, r, c);
 		if (opcode == IGRAD_OP_LOAD_ACC && p->swap == pe->wave)
-			swap_in(m, p->op.cmd, &pe->acc, &pe->shadow_acc, r, c);
+			swap_in(m, &p->op, &pe->acc, &pe->shadow_acc, r, c);
 		if ((opcode != IGRAD_OP_DRAIN_W && opcode != IGRAD_OP_DRAIN_ACC) ||
-		    p->start != pe->wave || !covers(p->op.cmd, r, c))
+		    p->start != pe->wave || !ref_takes_part(&p->op, r, c))
 			continue;
 		if (caught.valid)
 			impossible("two tiles are captured at once");
@@ -222,10 +217,10 @@ static float multiply_add(struct ref_skewed *m, const struct igrad_cmd *cmd, flo
 }
 
 static void add_to_psum(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
-			struct ref_wire psum, struct ref_wire operand)
+			struct ref_wire psum, struct ref_wire operand, bool takes_part)
 {
 	pe->psum = psum;
-	if (psum.valid && operand.valid)
+	if (psum.valid && operand.valid && takes_part)
 		pe->psum.value = multiply_add(m, wave->cmd, operand.value,
 					      ref_weight(wave->cmd, ref_get(m->device, &pe->w)),
 					      psum.value);
@@ -233,15 +228,17 @@ static void add_to_psum(struct ref_skewed *m, struct pe *pe, const struct wave *
 
 /* A sum begins with the first batch row, be it valid or not. */
 static void add_to_acc(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
-		       struct ref_wire g, bool covered)
+		       struct ref_wire g, bool takes_part)
 {
 	const bool fresh = wave->row == 0 && !(wave->cmd->flags & IGRAD_FLAG_KEEP);
 
+	if (!takes_part)
+		return;
 	if (pe->x.valid && g.valid)
 		ref_set(m->device, &pe->acc,
 			multiply_add(m, wave->cmd, pe->x.value, g.value,
 				     fresh ? 0.0f : ref_get(m->device, &pe->acc)));
-	else if (fresh && covered)
+	else if (fresh)
 		ref_set(m->device, &pe->acc, 0.0f);
 }
 
@@ -250,7 +247,7 @@ static void update(struct ref_skewed *m, struct pe *pe, const struct wave *wave,
 {
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
-	if (!covers(wave->cmd, r, c))
+	if (!ref_takes_part(wave->op, r, c))
 		return;
 	if (wave->cmd->opcode == IGRAD_OP_SCALE_ACC)
 		ref_scale(m->device, &pe->acc, a->keep);
@@ -266,6 +263,7 @@ static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, u
 	const struct pe *west = c ? at(m, r, c - 1) : NULL;
 	const struct pe *north = r ? at(m, r - 1, c) : NULL;
 	const bool south = wave->cmd->opcode == IGRAD_OP_FPROP;
+	const bool takes_part = ref_takes_part(wave->op, r, c);
 	struct ref_wire psum;
 
 	if (wave->cmd->opcode == IGRAD_OP_UPDATE || wave->cmd->opcode == IGRAD_OP_SCALE_ACC) {
@@ -280,14 +278,14 @@ static void work(struct ref_skewed *m, struct pe *pe, const struct wave *wave, u
 		psum = west ? ref_hop(m->device, west->psum) : psum_edge(m, wave, r);
 	pe->psum_came = south && psum.valid;
 	if (south) {
-		add_to_psum(m, pe, wave, psum, pe->x);
+		add_to_psum(m, pe, wave, psum, pe->x, takes_part);
 	} else if (wave->cmd->opcode == IGRAD_OP_WGRAD) {
-		add_to_acc(m, pe, wave, pe->g, covers(wave->cmd, r, c));
+		add_to_acc(m, pe, wave, pe->g, takes_part);
 	} else if (wave->phase == 0) {
-		add_to_psum(m, pe, wave, psum, pe->g);
+		add_to_psum(m, pe, wave, psum, pe->g, takes_part);
 		pe->g_held = pe->g;
 	} else {
-		add_to_acc(m, pe, wave, pe->g_held, covers(wave->cmd, r, c));
+		add_to_acc(m, pe, wave, pe->g_held, takes_part);
 	}
 }
 
@@ -324,18 +322,9 @@ static void pe_cycle(struct ref_skewed *m, int64_t t, unsigned int r, unsigned i
 /* Shifting, column by column; a column does what its western neighbour did a cycle before */
 /* --------------------------------------------------------------------------------------------- */
 
-static uint32_t word_of_tile(const struct igrad_cmd *cmd, unsigned int r, unsigned int c)
-{
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const unsigned int size = ref_word_size(cmd);
-
-	return cmd->flags & IGRAD_FLAG_TRANSPOSE ? a->p + c * a->p_pitch + r * size
-						 : a->p + r * a->p_pitch + c * size;
-}
-
 /* Which command of this opcode moves a word at the column's end in cycle t, and of which row? */
-static const struct igrad_cmd *mover(const struct ref_skewed *m, uint8_t opcode, unsigned int late,
-				     int64_t t, unsigned int c, unsigned int *row)
+static const struct ref_op *mover(const struct ref_skewed *m, uint8_t opcode, unsigned int late,
+				  int64_t t, unsigned int c, unsigned int *row)
 {
 	const unsigned int rows = m->device->config.rows;
 
@@ -346,21 +335,21 @@ static const struct igrad_cmd *mover(const struct ref_skewed *m, uint8_t opcode,
 		if (p->op.cmd->opcode != opcode || step < 0 || step >= rows)
 			continue;
 		*row = rows - 1 - (unsigned int)step;
-		return p->op.cmd;
+		return &p->op;
 	}
 	return NULL;
 }
 
-static void enter(struct ref_skewed *m, struct word *shadow, const struct igrad_cmd *cmd,
+static void enter(struct ref_skewed *m, struct word *shadow, const struct ref_op *op,
 		  unsigned int row, unsigned int c, enum igrad_operand operand)
 {
 	struct ref_wire wire;
 
-	if (!covers(cmd, row, c))
+	if (!ref_takes_part(op, row, c))
 		return;
 	if (shadow->valid)
 		impossible("two words in a register");
-	wire = ref_read_operand(m->device, cmd, word_of_tile(cmd, row, c), operand);
+	wire = ref_read_operand(m->device, op->cmd, ref_tile_at(op, row, c), operand);
 	*shadow = (struct word){true, true, false, wire.value, wire.narrow};
 }
 
@@ -385,13 +374,13 @@ static void load_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
-	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_W, 0, t, c, &row);
+	const struct ref_op *op = mover(m, IGRAD_OP_LOAD_W, 0, t, c, &row);
 
-	if (!cmd)
+	if (!op)
 		return;
 	for (unsigned int r = rows - 1; r > 0; r--)
 		push(m, &at(m, r - 1, c)->shadow_w, &at(m, r, c)->shadow_w);
-	enter(m, &at(m, 0, c)->shadow_w, cmd, row, c, IGRAD_ACCESS_STATIONARY_READ);
+	enter(m, &at(m, 0, c)->shadow_w, op, row, c, IGRAD_ACCESS_STATIONARY_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
 		stop(&at(m, r, c)->shadow_w);
 }
@@ -400,17 +389,17 @@ static void leave(struct ref_skewed *m, struct pe *last, int64_t t, unsigned int
 {
 	const unsigned int late = m->device->config.rows - 1;
 	unsigned int row = 0;
-	const struct igrad_cmd *acc = mover(m, IGRAD_OP_DRAIN_ACC, late, t, c, &row);
-	const struct igrad_cmd *w = acc ? NULL : mover(m, IGRAD_OP_DRAIN_W, late, t, c, &row);
-	const struct igrad_cmd *cmd = acc ? acc : w;
+	const struct ref_op *acc = mover(m, IGRAD_OP_DRAIN_ACC, late, t, c, &row);
+	const struct ref_op *w = acc ? NULL : mover(m, IGRAD_OP_DRAIN_W, late, t, c, &row);
+	const struct ref_op *op = acc ? acc : w;
 
 	if (!last->shadow_acc.valid || !last->shadow_acc.moving)
 		return;
-	if (!cmd || !last->shadow_acc.drained || !covers(cmd, row, c))
+	if (!op || !last->shadow_acc.drained || !ref_takes_part(op, row, c))
 		impossible("a word leaves that should not");
 	if (last->psum.valid && m->waves[last->wave].cmd->opcode == IGRAD_OP_FPROP)
 		impossible("a psum and a drained word leave together");
-	write_later(m, word_of_tile(cmd, row, c), last->shadow_acc.value,
+	write_later(m, ref_tile_at(op, row, c), last->shadow_acc.value,
 		    acc ? IGRAD_ACCESS_ACC_WRITE : IGRAD_ACCESS_W_WRITE);
 	last->shadow_acc.valid = false;
 }
@@ -435,7 +424,7 @@ static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 {
 	const unsigned int rows = m->device->config.rows;
 	unsigned int row = 0;
-	const struct igrad_cmd *cmd = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
+	const struct ref_op *op = mover(m, IGRAD_OP_LOAD_ACC, 0, t, c, &row);
 
 	begin_to_shift(m, t, c);
 	leave(m, at(m, rows - 1, c), t, c);
@@ -446,11 +435,11 @@ static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 			impossible("a psum and a word on one wire");
 		push(m, from, &at(m, r, c)->shadow_acc);
 	}
-	if (!cmd)
+	if (!op)
 		return;
-	if (at(m, 0, c)->psum_came && covers(cmd, row, c))
+	if (at(m, 0, c)->psum_came && ref_takes_part(op, row, c))
 		impossible("a psum and a word on one wire");
-	enter(m, &at(m, 0, c)->shadow_acc, cmd, row, c, IGRAD_ACCESS_ACC_READ);
+	enter(m, &at(m, 0, c)->shadow_acc, op, row, c, IGRAD_ACCESS_ACC_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
 		stop(&at(m, r, c)->shadow_acc);
 }

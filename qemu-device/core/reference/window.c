@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where rows of windowed streams lie: out of the definition, one row at a time. */
+/* Where rows of windowed streams lie, and which PEs make a group: out of the definitions. */
 #include "reference.h"
 
 static bool windowed(const struct ref_op *op)
@@ -69,6 +69,26 @@ uint32_t ref_psum_at(const struct ref_op *op, uint32_t b, unsigned int lane)
 bool ref_psum_moves(const struct ref_op *op, uint32_t b)
 {
 	return op->cmd->opcode == IGRAD_OP_FPROP || ref_row_valid(op, b);
+}
+
+bool ref_takes_part(const struct ref_op *op, unsigned int r, unsigned int c)
+{
+	if (r >= op->cmd->u.array.rows || c >= op->cmd->u.array.cols)
+		return false;
+	return !(op->cmd->flags & IGRAD_FLAG_GROUPS) ||
+	       r / op->window->group_rows == c / op->window->group_cols;
+}
+
+uint32_t ref_tile_at(const struct ref_op *op, unsigned int r, unsigned int c)
+{
+	const struct igrad_cmd_array *a = &op->cmd->u.array;
+	const unsigned int size = ref_word_size(op->cmd);
+
+	if (op->cmd->flags & IGRAD_FLAG_TRANSPOSE)
+		return a->p + c * a->p_pitch + r * size;
+	if (op->cmd->flags & IGRAD_FLAG_GROUPS)
+		r %= op->window->group_rows;
+	return a->p + r * a->p_pitch + c * size;
 }
 
 struct ref_images ref_images_of(const struct ref_op *op)

@@ -29,7 +29,7 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 		return cmd_stream(opcode, R, C, 0);
 	case IGRAD_OP_WINDOW:
 		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW,
-					  .u.window = {2, 2, 2, 2, 1, 1, {0}}};
+					  .u.window = {2, 2, 2, 2, 1, 1, 3, 4, {0}}};
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
 		return *cmd_p(cmd_x(&cmd, 0, R), 4096, C);
@@ -125,9 +125,9 @@ static void refused_windowed(struct igrad_cmd cmd, enum igrad_reason reason)
 	refused_behind(good(IGRAD_OP_WINDOW), cmd, reason);
 }
 
-static void accepted(struct igrad_cmd cmd)
+static void accepted_behind(struct igrad_cmd first, struct igrad_cmd cmd)
 {
-	const struct igrad_cmd cmds[] = {good(IGRAD_OP_WINDOW), cmd};
+	const struct igrad_cmd cmds[] = {first, cmd};
 
 	rig_run(&rig, cmds, 2);
 	if (rig.result.status)
@@ -135,6 +135,11 @@ static void accepted(struct igrad_cmd cmd)
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
 	assert_int_equal(rig.result.reason, IGRAD_REASON_NONE);
 	assert_int_equal(rig.result.command, 2);
+}
+
+static void accepted(struct igrad_cmd cmd)
+{
+	accepted_behind(good(IGRAD_OP_WINDOW), cmd);
 }
 
 static void test_good(void **state)
@@ -172,19 +177,26 @@ static uint16_t flags_of(enum igrad_opcode opcode)
 	case IGRAD_OP_DMA_STORE:
 		return IGRAD_FLAG_BF16 | IGRAD_FLAG_MEM_BF16;
 	case IGRAD_OP_LOAD_W:
-		return IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16;
+		return IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16 | IGRAD_FLAG_GROUPS;
+	case IGRAD_OP_LOAD_ACC:
+	case IGRAD_OP_DRAIN_ACC:
+	case IGRAD_OP_DRAIN_W:
+	case IGRAD_OP_SCALE_ACC:
+		return IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_FPROP:
 		return IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | IGRAD_FLAG_BF16 |
-		       IGRAD_FLAG_WINDOW;
+		       IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_DGRAD:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_WGRAD:
-		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
+		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_VEC_COLSUM:
 		return IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16;
 	case IGRAD_OP_INTERLEAVED:
-		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW;
+		return IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_WINDOW |
+		       IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_UPDATE:
+		return IGRAD_FLAG_DECAY | IGRAD_FLAG_GROUPS;
 	case IGRAD_OP_VEC_SGD:
 	case IGRAD_OP_VEC_ADAM:
 		return IGRAD_FLAG_DECAY;
@@ -231,6 +243,9 @@ static void test_window_with_other_flags(void **state)
 	refused_windowed(cmd, IGRAD_REASON_FLAGS);
 	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TURN;
 	refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	cmd = good(IGRAD_OP_LOAD_W);
+	cmd.flags = IGRAD_FLAG_GROUPS | IGRAD_FLAG_TRANSPOSE;
+	refused_windowed(cmd, IGRAD_REASON_FLAGS);
 }
 
 static void test_window_is_set_by_the_job(void **state)
@@ -259,6 +274,30 @@ static void test_window_uses_its_fields(void **state)
 		cmd.flags = IGRAD_FLAG_WINDOW;
 		accepted(cmd);
 	}
+}
+
+/* Rows of a group are the only ones that loads and drains look at. */
+static void test_extent_of_groups(void **state)
+{
+	struct igrad_cmd window = good(IGRAD_OP_WINDOW), cmd = good(IGRAD_OP_DRAIN_W);
+
+	(void)state;
+	cmd.flags = IGRAD_FLAG_GROUPS;
+	cmd.u.array.p = 65536 - 3 * C * 4;
+	accepted(cmd);
+	cmd.u.array.p += 4;
+	refused_windowed(cmd, IGRAD_REASON_SRAM_RANGE);
+	window.u.window.group_rows = 1;
+	window.u.window.group_cols = 65535;
+	cmd.u.array.p = 65536 - C * 4;
+	cmd.u.array.rows = 1;
+	accepted_behind(window, cmd);
+	cmd.u.array.p += 4;
+	refused_behind(window, cmd, IGRAD_REASON_SRAM_RANGE);
+	window.u.window.group_rows = window.u.window.group_cols = 0;
+	cmd.u.array.p = 0;
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
+	refused(cmd, IGRAD_REASON_SHAPE);
 }
 
 /* Images up to the stream's last are inside SRAM, whatever rows it stands on. */
@@ -408,7 +447,7 @@ static void test_shape(void **state)
 			shape(op, 5, 65536 / 4 + 1);
 			shape(op, 6, 0xffffffff);
 		} else if (op == IGRAD_OP_WINDOW) {
-			for (unsigned int word = 0; word < 3; word++) {
+			for (unsigned int word = 0; word < 4; word++) {
 				shape(op, word, 1);
 				shape(op, word, 1 << 16);
 			}
@@ -866,6 +905,7 @@ int main(void)
 		cmocka_unit_test(test_window_with_other_flags),
 		cmocka_unit_test(test_window_is_set_by_the_job),
 		cmocka_unit_test(test_window_uses_its_fields),
+		cmocka_unit_test(test_extent_of_groups),
 		cmocka_unit_test(test_extent_of_images),
 		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_decay_uses_its_field),

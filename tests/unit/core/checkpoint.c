@@ -34,7 +34,7 @@ static struct igrad_cmd random_array(struct rng *rng, enum igrad_opcode opcode)
 	struct igrad_cmd cmd;
 
 	if (opcode == IGRAD_OP_WINDOW)
-		return window_make(rng);
+		return window_make(rng, SIDE);
 	if (opcode == IGRAD_OP_UPDATE) {
 		cmd = cmd_stream(opcode, rows, cols, 0);
 		cmd.u.array.lr = bits_of(0.25f);

@@ -17,7 +17,8 @@
 
 struct layer {
 	uint32_t images;
-	uint32_t in; /* channels */
+	uint32_t groups;
+	uint32_t in; /* channels of a group */
 	uint32_t out;
 	uint32_t size[2]; /* y, x, here and below */
 	uint32_t kernel[2];
@@ -58,7 +59,7 @@ static void set_extents(struct layer *l)
 		l->out_size[axis] = padded < reach ? 0 : (padded - reach) / l->stride[axis] + 1;
 	}
 	l->x = 0;
-	l->w = l->x + l->images * l->size[0] * l->size[1] * l->in;
+	l->w = l->x + l->images * l->size[0] * l->size[1] * l->groups * l->in;
 	l->g = l->w + l->kernel[0] * l->kernel[1] * l->in * l->out;
 	l->y = l->g + l->images * l->out_size[0] * l->out_size[1] * l->out;
 	l->dx = l->y + (l->y - l->g);
@@ -68,10 +69,13 @@ static void set_extents(struct layer *l)
 
 static struct layer random_layer(struct rng *rng)
 {
+	const uint32_t groups = rng_below(rng, 2) ? 1 : rng_between(rng, 2, 6);
+	const bool depthwise = groups > 1 && rng_below(rng, 3) == 0;
 	struct layer l = {
 		.images = rng_between(rng, 1, 3),
-		.in = rng_between(rng, 1, 9),
-		.out = rng_between(rng, 1, 9),
+		.groups = groups,
+		.in = depthwise ? 1 : rng_between(rng, 1, 9),
+		.out = groups * (depthwise ? 1 : rng_between(rng, 1, groups > 1 ? 4 : 9)),
 		.rows = rng_between(rng, 2, 8),
 		.cols = rng_between(rng, 2, 8),
 		.chunk = rng_below(rng, 2) ? IGRAD_MAX_BATCH : rng_between(rng, 5, 60),
@@ -114,18 +118,21 @@ static int64_t pixel_of(const struct layer *l, const struct place *p)
 
 static void add_outer(const struct layer *l, float *m, const struct place *p, int64_t pixel)
 {
-	const float *x = m + l->x + pixel * l->in;
+	const float *x = m + l->x + pixel * l->groups * l->in;
 	const size_t output = ((size_t)p->n * l->out_size[0] + p->oy) * l->out_size[1] + p->ox;
 	const size_t tap = ((size_t)p->kh * l->kernel[1] + p->kw) * l->in;
 	const float *w = m + l->w + tap * l->out, *g = m + l->g + output * l->out;
-	float *y = m + l->y + output * l->out, *dx = m + l->dx + pixel * l->in;
+	float *y = m + l->y + output * l->out, *dx = m + l->dx + pixel * l->groups * l->in;
 	float *dw = m + l->dw + tap * l->out;
 
 	for (uint32_t i = 0; i < l->in; i++) {
 		for (uint32_t o = 0; o < l->out; o++) {
-			y[o] = fmaf(x[i], w[i * l->out + o], y[o]);
-			dx[i] = fmaf(g[o], w[i * l->out + o], dx[i]);
-			dw[i * l->out + o] = fmaf(x[i], g[o], dw[i * l->out + o]);
+			const uint32_t channel = o / (l->out / l->groups) * l->in + i;
+			const uint32_t weight = i * l->out + o;
+
+			y[o] = fmaf(x[channel], w[weight], y[o]);
+			dx[channel] = fmaf(g[o], w[weight], dx[channel]);
+			dw[weight] = fmaf(x[channel], g[o], dw[weight]);
 		}
 	}
 }
@@ -157,11 +164,13 @@ static void add(struct igrad_cmd cmd)
 	job.cmds[job.count++] = cmd;
 }
 
-/* A tile of the weights at one position of the kernel. */
+/* A tile of the weights at one position of the kernel: of one group, or all of several. */
 struct tile {
 	uint32_t kh, kw;
-	uint32_t i, rows; /* in-features */
+	uint32_t i; /* of the group: row of the weights there */
+	uint32_t channel, rows;
 	uint32_t o, cols;
+	uint16_t flags;
 };
 
 /*
@@ -184,7 +193,11 @@ static struct igrad_cmd shift(const struct layer *l, enum igrad_opcode opcode, u
 {
 	const uint32_t row = (t->kh * l->kernel[1] + t->kw) * l->in + t->i;
 
-	return cmd_shift(opcode, t->rows, t->cols, (matrix + row * l->out + t->o) * 4, l->out);
+	struct igrad_cmd cmd = cmd_shift(opcode, t->rows, t->cols,
+					 (matrix + row * l->out + t->o) * 4, l->out);
+
+	cmd.flags = t->flags;
+	return cmd;
 }
 
 static uint32_t outputs_of(const struct layer *l, const struct slab *s)
@@ -195,6 +208,7 @@ static uint32_t outputs_of(const struct layer *l, const struct slab *s)
 static void stream(const struct layer *l, enum igrad_opcode opcode, uint16_t flags,
 		   const struct tile *t, const struct slab *s)
 {
+	const uint32_t channels = l->groups * l->in;
 	const uint32_t pixel = (s->image * l->size[0] + s->top) * l->size[1];
 	const uint32_t output = (s->image * l->out_size[0] + s->out_top) * l->out_size[1];
 	const int32_t tap_y = (int32_t)(t->kh * l->dilation[0] + s->out_top * l->stride[0]) -
@@ -206,17 +220,17 @@ static void stream(const struct layer *l, enum igrad_opcode opcode, uint16_t fla
 		const uint32_t left = outputs_of(l, s) - first, row = output + first;
 
 		cmd = cmd_stream(opcode, t->rows, t->cols, left < l->chunk ? left : l->chunk);
-		cmd.flags = flags | IGRAD_FLAG_WINDOW;
+		cmd.flags = flags | t->flags | IGRAD_FLAG_WINDOW;
 		cmd.u.array.tap = IGRAD_TAP(tap_y, tap_x);
 		cmd.u.array.first = first;
 		if (opcode != IGRAD_OP_DGRAD)
-			cmd_x(&cmd, (l->x + pixel * l->in + t->i) * 4, l->in);
+			cmd_x(&cmd, (l->x + pixel * channels + t->channel) * 4, channels);
 		if (opcode != IGRAD_OP_FPROP)
 			cmd_g(&cmd, (l->g + row * l->out + t->o) * 4, l->out);
 		if (opcode == IGRAD_OP_FPROP)
 			cmd_p(&cmd, (l->y + row * l->out + t->o) * 4, l->out);
 		else if (opcode != IGRAD_OP_WGRAD)
-			cmd_p(&cmd, (l->dx + pixel * l->in + t->i) * 4, l->in);
+			cmd_p(&cmd, (l->dx + pixel * channels + t->channel) * 4, channels);
 		add(cmd);
 		if (opcode == IGRAD_OP_WGRAD || opcode == IGRAD_OP_INTERLEAVED)
 			flags |= IGRAD_FLAG_KEEP;
@@ -232,7 +246,9 @@ static void set_window(const struct layer *l, const struct slab *s)
 			     .out_height = (uint16_t)s->out_height,
 			     .out_width = (uint16_t)l->out_size[1],
 			     .stride_y = (uint16_t)l->stride[0],
-			     .stride_x = (uint16_t)l->stride[1]},
+			     .stride_x = (uint16_t)l->stride[1],
+			     .group_rows = (uint16_t)l->in,
+			     .group_cols = (uint16_t)(l->out / l->groups)},
 	});
 }
 
@@ -277,20 +293,50 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+static void tiles_of_group(const struct layer *l, struct tile t, uint32_t group,
+			   const struct slab *s, tile_fn *fn)
+{
+	const uint32_t of_group = l->out / l->groups;
+
+	for (t.i = 0; t.i < l->in; t.i += l->rows)
+		for (uint32_t o = 0; o < of_group; o += l->cols) {
+			t.channel = group * l->in + t.i;
+			t.rows = least(l->rows, l->in - t.i);
+			t.o = group * of_group + o;
+			t.cols = least(l->cols, of_group - o);
+			fn(l, &t, s);
+		}
+}
+
+static void tile_of_groups(const struct layer *l, struct tile t, uint32_t group, uint32_t groups,
+			   const struct slab *s, tile_fn *fn)
+{
+	const uint32_t of_group = l->out / l->groups;
+
+	t.channel = group * l->in;
+	t.rows = groups * l->in;
+	t.o = group * of_group;
+	t.cols = groups * of_group;
+	t.flags = IGRAD_FLAG_GROUPS;
+	fn(l, &t, s);
+}
+
 /* For each sum, tiles come in the order of its terms: y wants in-features so, dx out-features. */
 static void all_tiles(const struct layer *l, const struct slab *s, tile_fn *fn)
 {
-	struct tile t;
+	const uint32_t fit = least(l->rows / l->in, l->cols / (l->out / l->groups));
+	struct tile t = {0};
 
 	set_window(l, s);
 	for (t.kh = 0; t.kh < l->kernel[0]; t.kh++)
 		for (t.kw = 0; t.kw < l->kernel[1]; t.kw++)
-			for (t.i = 0; t.i < l->in; t.i += l->rows)
-				for (t.o = 0; t.o < l->out; t.o += l->cols) {
-					t.rows = least(l->rows, l->in - t.i);
-					t.cols = least(l->cols, l->out - t.o);
-					fn(l, &t, s);
-				}
+			for (uint32_t group = 0; group < l->groups; group += fit ? fit : 1) {
+				if (fit)
+					tile_of_groups(l, t, group, least(fit, l->groups - group),
+						       s, fn);
+				else
+					tiles_of_group(l, t, group, s, fn);
+			}
 }
 
 static void forward_slab(const struct layer *l, uint32_t image, uint32_t out_top)
@@ -372,9 +418,9 @@ static void same_bits(const struct layer *l, const char *what, const float *expe
 		if (bits_of(got[i]) == bits_of(expected[i]))
 			continue;
 		printf("# %s, word %u: %a, not %a\n", what, i - begin, got[i], expected[i]);
-		printf("# %u images of %u x %u x %u, kernel %u x %u, %u outputs, %u x %u array\n",
-		       l->images, l->size[0], l->size[1], l->in, l->kernel[0], l->kernel[1], l->out,
-		       l->rows, l->cols);
+		printf("# %u images of %u x %u x %u · %u, kernel %u x %u, %u outputs, %u x %u array\n",
+		       l->images, l->size[0], l->size[1], l->groups, l->in, l->kernel[0],
+		       l->kernel[1], l->out, l->rows, l->cols);
 		fail();
 	}
 }
@@ -433,6 +479,7 @@ static void test_large_layer(void **state)
 	struct rng rng = {seed_of_test("a large convolution")};
 	struct layer l = {
 		.images = 2,
+		.groups = 1,
 		.in = 70,
 		.out = 64,
 		.size = {14, 15},

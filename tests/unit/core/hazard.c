@@ -10,6 +10,7 @@
 #include "internal.h"
 #include "races.h"
 #include "rig.h"
+#include "windows.h"
 
 #define N	   8 /* rows and columns of the array */
 #define SRAM_BYTES (16u << 10)
@@ -380,7 +381,38 @@ static void random_dma(struct rng *rng, struct igrad_cmd *cmd)
 			  &dma->sram_pitch);
 }
 
-static void random_array(struct rng *rng, struct igrad_cmd *cmd)
+/* Small images, so that many fit. */
+static struct igrad_cmd random_window(struct rng *rng)
+{
+	struct igrad_cmd cmd = window_make(rng, MAX_SIZE);
+	struct igrad_cmd_window *w = &cmd.u.window;
+
+	w->height = (uint16_t)rng_between(rng, 1, 2);
+	w->width = (uint16_t)rng_between(rng, 1, 2);
+	w->out_height = (uint16_t)rng_between(rng, 1, 3);
+	w->out_width = (uint16_t)rng_between(rng, 1, 3);
+	return cmd;
+}
+
+/* Rows that x or dx must have room for. */
+static uint32_t maybe_images(struct rng *rng, const struct igrad_cmd_window *window,
+			     struct igrad_cmd *cmd)
+{
+	struct igrad_cmd images = *cmd;
+	uint32_t rows;
+
+	if (!window->height || cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN) ||
+	    rng_below(rng, 2))
+		return cmd->u.array.batch;
+	rows = window_stream(rng, window, &images);
+	if (rows * (MAX_SIZE + 8) * 4 > WINDOW)
+		return cmd->u.array.batch;
+	*cmd = images;
+	return rows;
+}
+
+static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
+			 struct igrad_cmd *cmd)
 {
 	static const uint16_t flags[] = {
 		[IGRAD_OP_LOAD_W - IGRAD_OP_LOAD_W] = IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16,
@@ -395,10 +427,13 @@ static void random_array(struct rng *rng, struct igrad_cmd *cmd)
 	struct igrad_cmd_array *a = &cmd->u.array;
 	const bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
 	const uint32_t batch = rng_between(rng, 1, MAX_SIZE);
-	const uint32_t lanes = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
+	const uint32_t lanes = fprop ? a->cols : a->rows;
+	uint32_t rows;
 	bool turned;
 
 	cmd->flags = (uint16_t)(rng_u32(rng) & flags[cmd->opcode - IGRAD_OP_LOAD_W]);
+	cmd->flags = window_groups(rng, window, cmd->flags);
 	turned = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	if (!streams && cmd->opcode != IGRAD_OP_UPDATE && cmd->opcode != IGRAD_OP_SCALE_ACC) {
 		a->p = place(rng, turned ? a->cols : a->rows, turned ? a->rows : a->cols,
@@ -408,14 +443,19 @@ static void random_array(struct rng *rng, struct igrad_cmd *cmd)
 	if (!streams)
 		return;
 	a->batch = batch;
+	rows = maybe_images(rng, window, cmd);
 	if (cmd->opcode != IGRAD_OP_DGRAD)
-		a->x = place(rng, turned ? a->rows : batch, turned ? batch : a->rows, element(cmd),
+		a->x = place(rng, turned ? a->rows : rows, turned ? batch : a->rows, element(cmd),
 			     &a->x_pitch);
 	if (cmd->opcode != IGRAD_OP_FPROP)
 		a->g = place(rng, batch, a->cols, element(cmd), &a->g_pitch);
 	turned = cmd->flags & IGRAD_FLAG_TURN;
 	if (cmd->opcode != IGRAD_OP_WGRAD)
-		a->p = place(rng, turned ? lanes : batch, turned ? batch : lanes, 4, &a->p_pitch);
+		a->p = place(rng,
+			     turned  ? lanes
+			     : fprop ? batch
+				     : rows,
+			     turned ? batch : lanes, 4, &a->p_pitch);
 }
 
 static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
@@ -448,14 +488,14 @@ static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 		v->imm2 = place(rng, v->rows, 1, 4, &none);
 }
 
-static struct igrad_cmd any_command(struct rng *rng)
+static struct igrad_cmd any_command(struct rng *rng, const struct igrad_cmd_window *window)
 {
 	struct igrad_cmd cmd = cmd_nop((enum igrad_engine)rng_below(rng, IGRAD_NUM_ENGINES));
 	const uint32_t rows = rng_between(rng, 1, MAX_SIZE), cols = rng_between(rng, 1, MAX_SIZE);
 
 	switch (rng_below(rng, 9)) {
 	case 0:
-		return cmd;
+		return rng_below(rng, 3) ? random_window(rng) : cmd;
 	case 1:
 	case 2:
 		cmd = cmd_dma(IGRAD_OP_DMA_LOAD, 0, 0, rows, cols);
@@ -469,7 +509,7 @@ static struct igrad_cmd any_command(struct rng *rng)
 	case 5:
 	case 6:
 		cmd = cmd_stream(IGRAD_OP_LOAD_W + rng_below(rng, 10), rows, cols, 0);
-		random_array(rng, &cmd);
+		random_array(rng, window, &cmd);
 		return cmd;
 	default:
 		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 11), rows, cols);
@@ -479,7 +519,7 @@ static struct igrad_cmd any_command(struct rng *rng)
 }
 
 /* One that breaks no rule of its own, such as that operands and results be apart. */
-static struct igrad_cmd random_command(struct rng *rng)
+static struct igrad_cmd random_command(struct rng *rng, const struct igrad_cmd_window *window)
 {
 	const struct igrad_config *config = igrad_core_config(rig.core);
 	struct igrad_areas areas;
@@ -487,9 +527,8 @@ static struct igrad_cmd random_command(struct rng *rng)
 	struct igrad_cmd cmd;
 
 	do {
-		cmd = any_command(rng);
-	} while (igrad_check_command(config, rig.core->sram.bytes, &rig.core->array.window, &cmd,
-				     &engine, &areas));
+		cmd = any_command(rng, window);
+	} while (igrad_check_command(config, rig.core->sram.bytes, window, &cmd, &engine, &areas));
 	return cmd;
 }
 
@@ -563,7 +602,7 @@ static void one_round(struct rng *rng)
 
 	rig.core->hazards.max_live = limits[rng_below(rng, 5)];
 	while (n < length)
-		races_emit(races, cmds, &n, random_command(rng), rng, more);
+		races_emit(races, cmds, &n, random_command(rng, races_window(races)), rng, more);
 	compare(races, cmds, n);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_OK);
 	for (unsigned int i = 0; i < 6; i++) {

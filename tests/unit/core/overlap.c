@@ -82,6 +82,7 @@ static bool shift(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, u
 	if (!place(s, bf16 ? 2 : 4, transpose ? cols : rows, transpose ? rows : cols,
 		   &cmd.u.array.p, &cmd.u.array.p_pitch))
 		return false;
+	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	s->cmds[s->count++] = cmd;
 	return true;
 }
@@ -98,6 +99,7 @@ static bool update(struct sequence *s, uint32_t rows, uint32_t cols)
 		cmd.flags = scale ? 0 : IGRAD_FLAG_DECAY;
 		cmd.u.array.keep = bits_of(rng_float(s->rng));
 	}
+	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	s->cmds[s->count++] = cmd;
 	return true;
 }
@@ -142,6 +144,7 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, p_rows, p_words, word)) ||
 		  (g && !apart(a, a->g, batch, cols, a->g_pitch, p_rows, p_words, word))))
 		return false;
+	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	s->cmds[s->count++] = cmd;
 	return true;
 }
@@ -213,7 +216,8 @@ static void make_sequence(struct sequence *s)
 	s->cmds[s->count++] = cmd_dma(IGRAD_OP_DMA_LOAD, RIG_DATA, 0, 1, SRAM_BYTES / 4);
 	while (s->count < length) {
 		if (rng_below(s->rng, 8) == 0) {
-			s->cmds[s->count] = window_make(s->rng);
+			s->cmds[s->count] = window_make(s->rng,
+							s->rows > s->cols ? s->rows : s->cols);
 			s->window = s->cmds[s->count++].u.window;
 		}
 		if (rng_below(s->rng, 3) == 0)

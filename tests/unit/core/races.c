@@ -26,6 +26,7 @@ struct races {
 	size_t row;	 /* words of a set of commands */
 	uint64_t *meets; /* by command: which before it */
 	uint64_t *after;
+	struct igrad_cmd_window window;
 };
 
 static void *zeroed(size_t n, size_t size)
@@ -123,14 +124,43 @@ static void touch_dma(struct races *races, const struct igrad_cmd *cmd)
 	      dma->sram_pitch, cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4, load);
 }
 
+const struct igrad_cmd_window *races_window(const struct races *races)
+{
+	return &races->window;
+}
+
 static void touch_tile(struct races *races, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool turned = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	const bool drain = cmd->opcode == IGRAD_OP_DRAIN_ACC || cmd->opcode == IGRAD_OP_DRAIN_W;
 
-	touch(races, a->p, turned ? a->cols : a->rows, turned ? a->rows : a->cols, a->p_pitch,
-	      cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4, drain);
+	for (uint32_t r = 0; r < a->rows && !turned; r++)
+		touch(races,
+		      a->p + (cmd->flags & IGRAD_FLAG_GROUPS ? r % races->window.group_rows : r) *
+				      a->p_pitch,
+		      1, a->cols, 0, cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4, drain);
+	if (turned)
+		touch(races, a->p, a->cols, a->rows, a->p_pitch,
+		      cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4, drain);
+}
+
+/* The batch's rows; or, windowed, every pixel of each image that one of them belongs to. */
+static void touch_rows(struct races *races, const struct igrad_cmd *cmd, uint32_t addr,
+		       uint32_t cols, uint32_t pitch, unsigned int size, bool write)
+{
+	const uint32_t pixels = (uint32_t)races->window.height * races->window.width;
+	const uint32_t outputs = (uint32_t)races->window.out_height * races->window.out_width;
+
+	if (!(cmd->flags & IGRAD_FLAG_WINDOW)) {
+		touch(races, addr, cmd->u.array.batch, cols, pitch, size, write);
+		return;
+	}
+	for (uint32_t b = 0; b < cmd->u.array.batch; b++) {
+		const uint32_t image = (cmd->u.array.first + b) / outputs;
+
+		touch(races, addr + image * pixels * pitch, pixels, cols, pitch, size, write);
+	}
 }
 
 static void touch_stream(struct races *races, const struct igrad_cmd *cmd)
@@ -142,7 +172,7 @@ static void touch_stream(struct races *races, const struct igrad_cmd *cmd)
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
 		touch(races, a->x, a->rows, a->batch, a->x_pitch, size, false);
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		touch(races, a->x, a->batch, a->rows, a->x_pitch, size, false);
+		touch_rows(races, cmd, a->x, a->rows, a->x_pitch, size, false);
 	if (cmd->opcode != IGRAD_OP_FPROP)
 		touch(races, a->g, a->batch, a->cols, a->g_pitch, size, false);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
@@ -150,8 +180,10 @@ static void touch_stream(struct races *races, const struct igrad_cmd *cmd)
 	for (int write = cmd->flags & IGRAD_FLAG_ADD ? 0 : 1; write < 2; write++) {
 		if (cmd->flags & IGRAD_FLAG_TURN)
 			touch(races, a->p, lanes, a->batch, a->p_pitch, 4, write);
-		else
+		else if (cmd->opcode == IGRAD_OP_FPROP)
 			touch(races, a->p, a->batch, lanes, a->p_pitch, 4, write);
+		else
+			touch_rows(races, cmd, a->p, lanes, a->p_pitch, 4, write);
 	}
 }
 
@@ -198,6 +230,9 @@ static void touch_all(struct races *races, const struct igrad_cmd *cmd)
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
+		break;
+	case IGRAD_OP_WINDOW:
+		races->window = cmd->u.window;
 		break;
 	case IGRAD_OP_DMA_LOAD:
 	case IGRAD_OP_DMA_STORE:

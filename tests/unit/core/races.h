@@ -27,6 +27,9 @@ enum igrad_engine races_engine(const struct igrad_cmd *cmd);
 /** races_add - one more command, behind those before; its semaphores are not looked at */
 void races_add(struct races *races, const struct igrad_cmd *cmd);
 
+/** races_window - as the commands added so far have set it; zero: not at all */
+const struct igrad_cmd_window *races_window(const struct races *races);
+
 /** races_meet - do these two commands race if nothing orders them? */
 bool races_meet(const struct races *races, unsigned int earlier, unsigned int later);
 

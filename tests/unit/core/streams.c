@@ -168,6 +168,7 @@ static bool random_shift(struct stream *s)
 		cmd.flags |= maybe_bf16(s);
 	if (!place(s, word_of(cmd.flags), transpose ? cols : rows, transpose ? rows : cols, &p))
 		return false;
+	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	cmd.u.array.p = p.addr;
 	cmd.u.array.p_pitch = p.pitch;
 	access = drain ? writes(&p) : reads(&p);
@@ -189,6 +190,7 @@ static bool random_update(struct stream *s)
 		cmd.flags = scale ? 0 : IGRAD_FLAG_DECAY;
 		cmd.u.array.keep = bits_of(rng_float(s->rng));
 	}
+	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	stream_emit(s, cmd, NULL, 0);
 	return true;
 }
@@ -210,7 +212,8 @@ static struct igrad_cmd maybe_window(struct stream *s)
 {
 	if (s->window.height && rng_below(s->rng, 3))
 		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW, .u.window = s->window};
-	return window_make(s->rng);
+	return window_make(s->rng,
+			   s->config.rows > s->config.cols ? s->config.rows : s->config.cols);
 }
 
 static bool random_stream(struct stream *s)
@@ -233,7 +236,7 @@ static bool random_stream(struct stream *s)
 	struct region x, g, p;
 	unsigned int n = 0;
 
-	cmd.flags = flags;
+	cmd.flags = window_groups(s->rng, windowed ? &window.u.window : &s->window, flags);
 	if (windowed) {
 		x_rows = window_stream(s->rng, &window.u.window, &cmd);
 		p_rows = opcode == IGRAD_OP_FPROP ? batch : x_rows;

@@ -11,7 +11,7 @@ static uint16_t outputs(struct rng *rng, uint32_t pixels, uint32_t stride)
 	return (uint16_t)((pixels + 2 * padding - kernel) / stride + 1);
 }
 
-struct igrad_cmd window_make(struct rng *rng)
+struct igrad_cmd window_make(struct rng *rng, uint32_t most)
 {
 	struct igrad_cmd cmd = {.opcode = IGRAD_OP_WINDOW};
 	struct igrad_cmd_window *w = &cmd.u.window;
@@ -22,7 +22,19 @@ struct igrad_cmd window_make(struct rng *rng)
 	w->stride_x = (uint16_t)(rng_below(rng, 2) ? 1 : rng_between(rng, 1, 4));
 	w->out_height = outputs(rng, w->height, w->stride_y);
 	w->out_width = outputs(rng, w->width, w->stride_x);
+	if (rng_below(rng, 3)) {
+		w->group_rows = (uint16_t)rng_between(rng, 1, rng_below(rng, 2) ? 2 : most);
+		w->group_cols = (uint16_t)rng_between(rng, 1, rng_below(rng, 2) ? 2 : most);
+	}
 	return cmd;
+}
+
+uint16_t window_groups(struct rng *rng, const struct igrad_cmd_window *window, uint16_t flags)
+{
+	if (!window->group_rows || flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN) ||
+	    rng_below(rng, 2))
+		return flags;
+	return flags | IGRAD_FLAG_GROUPS;
 }
 
 static int32_t tap(struct rng *rng, uint32_t pixels)

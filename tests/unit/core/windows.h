@@ -5,8 +5,12 @@
 
 #include "rig.h"
 
-/** window_make - a WINDOW command: any small images, strides and outputs, also ill-matched ones */
-struct igrad_cmd window_make(struct rng *rng);
+/**
+ * window_make - a WINDOW command: any small images, strides and outputs, also ill-matched ones
+ *
+ * Groups of an array of @most rows and columns; or none.
+ */
+struct igrad_cmd window_make(struct rng *rng, uint32_t most);
 
 /**
  * window_stream - make the stream @cmd one over images
@@ -16,5 +20,8 @@ struct igrad_cmd window_make(struct rng *rng);
  */
 uint32_t window_stream(struct rng *rng, const struct igrad_cmd_window *window,
 		       struct igrad_cmd *cmd);
+
+/** window_groups - with IGRAD_FLAG_GROUPS now and then, if the window and other flags allow it */
+uint16_t window_groups(struct rng *rng, const struct igrad_cmd_window *window, uint16_t flags);
 
 #endif /* IGRAD_TEST_WINDOWS_H */
