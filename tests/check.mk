@@ -15,7 +15,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long coverage check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -36,7 +36,7 @@ check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
 check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
-	@$(MAKE) --no-print-directory check-debug-threads check-debug-qtest fuzz
+	@$(MAKE) --no-print-directory check-debug-threads check-debug-qtest fuzz stress
 	@$(MAKE) --no-print-directory lint
 
 # The device in a QEMU with sanitizers (it leaks on its way out by itself), and QEMU's own fuzzer on its registers.
@@ -44,6 +44,10 @@ check-debug-qtest: | fetch
 	@echo 'igrad: the device in a QEMU with sanitizers'
 	@QEMU_SANITIZE=1 BUILD_DIR=$(abspath $(BUILD))/san $(SETUP)/build-qemu
 	@ASAN_OPTIONS=detect_leaks=0 BUILD_DIR=$(abspath $(BUILD))/san tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/san/%) tests/fuzz/registers
+
+# Trainings in a guest whose device suffers all that can happen to it.
+stress: vm
+	@IGRAD_TEST_TIMEOUT=$(if $(IGRAD_TEST_LONG),14400,1800) tests/run tests/e2e/stress
 
 # The core's worker pool, and what runs on it, with every race made known.
 check-debug-threads:
