@@ -36,7 +36,9 @@ check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
 check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
-	@$(MAKE) --no-print-directory check-debug-threads check-debug-qtest fuzz stress
+	@$(MAKE) --no-print-directory check-debug-threads
+	@$(MAKE) --no-print-directory check-debug-qtest fuzz
+	@$(MAKE) --no-print-directory stress
 	@$(MAKE) --no-print-directory lint
 
 # The device in a QEMU with sanitizers (it leaks on its way out by itself), and QEMU's own fuzzer on its registers.
