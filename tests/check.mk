@@ -14,7 +14,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-long check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -35,7 +35,9 @@ check: unit-tests vm $(KSELFTESTS) $(KSELFTESTS_ROOT) $(E2E_PROGRAMS)
 check-debug: check-debug-kselftest
 	@echo 'igrad: the host tests with address and undefined-behaviour sanitizers'
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='-O1 -g $(SAN)' LDFLAGS='$(SAN)' check-unit
+	@$(MAKE) --no-print-directory check-debug-threads
 	@$(MAKE) --no-print-directory check-debug-qtest fuzz
+	@$(MAKE) --no-print-directory stress
 	@$(MAKE) --no-print-directory lint
 
 # The device in a QEMU with sanitizers (it leaks on its way out by itself), and QEMU's own fuzzer on its registers.
@@ -43,6 +45,28 @@ check-debug-qtest: | fetch
 	@echo 'igrad: the device in a QEMU with sanitizers'
 	@QEMU_SANITIZE=1 BUILD_DIR=$(abspath $(BUILD))/san $(SETUP)/build-qemu
 	@ASAN_OPTIONS=detect_leaks=0 BUILD_DIR=$(abspath $(BUILD))/san tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/san/%) tests/fuzz/registers
+
+# Trainings in a guest whose device suffers all that can happen to it.
+stress: vm
+	@IGRAD_TEST_TIMEOUT=$(if $(IGRAD_TEST_LONG),14400,1800) tests/run tests/e2e/stress
+
+# The core's worker pool, and what runs on it, with every race made known.
+check-debug-threads:
+	@echo 'igrad: the device core with the thread sanitizer'
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread check-threads
+check-threads: $(BUILD)/bin/tests/core-pool $(BUILD)/bin/tests/core-job
+	@BUILD_DIR=$(abspath $(BUILD)) TSAN_OPTIONS=halt_on_error=1 tests/run $^
+
+# The share of the device's lines that tests execute: those of the core on the host, and those of the device in a QEMU
+# that counts.
+coverage: | fetch
+	@find $(BUILD)/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/cov CFLAGS='-O1 -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage check-core
+	@QEMU_COVERAGE=1 BUILD_DIR=$(abspath $(BUILD))/cov $(SETUP)/build-qemu
+	@BUILD_DIR=$(abspath $(BUILD))/cov tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/cov/%)
+	@tests/coverage --missing $(BUILD)/cov
+check-core: $(filter $(BUILD)/bin/tests/core-%,$(UNIT_TESTS))
+	@BUILD_DIR=$(abspath $(BUILD)) tests/run $^
 
 # Fuzzers of the core, built by clang apart from all else.
 FUZZ_SECONDS ?= $(if $(IGRAD_TEST_LONG),3600,20)
@@ -60,6 +84,7 @@ check-debug-kselftest: vm-debug $(KSELFTESTS) $(KSELFTESTS_ROOT)
 check-long:
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check-debug
+	@$(MAKE) --no-print-directory coverage
 
 lint: fetch-kernel-source
 	@tools/setup/lint

@@ -127,6 +127,70 @@ static void test_realtime(void)
     dev_stop(&d);
 }
 
+/*
+ * Long commands of the array, so long that a few register accesses fit into
+ * one of them in any case.
+ */
+#define LONG_COMMANDS 16
+
+static void submit_long_commands(Dev *d)
+{
+    g_autofree struct igrad_cmd *cmds = g_new0(struct igrad_cmd, LONG_COMMANDS);
+    struct igrad_desc desc = {
+        .pt_root = cpu_to_le64(bus_of(d, d->area + ROOT)),
+        .cmds = cpu_to_le64(VA_CMDS),
+        .num_cmds = cpu_to_le32(LONG_COMMANDS),
+        .seqno = cpu_to_le64(5),
+    };
+
+    for (int i = 0; i < LONG_COMMANDS; i++) {
+        cmds[i].opcode = IGRAD_OP_WGRAD;
+        cmds[i].u.array.rows = cpu_to_le16(256);
+        cmds[i].u.array.cols = cpu_to_le16(256);
+        cmds[i].u.array.batch = cpu_to_le32(8192);
+        cmds[i].u.array.x_pitch = cpu_to_le32(1024);
+        cmds[i].u.array.g_pitch = cpu_to_le32(1024);
+        cmds[i].u.array.g = cpu_to_le32(8 << 20);
+    }
+    qtest_memwrite(d->qts, page_of(d, VA_CMDS), cmds,
+                   LONG_COMMANDS * sizeof(*cmds));
+    put_desc(d, d->tail, desc);
+    doorbell(d, d->tail + 1);
+}
+
+/*
+ * Accesses do not wait for what the device computes: many of them fit into a
+ * command. How long they take is told, and not judged.
+ */
+static void test_latency(void)
+{
+    gint64 worst = 0, sum = 0;
+    uint32_t reads = 0, most = 0, in_this = 0, before = 0;
+    Dev d;
+
+    dev_start(&d, "rows=256,cols=256,sram-kib=16384,overlap=off");
+    dev_setup(&d);
+    submit_long_commands(&d);
+    while (reg_read(&d, IGRAD_REG_RING_DONE) == 0) {
+        gint64 begin = g_get_monotonic_time(), took;
+        uint32_t retired = reg_read(&d, IGRAD_REG_RETIRED_LO);
+
+        took = g_get_monotonic_time() - begin;
+        worst = MAX(worst, took);
+        sum += took;
+        reads++;
+        in_this = retired == before ? in_this + 1 : 0;
+        most = MAX(most, in_this);
+        before = retired;
+    }
+    check_ok(&d, 0, 5, LONG_COMMANDS);
+    g_test_message("latency: %u reads while busy, %.1f us on average, "
+                   "%" PRId64 " us at most, %u within one command", reads,
+                   (double)sum / reads, worst, most);
+    g_assert_cmpuint(most, >=, 10);
+    dev_stop(&d);
+}
+
 static void test_storms(void)
 {
     Dev d;
@@ -228,6 +292,7 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/stop-cont", test_stop_cont);
     qtest_add_func("igrad/power", test_power);
     qtest_add_func("igrad/realtime", test_realtime);
+    qtest_add_func("igrad/latency", test_latency);
     qtest_add_func("igrad/storms", test_storms);
     qtest_add_func("igrad/unplug-hang", test_unplug_hang);
     qtest_add_func("igrad/unplug-storm", test_unplug_storm);
