@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Fuzzers of the core alone; they want clang, so they are built only where they are asked for (tests/check.mk).
+# Fuzzers of the core and of what reads files, each alone; they want clang, so they are built only where they are asked for (tests/check.mk).
 ifdef FUZZ
 fuzz-flags := -Iqemu-device/core
 
@@ -15,6 +15,8 @@ $(eval $(call fuzzer,fuzz-job))
 $(eval $(call fuzzer,fuzz-checkpoint))
 $(eval $(call program,fuzz/fuzz-seeds,tests/fuzz/seeds.c tests/fuzz/machine.c,igrad-core,,$(fuzz-flags)))
 
+$(eval $(call program,fuzz/fuzz-net,tests/fuzz/fuzz-net.c,igrad-net,,-Itools/net,-fsanitize=fuzzer))
+
 .PHONY: fuzzers
-fuzzers: $(addprefix $(BUILD)/bin/fuzz/,fuzz-job fuzz-checkpoint fuzz-seeds)
+fuzzers: $(addprefix $(BUILD)/bin/fuzz/,fuzz-job fuzz-checkpoint fuzz-net fuzz-seeds)
 endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Blocks, which stand for several layers wherever they are used, and repeats. */
+/* Blocks, which stand for several layers wherever they are used. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ const struct block *block_find(struct reader *r, const char *name)
 	return NULL;
 }
 
-static bool has(const struct value *values, uint32_t count, const char *name)
+bool value_has(const struct value *values, uint32_t count, const char *name)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (!strcmp(values[i].name, name))
@@ -50,7 +50,7 @@ static int read_param(struct reader *r, struct block *block, struct word *word)
 		return err;
 	if (!strcmp(word->text, "from") || !strcmp(word->text, "channels"))
 		return bad(r, word, "a parameter cannot be called '%s'", word->text);
-	if (has(block->params, block->num_params, word->text))
+	if (value_has(block->params, block->num_params, word->text))
 		return bad(r, word, "there is a parameter '%s' already", word->text);
 	if (block->num_params == MAX_VALUES - MAX_NESTING)
 		return bad(r, word, "more than %d parameters", MAX_VALUES - MAX_NESTING);
@@ -59,7 +59,7 @@ static int read_param(struct reader *r, struct block *block, struct word *word)
 	return set_value(r, &block->params[block->num_params++], word->text, &value);
 }
 
-static int define(struct reader *r, uint32_t line)
+int block_define(struct reader *r, uint32_t line)
 {
 	struct block *block = &r->blocks[r->num_blocks];
 	struct word word, name;
@@ -114,10 +114,10 @@ static int use_argument(struct reader *r, const struct block *block, struct scop
 	if (err)
 		return err;
 	if (strcmp(word->text, "from")) {
-		if (!has(block->params, block->num_params, word->text))
+		if (!value_has(block->params, block->num_params, word->text))
 			return bad(r, word, "%.40s has no '%.40s'; expected: %s", block->name,
 				   word->text, list);
-		if (has(scope->values, scope->num_values, word->text))
+		if (value_has(scope->values, scope->num_values, word->text))
 			return bad(r, word, "%s is given twice", word->text);
 		return set_value(r, &scope->values[scope->num_values++], word->text, &value);
 	}
@@ -143,7 +143,7 @@ static int use_arguments(struct reader *r, const struct block *block, struct sco
 	for (uint32_t i = 0; i < block->num_params && !err; i++) {
 		const struct value *param = &block->params[i];
 
-		if (has(scope->values, scope->num_values, param->name))
+		if (value_has(scope->values, scope->num_values, param->name))
 			continue;
 		if (!*param->text)
 			return bad(r, &word, "%.40s needs %.40s too", block->name, param->name);
@@ -174,137 +174,65 @@ static void enter(struct reader *r, struct scope *scope)
 	say_where(r);
 }
 
+/* The names in a use of a block begin with its own. */
+static int set_prefix(struct reader *r, const struct word *name, const struct word *kind,
+		      struct scope *scope)
+{
+	char full[2 * NET_NAME];
+
+	if (name)
+		snprintf(full, sizeof(full), "%s%s", scope->outer->prefix, name->text);
+	else
+		layer_name_itself(r, kind->text, full, sizeof(full));
+	if (strlen(full) >= NET_NAME - 1)
+		return bad(r, name ? name : kind, "'%s' is longer than %d characters", full,
+			   NET_NAME - 2);
+	if (name && layer_source(r, name->text) >= 0)
+		return bad(r, name, "there is a layer '%s' already", full);
+	snprintf(scope->prefix, sizeof(scope->prefix), "%.*s.", NET_NAME - 2, full);
+	return 0;
+}
+
+/* The lines of a block, in the scope of this use. */
+static int read_body(struct reader *r, const struct block *block, struct scope *scope)
+{
+	int err;
+
+	r->blocks[block - r->blocks].used = true;
+	scope->last = scope->input;
+	enter(r, scope);
+	err = lines_read(r, block->line + 1, r->source.lines[block->line].end);
+	if (err)
+		return err; /* the scope is part of the message */
+	enter(r, scope->outer);
+	r->scope->last = scope->last;
+	return 0;
+}
+
 int block_use(struct reader *r, const struct word *name, const struct word *kind)
 {
 	const struct block *block = block_find(r, kind->text);
-	struct scope *outer = r->scope;
 	struct scope scope = {
-		.outer = outer,
+		.outer = r->scope,
 		.used = r->number,
 		.blocks = block - r->blocks,
-		.input = outer->last,
+		.input = r->scope->last,
 	};
-	char own[NET_NAME], full[2 * NET_NAME];
+	struct word own = {.place = kind->place};
+	char text[NET_NAME];
 	int err = name ? word_name(r, name) : 0;
 
 	if (err)
 		return err;
 	if (!r->net->num_layers)
 		return bad(r, kind, "'input' was expected before the first layer");
-	if (name)
-		snprintf(full, sizeof(full), "%s%s", outer->prefix, name->text);
-	else
-		layer_name_itself(r, kind->text, full, sizeof(full));
-	if (strlen(full) + 1 >= sizeof(scope.prefix))
-		return bad(r, name ? name : kind, "'%s' is longer than %d characters", full,
-			   NET_NAME - 2);
-	snprintf(scope.prefix, sizeof(scope.prefix), "%.*s.", NET_NAME - 2, full);
-	snprintf(own, sizeof(own), "%s", name ? name->text : "");
-	if (name && layer_source(r, name->text) >= 0)
-		return bad(r, name, "there is a layer '%s' already", full);
-	err = use_arguments(r, block, &scope);
-	if (err)
-		return err;
-	scope.last = scope.input;
-	r->blocks[block - r->blocks].used = true;
-	enter(r, &scope);
-	err = lines_read(r, block->line + 1, r->source.lines[block->line].end);
-	if (err)
-		return err;
-	enter(r, outer);
-	outer->last = scope.last;
-	if (*own) { /* the line is no longer there, so the word is made anew */
-		const struct word again = {own, kind->place};
-
-		err = layer_register(r, &again, scope.last);
-	}
-	return err;
-}
-
-/* ---------------------------------------------------------------- repeats */
-
-/* "i=1..6": the counter and its first and last value */
-static int read_range(struct reader *r, struct value *counter, uint32_t *low, uint32_t *high)
-{
-	struct word word = word_next(r), value, last;
-	char *dots;
-	int err = word_split(r, &word, &value, "a counter was expected, as in i=1..6");
-
+	/* Other lines will take this one's place. */
+	snprintf(text, sizeof(text), "%s", name ? name->text : "");
+	own.text = text;
+	err = set_prefix(r, name, kind, &scope);
 	if (!err)
-		err = word_identifier(r, &word);
-	if (err)
-		return err;
-	if (!strcmp(word.text, "channels") ||
-	    has(r->scope->values, r->scope->num_values, word.text))
-		return bad(r, &word, "'%.40s' stands for something else here", word.text);
-	dots = strstr(value.text, "..");
-	if (!dots)
-		return bad(r, &value, "'%.40s': first and last number were expected, as in 1..6",
-			   value.text);
-	*dots = '\0';
-	last = word_at(r, dots + 2);
-	snprintf(counter->name, sizeof(counter->name), "%s", word.text);
-	err = word_number(r, &value, 0, NET_MAX_DIM, low);
+		err = use_arguments(r, block, &scope);
 	if (!err)
-		err = word_number(r, &last, *low ? *low - 1 : 0, NET_MAX_DIM, high);
-	return err ? err : word_end(r, "the counter");
-}
-
-static int repeat(struct reader *r, uint32_t line)
-{
-	struct scope *scope = r->scope;
-	struct value counter;
-	uint32_t low, high;
-	int err = expand(r, line);
-
-	if (err)
-		return err;
-	word_next(r); /* "repeat" */
-	err = read_range(r, &counter, &low, &high);
-	r->repeats++;
-	for (uint32_t i = low; i <= high && !err; i++) {
-		snprintf(counter.text, sizeof(counter.text), "%u", i);
-		scope->values[scope->num_values++] = counter;
-		err = lines_read(r, line + 1, r->source.lines[line].end);
-		scope->num_values--;
-	}
-	r->repeats--;
-	return err;
-}
-
-/* ---------------------------------------------------------------- lines */
-
-static int too_much(struct reader *r, uint32_t line, const char *what, int limit)
-{
-	const struct net_place place = {r->net->path, line + 1, 1, r->context};
-
-	return net_bad(r->error, &place, "blocks and repeats %s %d", what, limit);
-}
-
-int lines_read(struct reader *r, uint32_t first, uint32_t end)
-{
-	int err = 0;
-
-	if (r->depth > MAX_NESTING)
-		return too_much(r, first, "are within each other more than", MAX_NESTING);
-	/* One for the use itself, so that many of nothing come to an end too. */
-	if (r->depth && r->steps++ >= MAX_STEPS)
-		return too_much(r, first, "unfold to more lines than", MAX_STEPS);
-	r->depth++;
-	for (uint32_t i = first; i < end && !err; i++) {
-		const struct source_line *line = &r->source.lines[i];
-
-		if (r->depth > 1 && r->steps++ >= MAX_STEPS)
-			return too_much(r, i, "unfold to more lines than", MAX_STEPS);
-		if (line->kind == LINE_STATEMENT) {
-			err = expand(r, i);
-			if (!err)
-				err = statement_read(r);
-			continue;
-		}
-		err = line->kind == LINE_BLOCK ? define(r, i) : repeat(r, i);
-		i = line->end;
-	}
-	r->depth--;
-	return err;
+		err = read_body(r, block, &scope);
+	return err || !name ? err : layer_register(r, &own, scope.last);
 }

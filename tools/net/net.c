@@ -22,6 +22,14 @@ const char *net_kind_name(enum net_kind kind)
 	return kinds[kind];
 }
 
+int net_name_width(const struct net *net, int least)
+{
+	for (uint32_t i = 0; i < net->num_layers; i++)
+		if ((int)strlen(net->layers[i].name) > least)
+			least = strlen(net->layers[i].name);
+	return least;
+}
+
 const char *net_shape_text(const struct net_shape *shape, char text[48])
 {
 	if (shape->flat)

@@ -123,6 +123,9 @@ void net_free(struct net *net);
 /** net_kind_name - "linear" */
 const char *net_kind_name(enum net_kind kind);
 
+/** net_name_width - of the longest name of its layers, at least @least */
+int net_name_width(const struct net *net, int least);
+
 /** net_shape_text - "256 x 6 x 6" or "9216" */
 const char *net_shape_text(const struct net_shape *shape, char text[48]);
 

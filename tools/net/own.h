@@ -169,7 +169,7 @@ int word_choice(struct reader *r, const struct word *word, const char *a, const 
 int word_name(struct reader *r, const struct word *word);
 int word_identifier(struct reader *r, const struct word *word);
 
-/* ---------------------------------------------------------------- layers.c, blocks.c, own.c */
+/* ---------------------------------------------------------------- layers.c */
 
 /** layer_kind - NET_NUM_KINDS: there is none of that name */
 enum net_kind layer_kind(const char *name);
@@ -189,10 +189,20 @@ void layer_name_itself(struct reader *r, const char *kind, char *name, size_t si
 /** layer_read - the rest of a layer's line; @name may be NULL */
 int layer_read(struct reader *r, const struct word *name, const struct word *kind);
 
+/* ---------------------------------------------------------------- blocks.c */
+
+bool value_has(const struct value *values, uint32_t count, const char *name);
+
+/** block_define - read the head of a block */
+int block_define(struct reader *r, uint32_t line);
+
+/** block_find - one that is known here, or NULL */
 const struct block *block_find(struct reader *r, const char *name);
 
 /** block_use - the rest of a line that uses a block; @name may be NULL */
 int block_use(struct reader *r, const struct word *name, const struct word *kind);
+
+/* ---------------------------------------------------------------- lines.c, own.c */
 
 /** lines_read - lines from @first to before @end, with the blocks and repeats in them */
 int lines_read(struct reader *r, uint32_t first, uint32_t end);

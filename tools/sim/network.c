@@ -26,6 +26,7 @@ struct account {
 	const struct net *net;
 	struct simulator sim;
 	struct row *rows; /* one per layer of the network */
+	int width;	  /* of names in tables */
 };
 
 /* ---------------------------------------------------------------- what is costed */
@@ -164,6 +165,17 @@ static bool total(const struct account *a, unsigned int at, struct result *sum)
 	return t->cycles != 0;
 }
 
+/* Multiply-adds of a forward pass per batch row: of all layers, or of those that are costed. */
+static uint64_t macs(const struct account *a, bool costed)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < a->net->num_layers; i++)
+		if (!costed || !a->rows[i].reason)
+			sum += a->net->layers[i].macs;
+	return sum;
+}
+
 /* ---------------------------------------------------------------- text */
 
 static void show_result(const struct account *a, const struct row *row, const struct result *r)
@@ -172,8 +184,9 @@ static void show_result(const struct account *a, const struct row *row, const st
 	char size[40];
 
 	snprintf(size, sizeof(size), "%u-%u", layer.in, layer.out);
-	printf("%-16s %-14s %6u  %-12s %13llu  %.3f %14llu %14llu %14.6g\n", row->layer->name, size,
-	       layer.batch, r->forward ? "forward" : igrad_schedule_name(r->schedule),
+	printf("%-*s %-14s %6u  %-12s %13llu  %.3f %14llu %14llu %14.6g\n", a->width,
+	       row->layer->name, size, layer.batch,
+	       r->forward ? "forward" : igrad_schedule_name(r->schedule),
 	       (unsigned long long)r->report.cycles, r->utilization,
 	       (unsigned long long)(result_reads(r) + result_writes(r)),
 	       (unsigned long long)result_dram(r), r->energy.total);
@@ -193,9 +206,9 @@ static void show_row(const struct account *a, const struct row *row)
 		return;
 	net_shape_text(&row->layer->shape, to);
 	if (row->layer->kind == NET_INPUT)
-		printf("%-16s %s\n", row->layer->name, to);
+		printf("%-*s %s\n", a->width, row->layer->name, to);
 	else
-		printf("%-16s %s, %s -> %s: %s\n", row->layer->name,
+		printf("%-*s %s, %s -> %s: %s\n", a->width, row->layer->name,
 		       net_kind_name(row->layer->kind),
 		       net_shape_text(&a->net->layers[row->layer->inputs[0]].shape, from), to,
 		       row->reason);
@@ -214,6 +227,9 @@ static void show_totals(const struct account *a)
 	}
 	printf("\nAll costed layers, forward and backward, each a job of its own:\n\n");
 	text_results(&a->sim, results, count);
+	if (macs(a, true) < macs(a, false))
+		printf("\nThese have %llu of the network's %llu multiply-adds (forward, per batch row).\n",
+		       (unsigned long long)macs(a, true), (unsigned long long)macs(a, false));
 }
 
 static void show_text(const struct account *a)
@@ -226,8 +242,8 @@ static void show_text(const struct account *a)
 	text_device(&a->sim);
 	text_table(a->sim.table, simulator_info(&a->sim));
 	snprintf(energy, sizeof(energy), "energy, %.12s", igrad_energy_table_unit(a->sim.table));
-	printf("\n%-16s %-14s %6s  %-12s %13s  util. %14s %14s %14s\n", "layer", "in-out", "batch",
-	       "pass", "cycles", "SRAM words", "DRAM bytes", energy);
+	printf("\n%-*s %-14s %6s  %-12s %13s  util. %14s %14s %14s\n", a->width, "layer", "in-out",
+	       "batch", "pass", "cycles", "SRAM words", "DRAM bytes", energy);
 	for (uint32_t i = 0; i < a->net->num_layers; i++)
 		show_row(a, &a->rows[i]);
 	show_totals(a);
@@ -281,6 +297,8 @@ static struct json_object *json_account(const struct account *a)
 	json_object_object_add(object, "notes", notes);
 	json_object_object_add(object, "layers", layers);
 	json_object_object_add(object, "totals", totals);
+	json_count(object, "macs", macs(a, false));
+	json_count(object, "macs_costed", macs(a, true));
 	return object;
 }
 
@@ -305,6 +323,7 @@ static int one_network(const struct settings *s, const char *path, struct json_o
 	if (err)
 		return err;
 	a.net = net;
+	a.width = net_name_width(net, 16);
 	if (s->shapes) {
 		if (s->json)
 			json_object_array_add(all, shapes_json(net));

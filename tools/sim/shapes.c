@@ -57,11 +57,8 @@ void shapes_show(const struct net *net)
 {
 	const struct totals sum = totals(net);
 	char shape[48], window[64];
-	int width = strlen("layer");
+	const int width = net_name_width(net, strlen("layer"));
 
-	for (uint32_t i = 0; i < net->num_layers; i++)
-		if ((int)strlen(net->layers[i].name) > width)
-			width = strlen(net->layers[i].name);
 	printf("network    %s (%s)\n\n", net->name, net->path);
 	printf("%-*s  %-9s  %-9s  %-16s  %13s  %15s\n", width, "layer", "kind", "window", "output",
 	       "parameters", "multiply-adds");
