@@ -166,7 +166,7 @@ struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 	enum igrad_dim row = geometry[role].row, col = geometry[role].col;
 	enum touch how = touch(problem, plan, role);
 	enum igrad_dim again = repeated(role);
-	struct igrad_visits visits = {.sweep = 1};
+	struct igrad_visits visits = {.sweep = 1, .times = 1};
 	uint64_t sweep = 1;
 
 	if (row != ONE_ROW)
@@ -178,6 +178,7 @@ struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 	if (row != ONE_ROW && depth(plan, row) > depth(plan, again))
 		sweep *= num_blocks(problem, plan, row);
 	visits.sweep = sweep < UINT32_MAX ? sweep : UINT32_MAX;
+	visits.times = num_blocks(problem, plan, again);
 	return visits;
 }
 

@@ -12,6 +12,11 @@ static double max_double(double a, double b)
 	return a > b ? a : b;
 }
 
+static double min_double(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /* ---------------------------------------------------------------- counting */
 
 static uint64_t div_up(uint64_t a, uint64_t b)
@@ -43,10 +48,11 @@ static uint64_t num_tiles(const struct igrad_problem *problem, const struct igra
  * @rows: streamed, all streams together
  * @loads: of weights, a tile each
  * @moves: of acc in or out, and of w out
+ * @gaps: cycles between streams, which nothing hides
  * @pitch: cycles that a stream takes at least because of the psums it shares with the next
  */
 struct product {
-	double streams, rows, loads, moves;
+	double streams, rows, loads, moves, gaps;
 	uint32_t pitch;
 };
 
@@ -59,7 +65,7 @@ static double product_cycles(const struct igrad_problem *problem, const struct p
 	if (!(info->features & IGRAD_FEATURE_OVERLAP))
 		return p->rows + p->streams * skew + (p->loads + p->moves) * info->rows;
 	least = max_double(p->loads, p->moves) * info->rows;
-	return max_double(max_double(p->rows, least), p->streams * p->pitch);
+	return p->gaps + max_double(max_double(p->rows, least), p->streams * p->pitch);
 }
 
 /* A row that is streamed enters on one side, and its psums leave on another and come back. */
@@ -106,8 +112,12 @@ static void add_moves(const struct igrad_problem *problem, const struct igrad_pl
 	p->moves += tiles;
 	if (!igrad_plan_keeps_acc(plan))
 		p->moves += 2 * (p->streams - tiles);
-	if (problem->update == IGRAD_UPDATE_MOMENTUM) /* the velocity comes, and leaves besides w */
-		p->moves += problem->fused ? 2 * tiles : tiles;
+	if (problem->update != IGRAD_UPDATE_MOMENTUM)
+		return;
+	/* The velocity comes, and leaves besides w: both directions share the array's wires. */
+	p->moves += problem->fused ? 2 * tiles : tiles;
+	if (problem->fused)
+		p->gaps += 3 * tiles * problem->device->rows;
 }
 
 static int backward_products(const struct igrad_problem *problem, const struct igrad_plan *plan,
@@ -168,6 +178,7 @@ static int merge(struct product products[2])
 	products[0].rows += products[1].rows;
 	products[0].loads += products[1].loads;
 	products[0].moves += products[1].moves;
+	products[0].gaps += products[1].gaps;
 	products[0].pitch = 0;
 	return 1;
 }
@@ -243,29 +254,107 @@ static double delay(const struct igrad_problem *problem, const struct igrad_plan
 	return latest;
 }
 
+/* Parts of a block that the array is through with one after the other, so that what comes next can
+ * follow piece by piece. */
+static double pieces(const struct igrad_problem *problem, const struct igrad_plan *plan,
+		     enum igrad_role role)
+{
+	double down = div_up(plan->block[IGRAD_DIM_I], plan->tile.rows);
+	double right = div_up(plan->block[IGRAD_DIM_O], plan->tile.cols);
+
+	if (problem->backward && problem->schedule != IGRAD_SCHEDULE_INTERLEAVED)
+		return 1; /* the array goes through a block twice */
+	switch (role) {
+	case IGRAD_ROLE_X:
+	case IGRAD_ROLE_DX:
+		return problem->backward || right == 1 ? down : 1;
+	case IGRAD_ROLE_Y:
+	case IGRAD_ROLE_DY:
+		return !problem->backward || down == 1 ? right : 1;
+	default:
+		return down * right;
+	}
+}
+
+/* Cycles that a piece of so many bytes keeps its place besides those in which it is worked on:
+ * until the last wavefront has passed, and its transfers are over. */
+static double occupied(const struct igrad_problem *problem, enum igrad_role role, double bytes)
+{
+	const struct igrad_device_info *info = problem->device;
+	bool both = role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
+	double cycles = info->rows + info->cols + (both ? 2.0 * info->rows + info->cols : 0);
+
+	if (problem->home & 1u << role)
+		cycles += (1 + both) * (bytes / info->dram_bytes_per_cycle + info->dram_latency);
+	return cycles;
+}
+
 /*
- * A slot is used again when what was in it has gone through the array and has left, and what comes
+ * A place is used again when what was in it has gone through the array and has left, and what comes
  * next is there: with few slots this goes round more slowly than the array works.
  */
 static double turnaround(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			 enum igrad_role role, double array)
 {
-	const struct igrad_device_info *info = problem->device;
+	struct igrad_visits visits = igrad_plan_visits(problem, plan, role);
+	uint32_t slots = plan->slots[role], pinned = igrad_window_pinned(slots);
 	struct igrad_size size = igrad_role_size(problem, role);
 	struct igrad_size block = igrad_role_block(plan, role);
-	bool home = problem->home & 1u << role;
-	bool both = role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
-	double blocks = igrad_window_blocks(size, block), bytes;
-	double through = info->rows + info->cols + (both ? 2.0 * info->rows + info->cols : 0);
+	double blocks = igrad_window_blocks(size, block), cut, each, visit, moving, stays, round;
+	double bytes = (double)igrad_role_width(problem, role) * block.rows * block.cols;
 
-	bytes = (double)igrad_role_width(problem, role) * size.rows * size.cols;
-	if (!plan->slots[role] || plan->slots[role] >= blocks)
+	if (slots >= blocks)
 		return 0;
-	if (!home)
-		return (array + blocks * through) / plan->slots[role];
-	return (array + blocks * through +
-		(1 + both) * (bytes / info->dram_bytes_per_cycle + blocks * info->dram_latency)) /
-	       plan->slots[role];
+	cut = max_double(1, min_double(pieces(problem, plan, role),
+				       bytes / igrad_piece_least(problem->device)));
+	each = occupied(problem, role, bytes / cut);
+	visit = array / (blocks * visits.times * cut);
+	if (visits.sweep <= slots) {
+		stays = ((visits.times - 1.0) * visits.sweep * cut + 1) * visit;
+		return blocks * (stays + each) / slots;
+	}
+	moving = (double)(visits.sweep - pinned) / visits.sweep;
+	round = blocks * visits.times * (visit + each) / (slots - pinned);
+	return array * (1 - moving) + moving * max_double(array, round);
+}
+
+static bool comes_in(const struct igrad_problem *problem, enum igrad_role role)
+{
+	return problem->backward ? role != IGRAD_ROLE_DX && role != IGRAD_ROLE_DW
+				 : role != IGRAD_ROLE_Y;
+}
+
+static bool leaves(const struct igrad_problem *problem, enum igrad_role role)
+{
+	if (problem->backward)
+		return role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
+	return role == IGRAD_ROLE_Y;
+}
+
+/*
+ * What stays in SRAM for several rounds comes in during the first and leaves during the last, when
+ * what takes its place comes in: transfers do not spread over the rounds between.
+ */
+static double rounds(const struct igrad_problem *problem, const struct igrad_plan *plan,
+		     enum igrad_role role, double array)
+{
+	struct igrad_visits visits = igrad_plan_visits(problem, plan, role);
+	struct igrad_size size = igrad_role_size(problem, role);
+	double blocks = igrad_window_blocks(size, igrad_role_block(plan, role));
+	double bytes = (double)igrad_role_width(problem, role) * size.rows * size.cols;
+	double sweeps = blocks / visits.sweep, transfer, round, in, out;
+
+	if (!(problem->home & 1u << role) || visits.times == 1 ||
+	    visits.sweep > plan->slots[role] ||
+	    (sweeps > 1 && plan->slots[role] >= 2 * visits.sweep))
+		return 0;
+	transfer = bytes / problem->device->dram_bytes_per_cycle / sweeps;
+	round = array / sweeps / visits.times;
+	in = comes_in(problem, role) ? max_double(transfer, round) : round;
+	out = leaves(problem, role) ? max_double(transfer, round) : round;
+	if (sweeps > 1)
+		return sweeps * (round * (visits.times - 1) + max_double(in, out));
+	return in + round * (visits.times - 2) + out;
 }
 
 /* Weights whose gradient the last streams finish: a tile, or what is streamed past a stationary
@@ -317,7 +406,7 @@ static uint64_t transfers(const struct igrad_problem *problem, const struct igra
 {
 	uint64_t rows = igrad_min(plan->tile.rows, plan->block[IGRAD_DIM_I]);
 	uint64_t cols = igrad_min(plan->tile.cols, plan->block[IGRAD_DIM_O]);
-	uint64_t least = 32 * problem->device->dram_bytes_per_cycle;
+	uint64_t least = igrad_piece_least(problem->device);
 	uint64_t weights = max_u64(4 * rows * cols, least);
 	uint64_t others = max_u64(4 * plan->block[IGRAD_DIM_B] * igrad_min(rows, cols), least);
 	uint64_t bytes = traffic->read + traffic->written;
@@ -385,8 +474,12 @@ void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		 last_update(problem, &candidate->plan);
 	cycles = max_double(cycles, vector_cycles(problem));
 	cycles = max_double(cycles, candidate->traffic.written / width);
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+		if (!candidate->plan.slots[role])
+			continue;
 		cycles = max_double(cycles, turnaround(problem, &candidate->plan, role, array));
+		cycles = max_double(cycles, rounds(problem, &candidate->plan, role, array));
+	}
 	candidate->floor = least_cycles(problem, candidate, array);
 	candidate->cycles = cycles + last_bytes(problem, &candidate->plan) / width +
 			    2.0 * info->dram_latency + info->rows + info->cols;

@@ -10,12 +10,18 @@
 
 #include "linear-search.h"
 
-#define MAX_REPEATED 5	  /* operands for which it is worth asking whether they stay */
-#define MAX_SIZES    48	  /* block sizes of a dimension */
-#define MIN_STREAM   16	  /* batch rows: shorter chunks cost more in skew than they save */
-#define MAX_SLOPES   4	  /* plans that are refined */
-#define MAX_STEPS    8	  /* rounds of refinement */
-#define NEARLY	     1.06 /* traffic as good as the least, unless that is compulsory */
+#define MAX_REPEATED 5	/* operands for which it is worth asking whether they stay */
+#define MAX_SIZES    48 /* block sizes of a dimension */
+#define MIN_STREAM   16 /* batch rows: shorter chunks cost more in skew than they save */
+#define MAX_SLOPES   4	/* plans that are refined */
+#define MAX_STEPS    8	/* rounds of refinement */
+
+/* Traffic as good as the least, unless that is compulsory; more where second slots save time. */
+static const double nearly[IGRAD_NUM_OBJECTIVES] = {
+	[IGRAD_OBJECTIVE_CYCLES] = 1.10,
+	[IGRAD_OBJECTIVE_ENERGY] = 1.06,
+	[IGRAD_OBJECTIVE_DRAM] = 1.06,
+};
 
 /* ---------------------------------------------------------------- block sizes */
 
@@ -42,9 +48,10 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 /*
  * The whole, equal parts of it in whole units, and multiples of the unit that grow by about a
  * third.
+ * @batch: also equal parts that are not whole units: rows are streamed, and not cut into tiles
  * @fine: also less than a unit, for an SRAM that is too small for what the array could do
  */
-static void list_sizes(uint32_t dim, uint32_t unit, bool fine, struct sizes *sizes)
+static void list_sizes(uint32_t dim, uint32_t unit, bool batch, bool fine, struct sizes *sizes)
 {
 	uint32_t most = igrad_min(dim, IGRAD_MAX_BATCH);
 
@@ -54,6 +61,8 @@ static void list_sizes(uint32_t dim, uint32_t unit, bool fine, struct sizes *siz
 		add_size(sizes, n * unit, most);
 	for (uint32_t parts = 2; parts <= 5; parts++)
 		add_size(sizes, round_up((most - 1) / parts + 1, unit), most);
+	for (uint32_t parts = 2; batch && parts <= 8 && most / parts >= unit; parts++)
+		add_size(sizes, (most - 1) / parts + 1, most);
 	if (!fine)
 		return;
 	for (uint32_t n = igrad_min(unit, most) / 2; n; n /= 2)
@@ -68,6 +77,7 @@ static void list_sizes(uint32_t dim, uint32_t unit, bool fine, struct sizes *siz
  */
 struct search {
 	const struct igrad_problem *problem;
+	enum igrad_objective objective;
 	uint32_t unit[IGRAD_NUM_DIMS];
 	uint64_t compulsory;
 	bool relaxed;
@@ -102,7 +112,7 @@ static void keep(struct search *search, const struct igrad_candidate *candidate)
 /* Traffic is exact and known at once: what moves too much is not rated. */
 static bool moves_little(const struct search *search, const struct igrad_candidate *candidate)
 {
-	return bytes_moved(candidate) <= NEARLY * search->least;
+	return bytes_moved(candidate) <= nearly[search->objective] * search->least;
 }
 
 static void consider_way(struct search *search, struct igrad_candidate *candidate)
@@ -153,6 +163,12 @@ struct cut {
 	uint32_t blocks[IGRAD_NUM_ROLES];
 	uint32_t sweep[IGRAD_NUM_ROLES];
 	uint32_t need[IGRAD_NUM_ROLES];
+};
+
+/* Choices that have been looked at. */
+struct seen {
+	uint32_t slots[(1 << MAX_REPEATED) * (1 + IGRAD_NUM_ROLES)][IGRAD_NUM_ROLES];
+	int num;
 };
 
 static uint32_t blocks_of(const struct igrad_problem *problem, const struct igrad_plan *plan,
@@ -250,8 +266,11 @@ static int list_repeated(const struct igrad_problem *problem, const struct cut *
 
 /* Use the @left bytes for keeping part of what does not fit as a whole. */
 static void pin_parts(const struct igrad_problem *problem, const struct cut *cut,
-		      struct igrad_plan *plan, const enum igrad_role roles[], int n, uint64_t left)
+		      struct igrad_plan *plan, uint64_t left)
 {
+	enum igrad_role roles[MAX_REPEATED];
+	int n = list_repeated(problem, cut, plan, roles);
+
 	for (int most = 2; most; most--) {
 		for (int i = 0; i < n; i++) {
 			enum igrad_role role = roles[i];
@@ -267,21 +286,71 @@ static void pin_parts(const struct igrad_problem *problem, const struct cut *cut
 	}
 }
 
-/* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others.
- * @least: a plan that takes @bytes */
+/* Roles with a single slot, the smallest slots first: the array and transfers take turns there. */
+static int list_single(const struct cut *cut, const struct igrad_plan *plan,
+		       enum igrad_role roles[])
+{
+	int n = 0;
+
+	for (int i = 0; i < cut->num; i++) {
+		enum igrad_role role = cut->roles[i];
+		int at = n;
+
+		if (plan->slots[role] > 1 || cut->blocks[role] == 1)
+			continue;
+		for (; at && cut->slot[roles[at - 1]] > cut->slot[role]; at--)
+			roles[at] = roles[at - 1];
+		roles[at] = role;
+		n++;
+	}
+	return n;
+}
+
+static bool seen_before(struct seen *seen, const struct igrad_plan *plan)
+{
+	for (int i = 0; i < seen->num; i++)
+		if (!memcmp(plan->slots, seen->slots[i], sizeof(plan->slots)))
+			return true;
+	memcpy(seen->slots[seen->num++], plan->slots, sizeof(plan->slots));
+	return false;
+}
+
+/* What is left goes to second slots of more and more of those roles that have a single one, and
+ * then to parts of what does not fit. @least: a plan that takes @bytes */
+static void second_slots(struct search *search, const struct cut *cut, struct seen *seen,
+			 const struct igrad_plan *least, uint64_t bytes)
+{
+	uint64_t sram = search->problem->device->sram_bytes;
+	enum igrad_role single[IGRAD_NUM_ROLES];
+	int num = search->relaxed ? 0 : list_single(cut, least, single);
+
+	for (int doubled = 0; doubled <= num; doubled++) {
+		struct igrad_plan plan = *least;
+
+		for (int i = 0; i < doubled; i++)
+			plan.slots[single[i]]++;
+		if (doubled)
+			bytes += cut->slot[single[doubled - 1]];
+		if (bytes > sram)
+			return;
+		pin_parts(search->problem, cut, &plan, sram - bytes);
+		if (!seen_before(seen, &plan))
+			consider(search, &plan);
+	}
+}
+
+/* Every choice of which sweeps to keep in SRAM. */
 static void residencies(struct search *search, const struct cut *cut,
 			const struct igrad_plan *least, uint64_t bytes)
 {
-	uint32_t seen[1 << MAX_REPEATED][IGRAD_NUM_ROLES];
-	uint64_t sram = search->problem->device->sram_bytes;
 	enum igrad_role roles[MAX_REPEATED];
-	int num_seen = 0;
 	int n = list_repeated(search->problem, cut, least, roles);
+	struct seen seen;
 
+	seen.num = 0;
 	for (uint32_t set = 0; set < 1u << n && !search->err; set++) {
 		struct igrad_plan plan = *least;
 		uint64_t takes = bytes;
-		int again;
 
 		for (int i = 0; i < n; i++) {
 			if (!(set & 1u << i))
@@ -290,16 +359,8 @@ static void residencies(struct search *search, const struct cut *cut,
 			takes += (cut->sweep[roles[i]] - least->slots[roles[i]]) *
 				 cut->slot[roles[i]];
 		}
-		if (takes > sram)
-			continue;
-		pin_parts(search->problem, cut, &plan, roles, n, sram - takes);
-		for (again = 0; again < num_seen; again++)
-			if (!memcmp(plan.slots, seen[again], sizeof(plan.slots)))
-				break;
-		if (again < num_seen)
-			continue;
-		memcpy(seen[num_seen++], plan.slots, sizeof(plan.slots));
-		consider(search, &plan);
+		if (takes <= search->problem->device->sram_bytes)
+			second_slots(search, cut, &seen, &plan, takes);
 	}
 }
 
@@ -382,7 +443,8 @@ static void search_sizes(struct search *search, bool fine)
 	struct sizes sizes[IGRAD_NUM_DIMS];
 
 	for (int dim = 0; dim < IGRAD_NUM_DIMS; dim++)
-		list_sizes(search->problem->dim[dim], search->unit[dim], fine, &sizes[dim]);
+		list_sizes(search->problem->dim[dim], search->unit[dim], dim == IGRAD_DIM_B, fine,
+			   &sizes[dim]);
 	for (int b = 0; b < sizes[IGRAD_DIM_B].num; b++) {
 		plan.block[IGRAD_DIM_B] = sizes[IGRAD_DIM_B].size[b];
 		for (int i = 0; i < sizes[IGRAD_DIM_I].num; i++) {
@@ -474,6 +536,11 @@ static void vary(struct search *search, struct igrad_plan *best, enum igrad_dim 
 	}
 }
 
+static bool same_order(const struct igrad_plan *a, const struct igrad_plan *b)
+{
+	return !memcmp(a->order, b->order, sizeof(a->order));
+}
+
 /* Downhill from the best plan of each order of loops. */
 static void refine(struct search *search)
 {
@@ -487,7 +554,7 @@ static void refine(struct search *search)
 		const struct igrad_plan *plan = &search->found[i].plan;
 		int same = 0;
 
-		while (same < n && memcmp(plans[same].order, plan->order, sizeof(plan->order)))
+		while (same < n && !same_order(&plans[same], plan))
 			same++;
 		if (same == n)
 			plans[n++] = *plan;
@@ -561,20 +628,20 @@ static int pick_first(const struct entry *entries, size_t num, struct igrad_cand
 	int n = 0;
 
 	for (size_t i = 0; i < num && n < IGRAD_MAX_CANDIDATES; i++) {
+		const struct igrad_plan *plan = &entries[i].candidate->plan;
 		int same = 0;
 
 		for (int c = 0; c < n; c++)
-			same += same_cut(&candidates[c].plan, &entries[i].candidate->plan);
+			same += same_cut(&candidates[c].plan, plan);
 		if (same < 2)
 			candidates[n++] = *entries[i].candidate;
 	}
 	return n;
 }
 
-static int pick(const struct search *search, enum igrad_objective objective,
-		struct igrad_candidate candidates[])
+static int pick(const struct search *search, struct igrad_candidate candidates[])
 {
-	double enough = search->relaxed ? search->least : NEARLY * search->least;
+	double enough = search->relaxed ? search->least : nearly[search->objective] * search->least;
 	struct entry *entries;
 	size_t num = 0;
 	int n;
@@ -586,7 +653,7 @@ static int pick(const struct search *search, enum igrad_objective objective,
 		return -ENOMEM;
 	for (size_t i = 0; i < search->num; i++)
 		if (bytes_moved(&search->found[i]) <= enough)
-			entries[num++] = entry_of(&search->found[i], objective);
+			entries[num++] = entry_of(&search->found[i], search->objective);
 	qsort(entries, num, sizeof(*entries), by_keys);
 	n = pick_first(entries, num, candidates);
 	free(entries);
@@ -607,6 +674,7 @@ int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective 
 {
 	struct search search = {
 		.problem = problem,
+		.objective = objective,
 		.least = UINT64_MAX,
 		.compulsory = igrad_problem_compulsory(problem),
 	};
@@ -618,7 +686,7 @@ int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective 
 		refine(&search);
 	if (!search.num || (objective == IGRAD_OBJECTIVE_DRAM && search.least > search.compulsory))
 		search_finely(&search);
-	n = search.err ? search.err : pick(&search, objective, candidates);
+	n = search.err ? search.err : pick(&search, candidates);
 	if (!n)
 		n = search.fits ? -E2BIG : -ENOSPC;
 	free(search.found);

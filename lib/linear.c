@@ -107,7 +107,7 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 					linear->plan.narrow & 1u << role ? IGRAD_BF16 : IGRAD_FP32,
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
-					role_piece(linear, role, 32 * info->dram_bytes_per_cycle),
+					role_piece(linear, role, igrad_piece_least(info)),
 					linear->plan.slots[role],
 					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)

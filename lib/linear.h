@@ -126,6 +126,13 @@ bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_
 /** igrad_problem_compulsory - bytes that any plan moves: each operand in or out once, or both */
 uint64_t igrad_problem_compulsory(const struct igrad_problem *problem);
 
+/** igrad_piece_least - bytes that are moved at once, at least: rounding to whole cycles costs time
+ */
+static inline uint32_t igrad_piece_least(const struct igrad_device_info *device)
+{
+	return 32 * device->dram_bytes_per_cycle;
+}
+
 /** igrad_role_width - bytes of an element in DRAM */
 static inline uint32_t igrad_role_width(const struct igrad_problem *problem, enum igrad_role role)
 {

@@ -54,6 +54,7 @@ struct igrad_slot {
  * @by_columns: column after column of blocks, else row after row
  * @sweep: that many consecutive blocks are asked for again and again, before the next ones are; 1:
  *         a block is not asked for again when another one has been
+ * @times: how often each sweep is made
  *
  * Slots that hold a sweep go round. If there are fewer, two take turns and the others stay with
  * the first blocks of the sweep: so what does not fit is streamed, and the rest is loaded once.
@@ -61,6 +62,7 @@ struct igrad_slot {
 struct igrad_visits {
 	bool by_columns;
 	uint32_t sweep;
+	uint32_t times;
 };
 
 /**

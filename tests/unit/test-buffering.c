@@ -229,30 +229,47 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-/* @starved: the same of layers for which SRAM is so small that operands move several times */
+/*
+ * @worst: where nothing moves twice, or everything that moves has two slots at least
+ * @starved: where SRAM has no room for that
+ */
 struct tally {
 	double worst, starved;
-	unsigned int num, num_starved;
+	unsigned int num, num_starved, num_again;
 };
 
+/* Has anything a single slot for several blocks, so that work and transfers take turns? */
+static bool takes_turns(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		if (plan->slots[role] == 1 && igrad_window_blocks(igrad_role_size(problem, role),
+								  igrad_role_block(plan, role)) > 1)
+			return true;
+	return false;
+}
+
 /*
- * Where nothing moves twice there is room for two blocks of all that streams. Where something does,
- * fewer bytes and not fewer cycles are what SRAM is used for.
+ * Where SRAM is so small that operands move several times, a second slot may cost bytes: no more
+ * than a tenth is spent on that, which is not always enough.
  */
 static void count(struct tally *tally, const struct igrad_problem *problem,
-		  const struct igrad_report *report, double most, double ends)
+		  const struct igrad_plan *plan, const struct igrad_report *report, double most,
+		  double ends)
 {
 	uint64_t moved = report->dram_read_bytes + report->dram_write_bytes;
+	bool again = moved > igrad_problem_compulsory(problem);
+	bool starved = again && takes_turns(problem, plan);
 	double ratio = (report->cycles - ends) / most;
 
-	if (moved > igrad_problem_compulsory(problem)) {
+	if (starved) {
 		tally->num_starved++;
 		tally->starved = larger(tally->starved, ratio);
-		return;
+	} else {
+		tally->num++;
+		tally->num_again += again;
+		tally->worst = larger(tally->worst, ratio);
 	}
-	tally->num++;
-	tally->worst = larger(tally->worst, ratio);
-	if (ratio > 1.05)
+	if (ratio > (starved ? 1.6 : 1.05))
 		fail_msg(
 			"B=%u I=%u O=%u on %u×%u, SRAM %u, %u bytes a cycle, schedule %d: %llu cycles, busiest %.0f, ends %.0f",
 			problem->dim[0], problem->dim[1], problem->dim[2], problem->device->rows,
@@ -288,7 +305,7 @@ static void buffered_case(struct tally *tally, const struct machine *machine, co
 	most = larger(computing.cycles, dma);
 	ends = ends_bytes(&problem, &plan) / width + 2.0 * machine->latency;
 	if (computing.cycles > 1.25 * dma || dma > 1.25 * computing.cycles)
-		count(tally, &problem, &real, most, ends);
+		count(tally, &problem, &plan, &real, most, ends);
 	layer_close(&l);
 	layer_close(&fast);
 }
@@ -318,9 +335,10 @@ static void test_transfers_hide(void **state)
 		dim[IGRAD_DIM_O] = random_between(&rng, 4 * machine.cols, 1500);
 		buffered_case(&tally, &machine, dim, random_between(&rng, 0, IGRAD_NUM_SCHEDULES));
 	}
-	print_message("# %u layers: at most %.3f × the busiest engine, without both ends\n",
-		      tally.num, tally.worst);
-	print_message("# %u layers with too little SRAM for that: at most %.3f ×\n",
+	print_message(
+		"# %u layers, %u of which move operands several times: at most %.3f × the busiest engine, without both ends\n",
+		tally.num, tally.num_again, tally.worst);
+	print_message("# %u layers with too little SRAM for second slots: at most %.3f ×\n",
 		      tally.num_starved, tally.starved);
 	assert_true(tally.num > num_cases() / 3);
 }
