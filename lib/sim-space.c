@@ -154,7 +154,51 @@ static int space_write(void *opaque, uint64_t va, const void *buf, size_t len,
 	return access_space(opaque, va, NULL, buf, len, fault);
 }
 
+/* Rows that lie in one buffer, as nearly always: it is looked up once. */
+static bool rows_at_once(struct sim_space *space, const struct igrad_rows *rows, bool write)
+{
+	const size_t span = (rows->rows - 1) * rows->pitch + rows->len;
+	uint8_t *bytes = rows->bytes;
+	size_t found = span;
+	char *memory;
+
+	pthread_rwlock_rdlock(&space->lock);
+	memory = lookup(space, rows->va, &found);
+	if (memory && found == span) {
+		for (uint32_t i = 0; i < rows->rows; i++) {
+			memcpy(write ? (void *)memory : bytes, write ? bytes : (void *)memory,
+			       rows->len);
+			memory += rows->pitch;
+			bytes += rows->stride;
+		}
+	}
+	pthread_rwlock_unlock(&space->lock);
+	return memory && found == span;
+}
+
+static int space_rows(void *opaque, const struct igrad_rows *rows, bool write,
+		      struct igrad_fault *fault)
+{
+	int ret = 0;
+
+	if (rows_at_once(opaque, rows, write))
+		return 0;
+	for (uint32_t i = 0; i < rows->rows && !ret; i++) {
+		const uint64_t va = rows->va + i * rows->pitch;
+		uint8_t *bytes = rows->bytes + i * rows->stride;
+
+		ret = write ? space_write(opaque, va, bytes, rows->len, fault)
+			    : space_read(opaque, va, bytes, rows->len, fault);
+	}
+	return ret;
+}
+
 struct igrad_space sim_space_view(struct sim_space *space)
 {
-	return (struct igrad_space){.read = space_read, .write = space_write, .opaque = space};
+	return (struct igrad_space){
+		.read = space_read,
+		.write = space_write,
+		.rows = space_rows,
+		.opaque = space,
+	};
 }

@@ -11,6 +11,7 @@
 #define GRAIN	    16u /* rows or columns of a strip are a multiple of this */
 #define STRIPS	    2u	/* for a thread: more of them even out what threads do beside */
 #define MOST_STRIPS 64u
+#define AT_ONCE	    4u	  /* commands that a thread computes before it looks around */
 #define LOOKS	    4000u /* for something to do, before a worker leaves */
 
 /* So many multiply-adds may be late: what has retired must not be far ahead of what is done. */
@@ -32,7 +33,9 @@ struct touch {
 struct extent {
 	bool used;
 	bool written;
-	bool irregular; /* something does not lie as strips want it */
+	bool irregular;	     /* something does not lie as strips want it */
+	uint32_t last_touch; /* commands until then */
+	uint32_t last_write;
 	uint64_t begin;
 	uint64_t end;
 	uint64_t base;
@@ -56,7 +59,8 @@ struct igrad_backlog {
 	unsigned int threads;
 	bool open; /* workers have been called */
 	bool by_rows;
-	uint64_t macs; /* since there was nothing left to do */
+	uint64_t macs;	  /* since there was nothing left to do */
+	uint32_t reached; /* commands that are known to have been done, for all strips */
 	struct extent extent[NUM_ROLES];
 
 	_Alignas(64) _Atomic uint32_t count; /* commands so far */
@@ -102,23 +106,23 @@ static bool finished(struct igrad_backlog *backlog, struct strip *s)
 	return atomic_load(&s->done) == atomic_load(&backlog->count);
 }
 
-/* At most @most commands of a strip, if there are any and nobody else is at it. */
-static bool compute(struct igrad_backlog *backlog, struct strip *s, unsigned int most)
+/* The next commands of a strip, if there are any and nobody else is at it. */
+static bool compute(struct igrad_backlog *backlog, struct strip *s)
 {
 	uint32_t done;
 
 	if (finished(backlog, s) || atomic_exchange(&s->held, true))
 		return false;
 	done = atomic_load(&s->done);
-	for (; most && done != atomic_load(&backlog->count); most--) {
+	for (unsigned int i = 0; i < AT_ONCE && done != atomic_load(&backlog->count); i++) {
 		igrad_array_execute_strip(backlog->core, &backlog->cmd[done % ROOM], &s->strip);
-		atomic_store(&s->done, ++done);
+		atomic_store_explicit(&s->done, ++done, memory_order_release);
 	}
-	atomic_store(&s->held, false);
+	atomic_store_explicit(&s->held, false, memory_order_release);
 	return true;
 }
 
-/* The strips that are at home with @thread, or a command of the one that is furthest behind. */
+/* Of a strip that is at home with @thread, or of the one that is furthest behind. */
 static bool do_something(struct igrad_backlog *backlog, unsigned int thread)
 {
 	const uint32_t count = atomic_load(&backlog->count);
@@ -128,7 +132,7 @@ static bool do_something(struct igrad_backlog *backlog, unsigned int thread)
 	for (unsigned int i = thread; i < backlog->num_strips; i += backlog->threads) {
 		struct strip *s = &backlog->strip[i];
 
-		if (compute(backlog, s, ROOM))
+		if (compute(backlog, s))
 			return true;
 		if (!thread)
 			atomic_store(&s->wanted, !finished(backlog, s));
@@ -143,7 +147,7 @@ static bool do_something(struct igrad_backlog *backlog, unsigned int thread)
 			most = left;
 		}
 	}
-	return slowest && compute(backlog, slowest, 1);
+	return slowest && compute(backlog, slowest);
 }
 
 static void help(void *context, unsigned int part)
@@ -158,26 +162,23 @@ static void help(void *context, unsigned int part)
 	}
 }
 
-/* The furthest behind is so far behind. */
-static uint32_t left(struct igrad_backlog *backlog)
+/* Have all strips done the first @count commands? */
+static bool reached(struct igrad_backlog *backlog, uint32_t count)
 {
-	const uint32_t count = atomic_load(&backlog->count);
-	uint32_t most = 0;
-
 	for (unsigned int i = 0; i < backlog->num_strips; i++) {
-		const uint32_t n = count - atomic_load(&backlog->strip[i].done);
-
-		most = n > most ? n : most;
+		if ((int32_t)(atomic_load(&backlog->strip[i].done) - count) < 0)
+			return false;
 	}
-	return most;
+	return true;
 }
 
-/* Until nothing is further behind than @most commands. */
-static void catch_up(struct igrad_backlog *backlog, uint32_t most)
+/* (To look how far others are costs more than a command's timing: do it rarely.) */
+static void catch_up(struct igrad_backlog *backlog, uint32_t count)
 {
-	if (left(backlog) <= most)
+	if ((int32_t)(backlog->reached - count) >= 0)
 		return;
-	for (unsigned int looks = 0; left(backlog) > most; looks++) {
+	backlog->reached = count;
+	for (unsigned int looks = 0; !reached(backlog, count); looks++) {
 		if (do_something(backlog, 0))
 			looks = 0;
 		else if (looks < LOOKS)
@@ -201,7 +202,7 @@ static void forget(struct igrad_backlog *backlog)
 
 static void finish(struct igrad_backlog *backlog)
 {
-	catch_up(backlog, 0);
+	catch_up(backlog, atomic_load(&backlog->count));
 	forget(backlog);
 }
 
@@ -226,6 +227,7 @@ static void make_strips(struct igrad_backlog *backlog)
 	const uint32_t whole = size_of(backlog), size = strip_size(backlog);
 
 	backlog->num_strips = 0;
+	backlog->reached = atomic_load(&backlog->count);
 	for (uint32_t begin = 0; begin < whole; begin += size) {
 		struct strip *s = &backlog->strip[backlog->num_strips++];
 
@@ -260,7 +262,7 @@ void igrad_backlog_close(struct igrad_backlog *backlog)
 	if (!backlog->open)
 		return;
 	callers = igrad_fpmode_enter();
-	catch_up(backlog, 0);
+	finish(backlog);
 	atomic_store(&backlog->closing, true);
 	igrad_pool_end(backlog->core->pool);
 	backlog->open = false;
@@ -375,6 +377,9 @@ static void remember(struct igrad_backlog *backlog, const struct touch *t)
 	e->begin = t->addr < e->begin ? t->addr : e->begin;
 	e->end = t->end > e->end ? t->end : e->end;
 	e->written |= t->written;
+	e->last_touch = atomic_load(&backlog->count) + 1;
+	if (t->written)
+		e->last_write = e->last_touch;
 }
 
 void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas *areas)
@@ -385,10 +390,10 @@ void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas
 		const struct igrad_area *a = &areas->area[i];
 
 		for (unsigned int role = 0; role < NUM_ROLES; role++) {
-			if (!meets(&backlog->extent[role], a->addr, igrad_area_end(a), a->written))
-				continue;
-			finish(backlog);
-			return;
+			const struct extent *e = &backlog->extent[role];
+
+			if (meets(e, a->addr, igrad_area_end(a), a->written))
+				catch_up(backlog, a->written ? e->last_touch : e->last_write);
 		}
 	}
 }
@@ -434,6 +439,7 @@ static void open_for(struct igrad_backlog *backlog, const struct touch t[], unsi
 bool igrad_backlog_put(struct igrad_backlog *backlog, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
+	const uint32_t count = atomic_load(&backlog->count);
 	struct touch t[3];
 	unsigned int n;
 
@@ -446,9 +452,10 @@ bool igrad_backlog_put(struct igrad_backlog *backlog, const struct igrad_cmd *cm
 	open_for(backlog, t, n);
 	for (unsigned int i = 0; i < n; i++)
 		remember(backlog, &t[i]);
-	catch_up(backlog, ROOM - 1);
-	backlog->cmd[atomic_load(&backlog->count) % ROOM] = *cmd;
-	atomic_fetch_add(&backlog->count, 1);
+	if (count - backlog->reached == ROOM)
+		catch_up(backlog, count - ROOM / 2);
+	backlog->cmd[count % ROOM] = *cmd;
+	atomic_store_explicit(&backlog->count, count + 1, memory_order_release);
 	backlog->macs += (uint64_t)a->rows * a->cols * a->batch;
 	if (backlog->macs > LATE_MACS)
 		finish(backlog);

@@ -36,7 +36,7 @@ void igrad_backlog_free(struct igrad_backlog *backlog);
  */
 bool igrad_backlog_put(struct igrad_backlog *backlog, const struct igrad_cmd *cmd);
 
-/** igrad_backlog_clear - wait until nothing is left that touches one of @areas */
+/** igrad_backlog_clear - wait until nothing is left that must come before an access to @areas */
 void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas *areas);
 
 /** igrad_backlog_close - wait until all is computed; the pool is free for others then */
