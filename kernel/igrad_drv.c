@@ -9,6 +9,7 @@
 #include <drm/drm_ioctl.h>
 #include <drm/drm_managed.h>
 #include <linux/dma-mapping.h>
+#include <linux/fault-inject.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -47,6 +48,17 @@ struct workqueue_struct *igrad_release_wq;
 
 /* Devices that are not freed yet. Jobs of closed files keep theirs until they have ended. */
 static atomic_t igrad_devices;
+
+/* For tests: whatever a probe has done so far, the rest of it may fail. */
+static DECLARE_FAULT_ATTR(igrad_probe_fault);
+
+static int igrad_done(int ret)
+{
+	if (!ret && should_fail(&igrad_probe_fault, 1))
+		ret = -ENOMEM;
+
+	return ret;
+}
 
 static const struct drm_ioctl_desc igrad_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(IGRAD_DEV_QUERY, igrad_query_ioctl, 0),
@@ -124,21 +136,21 @@ static int igrad_start(struct igrad_device *idev, struct pci_dev *pdev)
 {
 	int ret;
 
-	ret = igrad_hw_init(idev);
+	ret = igrad_done(igrad_hw_init(idev));
 	if (ret)
 		return ret;
-	ret = igrad_ring_init(idev);
+	ret = igrad_done(igrad_ring_init(idev));
 	if (ret)
 		return ret;
-	ret = igrad_sched_init(idev);
+	ret = igrad_done(igrad_sched_init(idev));
 	if (ret)
 		return ret;
-	ret = igrad_irq_init(idev);
+	ret = igrad_done(igrad_irq_init(idev));
 	if (ret)
 		return ret;
 
 	pci_set_master(pdev);
-	ret = igrad_save_pci_state(idev, pdev);
+	ret = igrad_done(igrad_save_pci_state(idev, pdev));
 	if (ret)
 		return ret;
 	igrad_ring_start(idev);
@@ -211,13 +223,13 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 
-	ret = igrad_device_count(idev);
+	ret = igrad_done(igrad_device_count(idev));
 	if (ret)
 		return ret;
-	ret = igrad_device_init(idev);
+	ret = igrad_done(igrad_device_init(idev));
 	if (ret)
 		return ret;
-	ret = igrad_pci_init(idev, pdev);
+	ret = igrad_done(igrad_pci_init(idev, pdev));
 	if (ret)
 		return dev_err_probe(&pdev->dev, ret, "cannot set up the PCI device\n");
 	ret = igrad_start(idev, pdev);
@@ -226,7 +238,7 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	pci_set_drvdata(pdev, idev);
 	igrad_debugfs_init(idev);
-	ret = drm_dev_register(&idev->drm, 0);
+	ret = igrad_done(0) ?: drm_dev_register(&idev->drm, 0);
 	if (ret)
 		igrad_stop(idev, pdev);
 	else

@@ -122,13 +122,37 @@ static void igrad_bo_note_mapped(struct igrad_bo *bo)
 	mutex_unlock(&idev->mapped_lock);
 }
 
+/* Pages stay where they are, for the maps of processes; only the device loses them. */
+static void igrad_bo_unmap_dma(struct igrad_bo *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+
+	if (obj->import_attach) {
+		dma_buf_unmap_attachment_unlocked(obj->import_attach, bo->base.sgt,
+						  DMA_BIDIRECTIONAL);
+		bo->base.sgt = NULL;
+		return;
+	}
+
+	dma_resv_lock(obj->resv, NULL);
+	dma_unmap_sgtable(obj->dev->dev, bo->base.sgt, DMA_BIDIRECTIONAL, 0);
+	sg_free_table(bo->base.sgt);
+	kfree(bo->base.sgt);
+	bo->base.sgt = NULL;
+	dma_resv_unlock(obj->resv);
+}
+
 static void igrad_gem_free(struct drm_gem_object *obj)
 {
 	struct igrad_device *idev = to_igrad_device(obj->dev);
 	struct igrad_bo *bo = to_igrad_bo(obj);
 
+	/* By us or by the device's removal, which is not over before. */
 	mutex_lock(&idev->mapped_lock);
-	list_del(&bo->mapped);
+	if (!list_empty(&bo->mapped)) {
+		list_del_init(&bo->mapped);
+		igrad_bo_unmap_dma(bo);
+	}
 	mutex_unlock(&idev->mapped_lock);
 	mutex_destroy(&bo->lock);
 	drm_gem_shmem_free(&bo->base);
@@ -215,26 +239,6 @@ struct drm_gem_object *igrad_gem_import(struct drm_device *drm, struct dma_buf *
 	drm_dev_exit(idx);
 
 	return obj;
-}
-
-/* Pages stay where they are, for the maps of processes; only the device loses them. */
-static void igrad_bo_unmap_dma(struct igrad_bo *bo)
-{
-	struct drm_gem_object *obj = &bo->base.base;
-
-	if (obj->import_attach) {
-		dma_buf_unmap_attachment_unlocked(obj->import_attach, bo->base.sgt,
-						  DMA_BIDIRECTIONAL);
-		bo->base.sgt = NULL;
-		return;
-	}
-
-	dma_resv_lock(obj->resv, NULL);
-	dma_unmap_sgtable(obj->dev->dev, bo->base.sgt, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(bo->base.sgt);
-	kfree(bo->base.sgt);
-	bo->base.sgt = NULL;
-	dma_resv_unlock(obj->resv);
 }
 
 /**

@@ -12,6 +12,7 @@
 
 #include "igrad_mmu.h"
 #include "igrad_ring.h"
+#include "igrad_vm.h"
 
 /* No memory is there: tables are only looked at. */
 #define IGRAD_KUNIT_MEMORY	0x3000000000ULL
@@ -266,6 +267,98 @@ static void igrad_kunit_ring(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, igrad_ring_has_begun(U32_MAX, 0));
 }
 
+/* Addresses: each buffer's own, with a page behind it that is nobody's. */
+
+#define IGRAD_KUNIT_NODES	64
+
+struct igrad_kunit_addresses {
+	struct drm_mm mm;
+	struct drm_mm_node nodes[IGRAD_KUNIT_NODES];
+	u64 sizes[IGRAD_KUNIT_NODES];
+};
+
+static int igrad_kunit_addresses_init(struct kunit *test)
+{
+	struct igrad_kunit_addresses *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, priv);
+	igrad_vm_init_addresses(&priv->mm);
+	test->priv = priv;
+
+	return 0;
+}
+
+static void igrad_kunit_addresses_exit(struct kunit *test)
+{
+	struct igrad_kunit_addresses *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < IGRAD_KUNIT_NODES; i++)
+		if (drm_mm_node_allocated(&priv->nodes[i]))
+			drm_mm_remove_node(&priv->nodes[i]);
+	KUNIT_EXPECT_TRUE(test, drm_mm_clean(&priv->mm));
+	drm_mm_takedown(&priv->mm);
+}
+
+static void igrad_kunit_check_addresses(struct kunit *test, unsigned int index)
+{
+	struct igrad_kunit_addresses *priv = test->priv;
+	u64 start = priv->nodes[index].start, end = start + priv->sizes[index];
+	unsigned int i;
+
+	KUNIT_EXPECT_GE(test, start, IGRAD_VM_START);
+	KUNIT_EXPECT_LE(test, end + SZ_4K, IGRAD_VM_END);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(start, SZ_4K));
+	if (priv->sizes[index] >= SZ_2M)
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(start, SZ_2M));
+	for (i = 0; i < IGRAD_KUNIT_NODES; i++) {
+		u64 other = priv->nodes[i].start;
+
+		if (i == index || !drm_mm_node_allocated(&priv->nodes[i]))
+			continue;
+		KUNIT_EXPECT_TRUE(test, end + SZ_4K <= other ||
+				  other + priv->sizes[i] + SZ_4K <= start);
+	}
+}
+
+/* Buffers of all sizes come and go. */
+static void igrad_kunit_addresses_apart(struct kunit *test)
+{
+	static const u64 sizes[] = { SZ_4K, SZ_64K, SZ_2M - SZ_4K, SZ_2M, SZ_2M + SZ_4K, SZ_1G };
+	struct igrad_kunit_addresses *priv = test->priv;
+	u32 state = 1;
+	int step;
+
+	for (step = 0; step < 2000; step++) {
+		unsigned int i;
+
+		state = state * 1664525 + 1013904223;
+		i = (state >> 16) % IGRAD_KUNIT_NODES;
+		if (drm_mm_node_allocated(&priv->nodes[i])) {
+			drm_mm_remove_node(&priv->nodes[i]);
+			continue;
+		}
+		priv->sizes[i] = sizes[(state >> 24) % ARRAY_SIZE(sizes)];
+		KUNIT_ASSERT_EQ(test, 0, igrad_vm_alloc_addresses(&priv->mm, &priv->nodes[i],
+								  priv->sizes[i]));
+		igrad_kunit_check_addresses(test, i);
+	}
+}
+
+/* All there is, and not a page more. */
+static void igrad_kunit_addresses_end(struct kunit *test)
+{
+	u64 all = IGRAD_VM_END - IGRAD_VM_START;
+	struct igrad_kunit_addresses *priv = test->priv;
+
+	KUNIT_EXPECT_EQ(test, -ENOSPC, igrad_vm_alloc_addresses(&priv->mm, &priv->nodes[0], all));
+	KUNIT_EXPECT_EQ(test, 0, igrad_vm_alloc_addresses(&priv->mm, &priv->nodes[0], all - SZ_4K));
+	KUNIT_EXPECT_EQ(test, IGRAD_VM_START, priv->nodes[0].start);
+	KUNIT_EXPECT_EQ(test, -ENOSPC, igrad_vm_alloc_addresses(&priv->mm, &priv->nodes[1], SZ_4K));
+	drm_mm_remove_node(&priv->nodes[0]);
+	KUNIT_EXPECT_EQ(test, 0, igrad_vm_alloc_addresses(&priv->mm, &priv->nodes[1], SZ_4K));
+}
+
 static struct kunit_case igrad_mmu_cases[] = {
 	KUNIT_CASE(igrad_kunit_pages),
 	KUNIT_CASE(igrad_kunit_last_page),
@@ -283,6 +376,19 @@ static struct kunit_suite igrad_mmu_suite = {
 	.test_cases = igrad_mmu_cases,
 };
 
+static struct kunit_case igrad_vm_cases[] = {
+	KUNIT_CASE(igrad_kunit_addresses_apart),
+	KUNIT_CASE(igrad_kunit_addresses_end),
+	{ }
+};
+
+static struct kunit_suite igrad_vm_suite = {
+	.name = "igrad-vm",
+	.init = igrad_kunit_addresses_init,
+	.exit = igrad_kunit_addresses_exit,
+	.test_cases = igrad_vm_cases,
+};
+
 static struct kunit_case igrad_ring_cases[] = {
 	KUNIT_CASE(igrad_kunit_ring),
 	{ }
@@ -293,4 +399,4 @@ static struct kunit_suite igrad_ring_suite = {
 	.test_cases = igrad_ring_cases,
 };
 
-kunit_test_suites(&igrad_mmu_suite, &igrad_ring_suite);
+kunit_test_suites(&igrad_mmu_suite, &igrad_vm_suite, &igrad_ring_suite);

@@ -16,9 +16,6 @@
 #include "igrad_gem.h"
 #include "igrad_vm.h"
 
-/* Between buffers, so that running over the end of one faults instead of spoiling the next. */
-#define IGRAD_VM_GUARD	IGRAD_PAGE_SIZE
-
 /**
  * igrad_vm_create() - make an empty address space
  * @idev: device, between drm_dev_enter() and drm_dev_exit()
@@ -42,7 +39,7 @@ struct igrad_vm *igrad_vm_create(struct igrad_device *idev)
 
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
-	drm_mm_init(&vm->mm, IGRAD_VM_START, IGRAD_VM_END - IGRAD_VM_START);
+	igrad_vm_init_addresses(&vm->mm);
 	drm_dev_get(&idev->drm);
 	vm->idev = idev;
 	mutex_lock(&idev->mapped_lock);
@@ -233,15 +230,38 @@ void igrad_mapping_put(struct igrad_mapping *mapping)
 	kref_put(&mapping->ref, igrad_mapping_release);
 }
 
+/**
+ * igrad_vm_init_addresses() - all addresses that a buffer may have
+ * @mm: to be initialised
+ */
+void igrad_vm_init_addresses(struct drm_mm *mm)
+{
+	drm_mm_init(mm, IGRAD_VM_START, IGRAD_VM_END - IGRAD_VM_START);
+}
+
+/**
+ * igrad_vm_alloc_addresses() - find room for a buffer, and for nothing behind it
+ * @mm: addresses
+ * @node: to be inserted
+ * @size: of the buffer
+ *
+ * Return: 0, -ENOMEM or -ENOSPC.
+ */
+int igrad_vm_alloc_addresses(struct drm_mm *mm, struct drm_mm_node *node, u64 size)
+{
+	u64 align = size < IGRAD_BLOCK_SIZE ? IGRAD_PAGE_SIZE : IGRAD_BLOCK_SIZE;
+
+	return drm_mm_insert_node_generic(mm, node, size + IGRAD_VM_GUARD, align, 0,
+					  DRM_MM_INSERT_BEST);
+}
+
 static int igrad_mapping_insert(struct igrad_mapping *mapping, struct sg_table *sgt)
 {
 	struct igrad_vm *vm = mapping->vm;
 	u64 size = mapping->bo->base.base.size;
-	u64 align = size < IGRAD_BLOCK_SIZE ? IGRAD_PAGE_SIZE : IGRAD_BLOCK_SIZE;
 	int ret;
 
-	ret = drm_mm_insert_node_generic(&vm->mm, &mapping->va, size + IGRAD_VM_GUARD, align, 0,
-					 DRM_MM_INSERT_BEST);
+	ret = igrad_vm_alloc_addresses(&vm->mm, &mapping->va, size);
 	if (ret)
 		return ret;
 

@@ -15,6 +15,8 @@ struct igrad_device;
 /* No buffer lies in the first block, so that small numbers taken for addresses fault. */
 #define IGRAD_VM_START	IGRAD_BLOCK_SIZE
 #define IGRAD_VM_END	IGRAD_VA_END
+/* Between buffers, so that running over the end of one faults instead of spoiling the next. */
+#define IGRAD_VM_GUARD	IGRAD_PAGE_SIZE
 
 /**
  * struct igrad_vm - the address space of a file
@@ -68,6 +70,8 @@ void igrad_vm_put(struct igrad_vm *vm);
 void igrad_vm_close(struct igrad_vm *vm);
 void igrad_vm_unplug(struct igrad_device *idev);
 int igrad_vm_wait_unmapped(struct igrad_vm *vm);
+void igrad_vm_init_addresses(struct drm_mm *mm);
+int igrad_vm_alloc_addresses(struct drm_mm *mm, struct drm_mm_node *node, u64 size);
 
 struct igrad_mapping *igrad_mapping_create(struct igrad_vm *vm, struct igrad_bo *bo);
 struct igrad_mapping *igrad_mapping_get(struct igrad_mapping *mapping);

@@ -5,11 +5,18 @@ QTESTS   = $(patsubst tests/qtest/%.c,$(BUILD)/qemu/%,$(wildcard tests/qtest/*-t
 E2E      = $(wildcard tests/e2e/*.t)
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# Tests of the driver share a guest; prove reads what they said there. Guests: NAME:KERNEL:DEVICES:WHO
-GUESTS := kselftest-1:stock:1:user kselftest-2:stock:2:user kselftest-root:stock:2:root
-DEBUG_GUESTS := debug-user:debug:2:user debug-root:debug:2:root
+# Tests of the driver share a guest; prove reads what they said there. Guests: NAME:KERNEL:DEVICES:WHO,MACHINE...
+# Another machine gets the tests that its differences matter to, and all of them in check-long.
+comma := ,
+GUESTS := kselftest-1:stock:1:user kselftest-2:stock:2:user kselftest-root:stock:2:root kselftest-4:stock:4:user$(comma)smp=1$(comma)iommu
+DEBUG_GUESTS := debug-user:debug:2:user$(comma)iommu debug-root:debug:2:root
+ifdef IGRAD_TEST_LONG
+GUESTS += kselftest-smp4:stock:4:user$(comma)smp=4$(comma)iommu kselftest-root-iommu:stock:2:root$(comma)iommu kselftest-root-smp1:stock:2:root$(comma)smp=1
+DEBUG_GUESTS += debug-root-iommu:debug:2:root$(comma)iommu
+endif
 # (After a sleep the shares that these leave their results in are gone: that test is in tests/e2e/sleep.t.)
-guest_tests = $(if $(filter %:root,$(1)),$(filter-out %/sleep,$(KSELFTESTS_ROOT)),$(KSELFTESTS))
+guest_tests = $(if $(findstring :root,$(1)),$(filter-out %/sleep,$(KSELFTESTS_ROOT)),$(if $(filter kselftest-4:%,$(1)),\
+	$(filter %/bo %/sync %/fault %/devices %/abuse,$(KSELFTESTS)),$(KSELFTESTS)))
 guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Chance calls the driver, in several threads that share all they have, in processes that end in
- * one of several ways. What reaches code that nothing before it did is kept and varied, if the kernel
- * can tell (CONFIG_KCOV). In between, a neighbour's job is right to the bit.
+ * one of several ways. What reaches code that nothing before it did is kept and varied, if the
+ * kernel can tell (CONFIG_KCOV). In between, a neighbour's job is right to the bit.
  *
  * IGRAD_FUZZ_SECONDS says for how long, IGRAD_FUZZ_SEED from where, as the test prints it.
  */
@@ -240,39 +240,10 @@ static void keep_genome(FIXTURE_DATA(fuzz) *self)
 	memcpy(self->corpus[index], self->shared->genome, GENOME);
 }
 
-/* The neighbour has a file of its own, and needs the device to be there. */
-static int check_neighbour(FIXTURE_DATA(fuzz) *self)
-{
-	int fd = root_open(self->dir), queue, ret;
-	struct test_cmds increment;
-	struct test_job job;
-	struct test_bo data;
-
-	if (fd < 0)
-		return fd;
-	queue = test_queue_create(fd);
-	ret = queue < 0 ? queue : test_bo_create(fd, 4096, &data);
-	ret = ret ?: test_cmds_create(fd, 16, &increment);
-	if (ret)
-		return ret;
-	test_increment(&increment, data.va, 1024);
-	test_job_init(&job, &increment);
-	test_job_bo(&job, &data, DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE);
-	ret = test_run(fd, queue, &job);
-	if (!ret && (((float *)data.map)[0] != 1 || ((float *)data.map)[1023] != 1))
-		ret = -EILSEQ;
-	test_bo_close(fd, &data);
-	test_bo_close(fd, &increment.bo);
-	close(fd);
-
-	return ret;
-}
-
 /* Now and then the device is taken away meanwhile, or the process killed. */
 static bool run_round(FIXTURE_DATA(fuzz) *self)
 {
 	unsigned int fate = dice(self, 16);
-	const char *name = strrchr(self->dir, '/') + 1;
 	int status;
 	pid_t pid;
 
@@ -287,13 +258,13 @@ static bool run_round(FIXTURE_DATA(fuzz) *self)
 		usleep(dice(self, 20000));
 		if (!fate) {
 			self->rebinds++;
-			root_write("/sys/bus/pci/drivers/igrad/unbind", name);
+			root_unbind(self->dir);
 		}
 		kill(pid, SIGKILL);
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		return false;
-	if (!fate && root_write("/sys/bus/pci/drivers/igrad/bind", name))
+	if (!fate && root_bind(self->dir))
 		return false;
 	if (self->shared->fresh)
 		keep_genome(self);
@@ -323,7 +294,7 @@ TEST_F_TIMEOUT(fuzz, calls, 7200)
 		ASSERT_TRUE(run_round(self)) {
 			TH_LOG("round %u", self->rounds);
 		}
-		ASSERT_EQ(0, check_neighbour(self)) {
+		ASSERT_EQ(0, root_run_job(self->dir)) {
 			TH_LOG("round %u", self->rounds);
 		}
 		ASSERT_EQ(0, tally->undocumented) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sync_file.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -215,30 +216,51 @@ __u32 test_syncobj_import(int fd, int syncobj_fd)
 	return test_ioctl(fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &args) ? 0 : args.handle;
 }
 
+int test_syncobj_export_fence(int fd, __u32 handle)
+{
+	return syncobj_to_fd(fd, handle, DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE);
+}
+
+static int fence_status(int fence)
+{
+	struct sync_fence_info info = { };
+	struct sync_file_info file = { .num_fences = 1, .sync_fence_info = (uintptr_t)&info };
+	int ret = test_ioctl(fence, SYNC_IOC_FILE_INFO, &file);
+
+	if (ret)
+		return ret;
+	if (!file.status)
+		return -EINPROGRESS;
+
+	return file.status < 0 ? file.status : 0;
+}
+
+int test_fence_result(int fence)
+{
+	struct pollfd pfd = { .fd = fence, .events = POLLIN };
+
+	poll(&pfd, 1, WAIT_SECONDS * 1000);
+
+	return fence_status(fence);
+}
+
 /* How a job ended: waiting for a syncobj does not tell, the fence in it does. */
 int test_syncobj_status(int fd, __u32 handle)
 {
-	struct sync_fence_info fence = { };
-	struct sync_file_info info = { .num_fences = 1, .sync_fence_info = (uintptr_t)&fence };
-	int file = syncobj_to_fd(fd, handle, DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE);
-	int ret;
+	int fence = test_syncobj_export_fence(fd, handle), ret;
 
-	if (file < 0)
-		return file;
-	ret = test_ioctl(file, SYNC_IOC_FILE_INFO, &info);
-	close(file);
-	if (ret)
-		return ret;
-	if (!info.status)
-		return -EINPROGRESS;
+	if (fence < 0)
+		return fence;
+	ret = fence_status(fence);
+	close(fence);
 
-	return info.status < 0 ? info.status : 0;
+	return ret;
 }
 
 /* A syncobj without a fence cannot be made a sync file. */
 bool test_syncobj_is_empty(int fd, __u32 handle)
 {
-	int file = syncobj_to_fd(fd, handle, DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE);
+	int file = test_syncobj_export_fence(fd, handle);
 
 	if (file >= 0)
 		close(file);

@@ -62,6 +62,10 @@ int test_syncobj_export(int fd, __u32 handle);
 __u32 test_syncobj_import(int fd, int syncobj_fd);
 bool test_syncobj_is_empty(int fd, __u32 handle);
 
+/* The fence in a syncobj, as a file that outlives the device; how it ends, waiting for that. */
+int test_syncobj_export_fence(int fd, __u32 handle);
+int test_fence_result(int fence);
+
 /* Command buffers. Commands of different engines are ordered by semaphore 1 … 4, one for each. */
 struct test_cmds {
 	struct test_bo bo;

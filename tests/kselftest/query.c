@@ -5,6 +5,7 @@
 
 #include "kselftest_harness.h"
 
+#include "igrad_abi.h"
 #include "igrad_test.h"
 
 FIXTURE(query)

@@ -34,23 +34,36 @@ int root_device_dir(char *dir, size_t size)
 	return ret;
 }
 
-int root_open(const char *dir)
+int root_node(const char *dir, char *node, size_t size)
 {
-	double end = test_now() + WAIT_SECONDS;
 	char pattern[PATH_MAX];
-	int fd = -ENODEV;
+	int ret = -ENODEV;
 	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), "%s/accel/accel*", dir);
+	if (!glob(pattern, 0, NULL, &found)) {
+		snprintf(node, size, "/dev/accel%s", strrchr(found.gl_pathv[0], '/'));
+		ret = 0;
+	}
+	globfree(&found);
+
+	return ret;
+}
+
+int root_open(const char *dir)
+{
+	double end = test_now() + WAIT_SECONDS;
+	char node[64];
+	int fd = -1;
+
 	do {
-		if (!glob(pattern, 0, NULL, &found))
-			fd = test_open(atoi(strrchr(found.gl_pathv[0], '/') + strlen("/accel")));
-		globfree(&found);
+		if (!root_node(dir, node, sizeof(node)))
+			fd = open(node, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
 			usleep(10000);
 	} while (fd < 0 && test_now() < end);
 
-	return fd;
+	return fd < 0 ? -ENODEV : fd;
 }
 
 int root_write(const char *path, const char *text)
@@ -104,14 +117,57 @@ static int set_parameter(const char *name, unsigned int value)
 	return root_write_in("/sys/module/igrad/parameters", name, text);
 }
 
+int root_unbind(const char *dir)
+{
+	return root_write("/sys/bus/pci/drivers/igrad/unbind", strrchr(dir, '/') + 1);
+}
+
+int root_bind(const char *dir)
+{
+	return root_write("/sys/bus/pci/drivers/igrad/bind", strrchr(dir, '/') + 1);
+}
+
+static int run_job(int fd)
+{
+	struct test_cmds increment;
+	struct test_job job;
+	struct test_bo data;
+	int queue, ret;
+
+	queue = test_queue_create(fd);
+	if (queue < 0)
+		return queue;
+	ret = test_bo_create(fd, 4096, &data) ?: test_cmds_create(fd, 16, &increment);
+	if (ret)
+		return ret;
+	test_increment(&increment, data.va, 1024);
+	test_job_init(&job, &increment);
+	test_job_bo(&job, &data, DRM_IGRAD_BO_READ | DRM_IGRAD_BO_WRITE);
+	ret = test_run(fd, queue, &job);
+	if (!ret && (((float *)data.map)[0] != 1 || ((float *)data.map)[1023] != 1))
+		ret = -EILSEQ;
+	test_bo_close(fd, &data);
+	test_bo_close(fd, &increment.bo);
+
+	return ret;
+}
+
+int root_run_job(const char *dir)
+{
+	int fd = root_open(dir), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = run_job(fd);
+	close(fd);
+
+	return ret;
+}
+
 int root_set_patience(const char *dir, unsigned int timeout_ms, unsigned int limit_ms)
 {
-	const char *name = strrchr(dir, '/') + 1;
-
 	return set_parameter("job_timeout_ms", timeout_ms) ?:
-		set_parameter("job_limit_ms", limit_ms) ?:
-		root_write("/sys/bus/pci/drivers/igrad/unbind", name) ?:
-		root_write("/sys/bus/pci/drivers/igrad/bind", name);
+		set_parameter("job_limit_ms", limit_ms) ?: root_unbind(dir) ?: root_bind(dir);
 }
 
 bool root_exists(const char *path)

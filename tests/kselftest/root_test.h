@@ -12,7 +12,10 @@
 /* Directory of the first of our devices, as /sys/devices/pci0000:00/0000:00:02.0/0000:01:00.0. */
 int root_device_dir(char *dir, size_t size);
 
-/* Open the node of a PCI device, once it has one. Its number may be a new one each time. */
+/* The node of a PCI device, as /dev/accel/accel0. Its number may be a new one each time. */
+int root_node(const char *dir, char *node, size_t size);
+
+/* Open it, once it is there. */
 int root_open(const char *dir);
 
 /*
@@ -21,6 +24,13 @@ int root_open(const char *dir);
  */
 int root_set_patience(const char *dir, unsigned int timeout_ms, unsigned int limit_ms);
 #define ROOT_PATIENCE_MAX_MS 600000
+
+/* The driver of a device goes, and comes. */
+int root_unbind(const char *dir);
+int root_bind(const char *dir);
+
+/* Is it as good as new? Open it anew, and look at the result of a job. */
+int root_run_job(const char *dir);
 
 int root_write(const char *path, const char *text);
 int root_write_in(const char *dir, const char *name, const char *text);

@@ -282,6 +282,46 @@ TEST_F(share, waits_for_others)
 	EXPECT_EQ(99, *(__u32 *)self->data.map);
 }
 
+/*
+ * When the device has gone, too: whoever waits for the job may take the others for done. That keeps
+ * nobody from removing the device, and the job says what became of it.
+ */
+TEST_F(share, waits_for_others_though_the_device_is_gone)
+{
+	struct vgem_attach attach = { .flags = VGEM_WRITE };
+	__u32 done = test_syncobj_create(self->fd);
+	struct vgem_signal signal = { };
+	struct pollfd pfd = { };
+	struct vgem_bo theirs;
+	struct test_bo ours;
+	struct test_cmds cmds;
+	struct test_job job;
+
+	if (self->vgem < 0)
+		SKIP(return, "no vgem");
+
+	ASSERT_EQ(0, vgem_create(self->vgem, DRM_CLOEXEC | DRM_RDWR, &theirs));
+	ASSERT_EQ(0, import(self, theirs.dmabuf, &ours));
+	ASSERT_EQ(0, test_cmds_create(self->fd, 8, &cmds));
+	test_copy(&cmds, self->data.va, ours.va, WORDS);
+	test_job_init(&job, &cmds);
+	test_job_bo(&job, &ours, DRM_IGRAD_BO_READ);
+	test_job_signal(&job, done, 0);
+	attach.handle = theirs.handle;
+	ASSERT_EQ(0, ioctl(self->vgem, VGEM_ATTACH, &attach));
+	ASSERT_EQ(0, test_submit(self->fd, self->queue, &job));
+	pfd.fd = test_syncobj_export_fence(self->fd, done);
+	ASSERT_GE(pfd.fd, 0);
+	ASSERT_EQ(0, root_unbind(self->dir));
+	/* vgem's fences end by themselves after a while, and with an error. */
+	signal.fence = attach.fence;
+	if (!ioctl(self->vgem, VGEM_SIGNAL, &signal))
+		TH_LOG("unbound before the others were done");
+	EXPECT_EQ(-ENODEV, test_fence_result(pfd.fd));
+	EXPECT_EQ(0, root_bind(self->dir));
+	EXPECT_EQ(0, root_run_job(self->dir));
+}
+
 /* A job that hangs until the device is reset. */
 static int submit_hang(FIXTURE_DATA(share) *self)
 {

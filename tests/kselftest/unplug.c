@@ -5,13 +5,10 @@
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/sync_file.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,33 +33,6 @@ FIXTURE(unplug)
 	char dir[PATH_MAX];
 };
 
-static int fence_fd(int fd, __u32 syncobj)
-{
-	struct drm_syncobj_handle args = {
-		.handle = syncobj,
-		.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE,
-		.fd = -1,
-	};
-	int ret = test_ioctl(fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &args);
-
-	return ret ? ret : args.fd;
-}
-
-/* How a job ended: of the device's own ioctls none tells any more. */
-static int fence_result(int fence)
-{
-	struct pollfd pfd = { .fd = fence, .events = POLLIN };
-	struct sync_fence_info info = { };
-	struct sync_file_info file = { .num_fences = 1, .sync_fence_info = (uintptr_t)&info };
-
-	if (poll(&pfd, 1, WAIT_SECONDS * 1000) != 1)
-		return -EINPROGRESS;
-	if (ioctl(fence, SYNC_IOC_FILE_INFO, &file))
-		return -errno;
-
-	return file.status < 0 ? file.status : 0;
-}
-
 static int submit(FIXTURE_DATA(unplug) *self, __u32 queue, const struct test_cmds *cmds)
 {
 	__u32 syncobj = test_syncobj_create(self->fd);
@@ -74,7 +44,7 @@ static int submit(FIXTURE_DATA(unplug) *self, __u32 queue, const struct test_cmd
 	test_job_signal(&job, syncobj, 0);
 	ret = test_submit(self->fd, queue, &job);
 
-	return ret ? ret : fence_fd(self->fd, syncobj);
+	return ret ? ret : test_syncobj_export_fence(self->fd, syncobj);
 }
 
 FIXTURE_SETUP(unplug)
@@ -120,9 +90,9 @@ static void check_gone(struct __test_metadata *_metadata, FIXTURE_DATA(unplug) *
 	char *map;
 	int i;
 
-	EXPECT_EQ(error, fence_result(self->fences[0]));
+	EXPECT_EQ(error, test_fence_result(self->fences[0]));
 	for (i = 1; i <= BEHIND; i++) {
-		EXPECT_EQ(-ENODEV, fence_result(self->fences[i])) {
+		EXPECT_EQ(-ENODEV, test_fence_result(self->fences[i])) {
 			TH_LOG("job %d", i);
 		}
 		close(self->fences[i]);
@@ -157,53 +127,24 @@ static void check_gone(struct __test_metadata *_metadata, FIXTURE_DATA(unplug) *
 	close(self->dmabuf);
 }
 
-/* A device there is again, and it is as good as new. */
-static void check_back(struct __test_metadata *_metadata, FIXTURE_DATA(unplug) *self)
-{
-	struct test_cmds increment;
-	struct test_job job;
-	struct test_bo data;
-	int fd, queue;
-
-	fd = root_open(self->dir);
-	ASSERT_GE(fd, 0);
-	queue = test_queue_create(fd);
-	ASSERT_GE(queue, 1);
-	ASSERT_EQ(0, test_bo_create(fd, 4096, &data));
-	ASSERT_EQ(0, test_cmds_create(fd, 64, &increment));
-	test_increment(&increment, data.va, 1);
-	test_job_init(&job, &increment);
-	test_job_bo(&job, &data, RW);
-	EXPECT_EQ(0, test_run(fd, queue, &job));
-	EXPECT_EQ(1.0f, *(float *)data.map);
-	test_bo_close(fd, &data);
-	test_bo_close(fd, &increment.bo);
-	close(fd);
-}
-
-static const char *name_of(const char *dir)
-{
-	return strrchr(dir, '/') + 1;
-}
-
 TEST_F(unplug, unbind)
 {
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/unbind", name_of(self->dir)));
+	ASSERT_EQ(0, root_unbind(self->dir));
 	check_gone(_metadata, self, -ENODEV);
 	close(self->fd);
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/bind", name_of(self->dir)));
-	check_back(_metadata, self);
+	ASSERT_EQ(0, root_bind(self->dir));
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 /* Bound again while the old files are still open. */
 TEST_F(unplug, unbind_and_bind)
 {
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/unbind", name_of(self->dir)));
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/bind", name_of(self->dir)));
-	check_back(_metadata, self);
+	ASSERT_EQ(0, root_unbind(self->dir));
+	ASSERT_EQ(0, root_bind(self->dir));
+	EXPECT_EQ(0, root_run_job(self->dir));
 	check_gone(_metadata, self, -ENODEV);
 	close(self->fd);
-	check_back(_metadata, self);
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 TEST_F(unplug, remove_and_rescan)
@@ -212,7 +153,7 @@ TEST_F(unplug, remove_and_rescan)
 	check_gone(_metadata, self, -ENODEV);
 	close(self->fd);
 	ASSERT_EQ(0, root_write("/sys/bus/pci/rescan", "1"));
-	check_back(_metadata, self);
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 static int plug(void)
@@ -238,7 +179,7 @@ TEST_F(unplug, device_is_pulled)
 	check_gone(_metadata, self, -ENODEV);
 	close(self->fd);
 	ASSERT_EQ(0, plug());
-	check_back(_metadata, self);
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 /*
@@ -256,9 +197,9 @@ TEST_F(unplug, device_dies_and_is_removed)
 	ASSERT_EQ(0, root_config_read(port, PCI_COMMAND, &command, sizeof(command)));
 	dead = command & ~2;
 	ASSERT_EQ(0, root_config_write(port, PCI_COMMAND, &dead, sizeof(dead)));
-	result = fence_result(self->fences[0]);
+	result = test_fence_result(self->fences[0]);
 	/* A device that is beyond recovery takes no job, whoever asks. */
-	EXPECT_EQ(-EIO, fence_result(self->fences[BEHIND]));
+	EXPECT_EQ(-EIO, test_fence_result(self->fences[BEHIND]));
 	EXPECT_EQ(-EIO, submit(self, self->second, &self->increment));
 
 	ASSERT_EQ(0, root_write_in(self->dir, "remove", "1"));
@@ -271,7 +212,7 @@ TEST_F(unplug, device_dies_and_is_removed)
 	munmap(self->increment.bo.map, self->increment.bo.size);
 	close(self->dmabuf);
 	ASSERT_EQ(0, root_write("/sys/bus/pci/rescan", "1"));
-	check_back(_metadata, self);
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 /* The process is killed while its device is being taken away. */
@@ -292,13 +233,13 @@ TEST_F(unplug, killed_meanwhile)
 		}
 	}
 	usleep(100000);
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/unbind", name_of(self->dir)));
+	ASSERT_EQ(0, root_unbind(self->dir));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	check_gone(_metadata, self, -ENODEV);
 	close(self->fd);
-	ASSERT_EQ(0, root_write("/sys/bus/pci/drivers/igrad/bind", name_of(self->dir)));
-	check_back(_metadata, self);
+	ASSERT_EQ(0, root_bind(self->dir));
+	EXPECT_EQ(0, root_run_job(self->dir));
 }
 
 TEST_HARNESS_MAIN

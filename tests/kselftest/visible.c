@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -226,6 +228,48 @@ TEST_F(visible, debugfs)
 	snprintf(path, sizeof(path), "/sys/kernel/debug/accel/%s/ring", name);
 	ASSERT_GE(root_read(path, self->text, sizeof(self->text)), 1);
 	EXPECT_EQ(1, count(self->text, "jobs: 0\n"));
+}
+
+#define CGROUPS "/tmp/igrad-cgroups"
+#define CGROUP CGROUPS "/igrad"
+
+static long charged(FIXTURE_DATA(visible) *self)
+{
+	int ret = root_read(CGROUP "/memory.current", self->text, sizeof(self->text));
+
+	return ret < 0 ? ret : atol(self->text);
+}
+
+/* Buffers are charged to the control group of who makes them, for as long as they are there. */
+TEST_F(visible, memory_is_charged)
+{
+	double end = test_now() + WAIT_SECONDS;
+	struct test_bo bo;
+	long before, most;
+	char pid[16];
+
+	mkdir(CGROUPS, 0700);
+	if (mount("none", CGROUPS, "cgroup2", 0, NULL) ||
+	    root_write(CGROUPS "/cgroup.subtree_control", "+memory"))
+		SKIP(return, "no control groups");
+
+	ASSERT_EQ(0, mkdir(CGROUP, 0700));
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ASSERT_EQ(0, root_write(CGROUP "/cgroup.procs", pid));
+	before = charged(self);
+	ASSERT_GE(before, 0);
+	ASSERT_EQ(0, test_bo_create(self->fd, 16 << 20, &bo));
+	most = charged(self);
+	EXPECT_GE(most, before + (16 << 20));
+	ASSERT_EQ(0, test_bo_close(self->fd, &bo));
+	/* Released by a worker, and counted in batches. */
+	while (charged(self) > most - (15 << 20) && test_now() < end)
+		usleep(10000);
+	EXPECT_LE(charged(self), most - (15 << 20));
+
+	ASSERT_EQ(0, root_write(CGROUPS "/cgroup.procs", pid));
+	rmdir(CGROUP);
+	umount(CGROUPS);
 }
 
 TEST_HARNESS_MAIN
