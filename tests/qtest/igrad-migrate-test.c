@@ -392,7 +392,7 @@ static void test_snapshot(void)
 /* Where the core's checkpoint begins: its version, and rows and columns. */
 static off_t find_checkpoint(int fd)
 {
-    static const uint32_t begin[] = { 1, 32, 32, 1, 4 << 20 };
+    static const uint32_t begin[] = { 2, 32, 32, 1, 4 << 20 };
     off_t size = lseek(fd, 0, SEEK_END);
     g_autofree uint8_t *bytes = g_malloc(size);
     uint8_t *at;
