@@ -80,26 +80,45 @@ static int64_t first_cycle(const struct igrad_words *words)
 	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
-/* Each word is taken to be accessed as long as any is. */
-static void hold(struct igrad_words *words)
+static void hold(struct igrad_words *words, uint64_t first, uint64_t rows)
 {
-	const int64_t first = first_cycle(words);
-
-	words->held = last_cycle(words) - first;
-	words->first = first;
-	words->per_row = words->per_word = 0;
+	words->held = true;
+	words->held_first = (uint32_t)first;
+	words->held_rows = (uint32_t)rows;
 }
 
-/* All of the images. */
-static void hold_images(struct igrad_words *words, const struct igrad_cmd_window *window,
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/*
+ * A row that stands on pixel (y, x) of image n has the place (n·out_height + ⌊y / stride_y⌋) ·
+ * out_width + ⌊x / stride_x⌋, and what is left of y and x is the same for all rows of a stream: so
+ * rows of two streams that share a pixel have the same place, and the next ones have the next.
+ */
+static void walk_images(struct igrad_words *words, const struct igrad_cmd_window *window,
 			const struct igrad_cmd *cmd)
 {
+	const int64_t tap_y = IGRAD_TAP_Y(cmd->u.array.tap), tap_x = IGRAD_TAP_X(cmd->u.array.tap);
+	const int64_t down = floor_div(tap_y, window->stride_y);
+	const int64_t right = floor_div(tap_x, window->stride_x);
 	struct igrad_pixels pixels;
 
 	igrad_window_pixels(window, cmd, UINT64_MAX, &pixels);
-	hold(words);
-	words->addr += (uint32_t)(pixels.first * words->pitch);
-	words->rows = (uint32_t)pixels.count;
+	hold(words, pixels.first, pixels.count);
+	words->walks = true;
+	words->images = (struct igrad_images){
+		.height = window->height,
+		.width = window->width,
+		.out_height = window->out_height,
+		.out_width = window->out_width,
+		.stride_y = window->stride_y,
+		.stride_x = window->stride_x,
+		.rest_y = (uint16_t)(tap_y - down * window->stride_y),
+		.rest_x = (uint16_t)(tap_x - right * window->stride_x),
+	};
+	words->place = cmd->u.array.first + down * window->out_width + right;
 }
 
 /* Psums, as they are read or written; turned, a lane is a row of them. */
@@ -143,7 +162,7 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
 		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
 	if (n && cmd->flags & IGRAD_FLAG_WINDOW)
-		hold_images(&words[0], window, cmd);
+		walk_images(&words[0], window, cmd);
 	if (!south)
 		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
@@ -151,7 +170,7 @@ static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
 	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
 	words[n].written = true;
 	if (!south && cmd->flags & IGRAD_FLAG_WINDOW)
-		hold_images(&words[n], window, cmd);
+		walk_images(&words[n], window, cmd);
 	n++;
 	if (cmd->flags & IGRAD_FLAG_ADD) {
 		words[n] = words[n - 1];
@@ -180,10 +199,8 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd_window 
 		.per_word = transpose ? -1 : 1,
 		.written = drain,
 	};
-	if (cmd->flags & IGRAD_FLAG_GROUPS) {
-		hold(&words[0]);
-		words[0].rows = igrad_tile_rows(window, cmd);
-	}
+	if (cmd->flags & IGRAD_FLAG_GROUPS)
+		hold(&words[0], 0, igrad_tile_rows(window, cmd));
 	return 1;
 }
 
@@ -315,7 +332,7 @@ static int64_t start_after(const struct igrad_words *earlier, const struct igrad
 	    (int64_t)earlier->words * earlier->bytes > pitch ||
 	    (int64_t)later->words * later->bytes > pitch)
 		return start_after_walk(earlier, later);
-	ahead = apart / pitch - (apart % pitch < 0);
+	ahead = floor_div(apart, pitch);
 	start = max_i64(start_after_parallel(earlier, later, ahead),
 			start_after_parallel(earlier, later, ahead + 1));
 	return start > 0 ? start : 0;
@@ -324,6 +341,70 @@ static int64_t start_after(const struct igrad_words *earlier, const struct igrad
 static bool apart(const struct igrad_words *a, const struct igrad_words *b)
 {
 	return row_end(a, a->rows - 1) <= b->addr || row_end(b, b->rows - 1) <= a->addr;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Held words */
+/* --------------------------------------------------------------------------------------------- */
+
+static struct igrad_words as_held(const struct igrad_words *words, bool earlier)
+{
+	struct igrad_words held = *words;
+
+	if (!words->held)
+		return held;
+	held.first = earlier ? last_cycle(words) : first_cycle(words);
+	held.per_row = held.per_word = 0;
+	held.addr += words->held_first * words->pitch;
+	held.rows = words->held_rows;
+	return held;
+}
+
+/* Do both walk over the same images, so that a pixel of one meets the same of the other only? */
+static bool same_images(const struct igrad_words *a, const struct igrad_words *b)
+{
+	const uint64_t begin = a->addr < b->addr ? a->addr : b->addr;
+
+	return a->walks && b->walks && a->pitch == b->pitch &&
+	       !memcmp(&a->images, &b->images, offsetof(struct igrad_images, rest_y)) &&
+	       max_u64(row_end(a, 0), row_end(b, 0)) - begin <= a->pitch;
+}
+
+/* Rows with the same place, in the words that both have. */
+static int64_t start_after_walk_over(const struct igrad_words *earlier,
+				     const struct igrad_words *later)
+{
+	const int64_t ahead = later->place - earlier->place;
+	const int64_t first = ahead < 0 ? -ahead : 0;
+	const int64_t left = (int64_t)earlier->rows - ahead;
+	const int64_t last = (left < later->rows ? left : later->rows) - 1;
+	struct igrad_words one = *earlier, other = *later;
+	int64_t start = 0;
+	struct shared shared;
+
+	if (first > last || earlier->images.rest_y != later->images.rest_y ||
+	    earlier->images.rest_x != later->images.rest_x)
+		return 0;
+	shared = common(&one, 0, &other, 0);
+	if (shared.begin >= shared.end)
+		return 0;
+	for (unsigned int i = 0; i < 2; i++) {
+		const int64_t row = i ? last : first;
+
+		one.first = earlier->first + (row + ahead) * earlier->per_row;
+		other.first = later->first + row * later->per_row;
+		start = max_i64(start, start_after_rows(&one, &other, &shared));
+	}
+	return start;
+}
+
+static int64_t start_after_held(const struct igrad_words *earlier, const struct igrad_words *later)
+{
+	const struct igrad_words one = as_held(earlier, true), other = as_held(later, false);
+
+	if (same_images(earlier, later))
+		return start_after_walk_over(earlier, later);
+	return apart(&one, &other) ? 0 : start_after(&one, &other);
 }
 
 static uint64_t after_memory(const struct igrad_overlap *overlap, const struct igrad_words *words,
@@ -335,7 +416,12 @@ static uint64_t after_memory(const struct igrad_overlap *overlap, const struct i
 		const struct igrad_words *earlier = &overlap->words[i];
 
 		for (unsigned int k = 0; k < n; k++) {
-			if ((earlier->written || words[k].written) && !apart(earlier, &words[k]))
+			if (!earlier->written && !words[k].written)
+				continue;
+			if (earlier->held || words[k].held)
+				start = max_u64(start,
+						(uint64_t)start_after_held(earlier, &words[k]));
+			else if (!apart(earlier, &words[k]))
 				start = max_u64(start, (uint64_t)start_after(earlier, &words[k]));
 		}
 	}
@@ -354,7 +440,7 @@ static void remember(struct igrad_overlap *overlap, const struct igrad_words *wo
 	}
 	for (unsigned int k = 0; k < n; k++) {
 		overlap->words[kept] = words[k];
-		overlap->words[kept++].first += (int64_t)start + words[k].held;
+		overlap->words[kept++].first += (int64_t)start;
 	}
 	overlap->count = kept;
 }
@@ -481,21 +567,47 @@ static bool small(int64_t cycles)
 }
 
 /* Rows do not run into each other, and the last ends inside SRAM. */
+static bool sound_rows(const struct igrad_words *words, uint32_t sram_bytes)
+{
+	return words->rows && words->rows <= sram_bytes && words->addr <= sram_bytes &&
+	       row_end(words, words->rows - 1) <= sram_bytes &&
+	       (words->rows == 1 || row_end(words, 0) <= row_begin(words, 1));
+}
+
+static bool sound_held(const struct igrad_words *words, uint32_t sram_bytes)
+{
+	const struct igrad_words held = as_held(words, true);
+	const int64_t far = 1ll << 40;
+
+	return words->rows && words->rows <= IGRAD_MAX_BATCH && words->held_first <= sram_bytes &&
+	       words->addr + (uint64_t)words->held_first * words->pitch <= sram_bytes &&
+	       sound_rows(&held, sram_bytes) && words->place > -far && words->place < far;
+}
+
 static bool sound(const struct igrad_words *words, uint32_t sram_bytes)
 {
 	const int64_t end = (int64_t)IGRAD_SERIAL_MAX_TIME;
 
-	return (words->bytes == 4 || words->bytes == 2) && words->rows && words->words &&
-	       words->rows <= sram_bytes && words->words <= sram_bytes / words->bytes &&
-	       row_end(words, words->rows - 1) <= sram_bytes &&
-	       (words->rows == 1 || row_end(words, 0) <= row_begin(words, 1)) &&
-	       words->first > -end && words->first < end && small(words->per_row) &&
-	       small(words->per_word);
+	return (words->bytes == 4 || words->bytes == 2) && words->words &&
+	       words->words <= sram_bytes / words->bytes && words->first > -end &&
+	       words->first < end && small(words->per_row) && small(words->per_word) &&
+	       (words->held ? sound_held(words, sram_bytes) : sound_rows(words, sram_bytes));
+}
+
+static void transfer_held(struct igrad_words *words, struct igrad_serial *serial)
+{
+	igrad_serial_u32(serial, &words->held_first);
+	igrad_serial_u32(serial, &words->held_rows);
+	igrad_serial_bool(serial, &words->walks);
+	igrad_serial_bytes(serial, &words->images, sizeof(words->images));
+	igrad_serial_i64(serial, &words->place);
 }
 
 static void transfer_words(struct igrad_words *words, struct igrad_serial *serial,
 			   uint32_t sram_bytes)
 {
+	if (serial->loading)
+		*words = (struct igrad_words){0};
 	igrad_serial_u32(serial, &words->addr);
 	igrad_serial_u32(serial, &words->pitch);
 	igrad_serial_u32(serial, &words->bytes);
@@ -505,6 +617,9 @@ static void transfer_words(struct igrad_words *words, struct igrad_serial *seria
 	igrad_serial_i64(serial, &words->per_row);
 	igrad_serial_i64(serial, &words->per_word);
 	igrad_serial_bool(serial, &words->written);
+	igrad_serial_bool(serial, &words->held);
+	if (words->held)
+		transfer_held(words, serial);
 	igrad_serial_check(serial, sound(words, sram_bytes));
 }
 

@@ -16,6 +16,18 @@
 #include "igrad/hw.h"
 #include "serial.h"
 
+/* The images that rows walk over, and where they do: equal for operands that may share a pixel. */
+struct igrad_images {
+	uint16_t height;
+	uint16_t width;
+	uint16_t out_height;
+	uint16_t out_width;
+	uint16_t stride_y;
+	uint16_t stride_x;
+	uint16_t rest_y; /* of the tap, divided by the stride */
+	uint16_t rest_x;
+};
+
 /* Words of SRAM that a command reads or writes: row i, word j in cycle first + i·per_row +
  * j·per_word. */
 struct igrad_words {
@@ -27,8 +39,18 @@ struct igrad_words {
 	int64_t first;	/* relative to the command's start; then absolute */
 	int64_t per_row;
 	int64_t per_word;
-	int64_t held; /* for so long after its first access is each of them taken to be accessed */
 	bool written;
+
+	/* others see all words accessed from the first cycle to the last: these rows, from addr on
+	 */
+	bool held;
+	uint32_t held_first;
+	uint32_t held_rows;
+
+	/* but those that walk over the same images see row i at i + place */
+	bool walks;
+	struct igrad_images images;
+	int64_t place;
 };
 
 #define IGRAD_MAX_WORDS 4 /* regions of a command: x, g, p read, p written */

@@ -405,7 +405,7 @@ static off_t find(int fd, const void *what, size_t len)
 /* Where the core's checkpoint begins: its version, and rows and columns. */
 static off_t find_checkpoint(int fd)
 {
-    static const uint32_t begin[] = { 1, 32, 32, 1, 4 << 20 };
+    static const uint32_t begin[] = { 2, 32, 32, 1, 4 << 20 };
 
     return find(fd, begin, sizeof(begin));
 }

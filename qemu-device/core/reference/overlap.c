@@ -30,6 +30,7 @@ struct ref_overlap {
 	int64_t num_cycles;
 	int64_t *written; /* each half word of SRAM: in which cycle last? */
 	int64_t *read;
+	struct ref_walked *walked; /* images: not in what is above */
 
 	/* waves enter PE(0,0) in program order */
 	int64_t next_wave;
@@ -40,6 +41,7 @@ struct ref_overlap {
 
 struct trial {
 	struct ref_overlap *o;
+	struct ref_walked *walked;
 	const struct ref_op *op;
 	const struct igrad_cmd *cmd;
 	int64_t start;
@@ -85,6 +87,7 @@ void ref_overlap_free(struct ref_overlap *o)
 	free(o->used);
 	free(o->written);
 	free(o->read);
+	ref_walked_free(o->walked);
 	free(o);
 }
 
@@ -151,12 +154,21 @@ static bool reads_before(const struct igrad_cmd *cmd)
 	return cmd->opcode != IGRAD_OP_DRAIN_ACC && cmd->opcode != IGRAD_OP_DRAIN_W;
 }
 
+/* After all that was no image. */
+static bool comes_behind(void *opaque, uint32_t addr, bool write, int64_t cycle)
+{
+	const struct ref_overlap *o = opaque;
+
+	return cycle > o->written[addr / 2] && (!write || cycle >= o->read[addr / 2]);
+}
+
 static void touch_half(struct trial *t, uint32_t addr, bool write, int64_t cycle)
 {
 	int64_t *written = &t->o->written[addr / 2], *read = &t->o->read[addr / 2];
 
 	if (!t->take) {
-		if (cycle <= *written || (write && cycle < *read))
+		if (!comes_behind(t->o, addr, write, cycle) ||
+		    !ref_walked_allows(t->o->walked, addr, write, cycle))
 			t->fits = false;
 	} else if (write) {
 		*written = cycle > *written ? cycle : *written;
@@ -183,40 +195,6 @@ static void wave_at(struct trial *t, unsigned int r, unsigned int c, unsigned in
 	use_pe(t, PART_SOUTH_WIRE, r, c, now);
 	if (r + 1 == t->o->config.rows)
 		use_port(t, c, now);
-}
-
-/*
- * Of images every word counts, from the cycle of the operand's first word to that of its last,
- * whichever rows are valid: for what came before it is the first that matters, for what comes
- * behind the last.
- */
-static void touch_images(struct trial *t, uint32_t addr, uint32_t pitch, unsigned int lanes,
-			 unsigned int size, bool write, int64_t late)
-{
-	const unsigned int batch = t->cmd->u.array.batch;
-	const unsigned int way = (t->cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1) * (batch - 1);
-	const int64_t cycle = t->start + late + (t->take ? way + lanes - 1 : 0);
-	const struct ref_images images = ref_images_of(t->op);
-
-	for (uint32_t i = images.first; i < images.end; i++) {
-		for (unsigned int lane = 0; lane < lanes; lane++)
-			touch(t, addr + i * pitch + lane * size, size, write, cycle);
-	}
-}
-
-static void words_of_images(struct trial *t)
-{
-	const struct igrad_cmd_array *a = &t->cmd->u.array;
-	const uint8_t opcode = t->cmd->opcode;
-
-	if (opcode != IGRAD_OP_DGRAD)
-		touch_images(t, a->x, a->x_pitch, a->rows, ref_word_size(t->cmd), false,
-			     opcode == IGRAD_OP_INTERLEAVED ? 1 : 0);
-	if (opcode == IGRAD_OP_FPROP || opcode == IGRAD_OP_WGRAD)
-		return;
-	if (t->cmd->flags & IGRAD_FLAG_ADD)
-		touch_images(t, a->p, a->p_pitch, a->rows, 4, false, 0);
-	touch_images(t, a->p, a->p_pitch, a->rows, 4, true, t->o->config.cols - 1);
 }
 
 /* The words that batch row b needs and leaves, at the edges; lane l is l cycles late. */
@@ -275,8 +253,6 @@ static void try_waves(struct trial *t)
 	}
 	for (uint32_t b = 0; t->fits && b < t->cmd->u.array.batch; b++)
 		words_of_row(t, b, t->start + (int64_t)b * pitch);
-	if (t->fits && t->cmd->flags & IGRAD_FLAG_WINDOW)
-		words_of_images(t);
 }
 
 static void move_word(struct trial *t, unsigned int r, unsigned int c, int64_t cycle)
@@ -380,7 +356,8 @@ static int64_t earliest_swap(const struct ref_overlap *o, int64_t start)
 
 static void try_command(struct trial *t)
 {
-	t->fits = true;
+	t->fits = t->take || (ref_walked_fits(t->o->walked, t->walked, t->start) &&
+			      ref_walked_each(t->walked, t->start, comes_behind, t->o));
 	switch (t->cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 		t->swap = earliest_swap(t->o, t->start);
@@ -436,6 +413,7 @@ struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct ref_op *
 	const int64_t first = is_load(cmd) ? o->next_load : later(o->next_wave, o->swaps);
 
 	t.start = later(first, (int64_t)ready);
+	t.walked = ref_walked_of(op, o->config.cols);
 	for (try_command(&t); !t.fits; try_command(&t)) {
 		if (++t.start - first > TOO_LONG)
 			impossible("a command never fits");
@@ -444,6 +422,7 @@ struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct ref_op *
 	t.end = t.start;
 	t.per_cycle = zeroed(3 * o->config.rows + o->config.cols, sizeof(*t.per_cycle));
 	try_command(&t);
+	o->walked = ref_walked_take(o->walked, t.walked, t.start);
 	follow(o, &t);
 	for (unsigned int i = 0; i < 3 * o->config.rows + o->config.cols; i++) {
 		if (counts && counts->peak_words < t.per_cycle[i])

@@ -164,6 +164,35 @@ struct ref_images {
 
 struct ref_images ref_images_of(const struct ref_op *op);
 
+/* Two batch rows of streams over the same images are taken to share a pixel if all is equal. */
+struct ref_place {
+	int64_t output;
+	int64_t y;
+	int64_t x;
+};
+
+struct ref_place ref_place_of(const struct ref_op *op, uint32_t b);
+
+/* The operands of commands that are images, for the order of accesses with shadow registers. */
+struct ref_walked;
+
+/** ref_walked_of - those of one command; times are relative to its start */
+struct ref_walked *ref_walked_of(const struct ref_op *op, unsigned int cols);
+
+/** ref_walked_fits - may @mine start then, behind those in @list? */
+bool ref_walked_fits(const struct ref_walked *list, const struct ref_walked *mine, int64_t start);
+
+/** ref_walked_each - every half-word of their pixels, in the first cycle, until @fn says false */
+typedef bool ref_access_fn(void *opaque, uint32_t addr, bool write, int64_t cycle);
+bool ref_walked_each(const struct ref_walked *mine, int64_t start, ref_access_fn *fn, void *opaque);
+
+/** ref_walked_allows - may a half-word be accessed then by something that is no image? */
+bool ref_walked_allows(const struct ref_walked *list, uint32_t addr, bool write, int64_t cycle);
+
+/** ref_walked_take - the list with @mine, started */
+struct ref_walked *ref_walked_take(struct ref_walked *list, struct ref_walked *mine, int64_t start);
+void ref_walked_free(struct ref_walked *list);
+
 /* One word between SRAM and the machine, counted. */
 uint32_t ref_read(struct ref_device *device, uint32_t addr, enum igrad_operand operand);
 uint16_t ref_read_half(struct ref_device *device, uint32_t addr, enum igrad_operand operand);

@@ -71,6 +71,25 @@ bool ref_psum_moves(const struct ref_op *op, uint32_t b)
 	return op->cmd->opcode == IGRAD_OP_FPROP || ref_row_valid(op, b);
 }
 
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+struct ref_place ref_place_of(const struct ref_op *op, uint32_t b)
+{
+	const struct igrad_cmd_window *w = op->window;
+	const struct pixel pixel = pixel_of(op, b);
+	const int64_t down = floor_div(pixel.y, w->stride_y);
+	const int64_t right = floor_div(pixel.x, w->stride_x);
+
+	return (struct ref_place){
+		.output = (pixel.image * w->out_height + down) * w->out_width + right,
+		.y = pixel.y - down * w->stride_y,
+		.x = pixel.x - right * w->stride_x,
+	};
+}
+
 bool ref_takes_part(const struct ref_op *op, unsigned int r, unsigned int c)
 {
 	if (r >= op->cmd->u.array.rows || c >= op->cmd->u.array.cols)

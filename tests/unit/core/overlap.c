@@ -172,6 +172,42 @@ static bool silly(struct sequence *s)
 	}
 }
 
+/* The same images again, at another position of the kernel: all of a pixel, or some lanes. */
+static struct igrad_cmd at_another_tap(struct sequence *s, struct igrad_cmd cmd)
+{
+	struct igrad_cmd_array *a = &cmd.u.array;
+	const uint32_t rows = rng_between(s->rng, 1, a->rows), lane = a->rows - rows;
+
+	if (rng_below(s->rng, 3) == 0) {
+		a->rows = (uint16_t)rows;
+		a->p += lane * 4;
+	}
+	if (rng_below(s->rng, 3) == 0) {
+		cmd.opcode = IGRAD_OP_DGRAD;
+		cmd.flags &= (uint16_t)~IGRAD_FLAG_KEEP;
+		a->x = a->x_pitch = 0;
+	}
+	cmd.flags ^= rng_below(s->rng, 4) ? 0 : IGRAD_FLAG_ADD;
+	a->first -= rng_below(s->rng, 2) ? 0 : rng_below(s->rng, a->first + 1);
+	a->tap = IGRAD_TAP((int)rng_below(s->rng, 5) - 2, (int)rng_below(s->rng, 5) - 2);
+	return cmd;
+}
+
+static void convolve(struct sequence *s)
+{
+	struct igrad_cmd cmd;
+
+	for (unsigned int i = 0; i < 20; i++) {
+		if (!stream(s, IGRAD_OP_INTERLEAVED, size_of(s->rng, s->rows),
+			    size_of(s->rng, s->cols), rng_between(s->rng, 1, s->most_batch)))
+			continue;
+		cmd = s->cmds[s->count - 1];
+		while (cmd.flags & IGRAD_FLAG_WINDOW && s->count < MOST && rng_below(s->rng, 6))
+			s->cmds[s->count++] = at_another_tap(s, cmd);
+		return;
+	}
+}
+
 static void insist(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, uint32_t cols,
 		   uint32_t batch)
 {
@@ -219,6 +255,7 @@ static void make_sequence(struct sequence *s)
 			s->cmds[s->count] = window_make(s->rng,
 							s->rows > s->cols ? s->rows : s->cols);
 			s->window = s->cmds[s->count++].u.window;
+			convolve(s);
 		}
 		if (rng_below(s->rng, 3) == 0)
 			silly(s);
