@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "internal.h"
-#include "window.h"
 
 static uint32_t round_up(uint32_t n)
 {
