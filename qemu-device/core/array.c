@@ -46,7 +46,7 @@ void igrad_array_destroy(struct igrad_array *array)
 }
 
 /* The copies, as far as there are any, are no longer of these weights. */
-static void weights_changed(struct igrad_array *array)
+void igrad_array_weights_changed(struct igrad_array *array)
 {
 	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
 		array->copy[i].rows = array->copy[i].cols = 0;
@@ -61,7 +61,7 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 		return;
 	memset(array->w, 0, bytes);
 	memset(array->acc, 0, bytes);
-	weights_changed(array);
+	igrad_array_weights_changed(array);
 	array->dirty = false;
 }
 
@@ -79,7 +79,7 @@ void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *
 		igrad_serial_bytes(serial, array->acc + row, config->cols * sizeof(float));
 	}
 	if (serial->loading)
-		weights_changed(array);
+		igrad_array_weights_changed(array);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -132,37 +132,71 @@ const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transp
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
 
-/* The same for the registers @reg, and acc, of each row of the PEs that take part. */
-static void each_row(struct igrad_core *core, const struct igrad_cmd *cmd, igrad_row_fn *fn,
-		     float *reg, float imm, float imm2)
+static void update(struct igrad_core *core, const struct igrad_cmd *cmd,
+		   const struct igrad_block *part)
 {
+	const struct igrad_cmd_array *a = &cmd->u.array;
 	struct igrad_array *array = &core->array;
-	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+	igrad_row_fn *fn = cmd->flags & IGRAD_FLAG_DECAY ? core->kernels->sgd_decay
+							 : core->kernels->sgd;
 
-	for (uint32_t i = 0; i < n; i++) {
-		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+	for (size_t r = 0; r < part->rows; r++) {
+		const size_t at = (part->row + r) * array->stride + part->col;
 
-		for (size_t r = block.row; r < block.row + block.rows; r++) {
-			const size_t at = r * array->stride + block.col;
-
-			fn(reg + at, reg + at, array->acc + at, block.cols, imm, imm2);
-		}
+		fn(array->w + at, array->w + at, array->acc + at, part->cols, igrad_float(a->lr),
+		   igrad_float(a->keep));
 	}
 }
 
-static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
+static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd,
+		      const struct igrad_block *part)
 {
-	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
+	const struct igrad_cmd_array *a = &cmd->u.array;
 
-	each_row(core, cmd, decay ? core->kernels->sgd_decay : core->kernels->sgd, core->array.w,
-		 igrad_float(cmd->u.array.lr), igrad_float(cmd->u.array.keep));
-	weights_changed(&core->array);
+	for (size_t r = 0; r < part->rows; r++) {
+		float *acc = core->array.acc + (part->row + r) * core->array.stride + part->col;
+
+		core->kernels->scale(acc, acc, NULL, part->cols, igrad_float(a->keep), 0.0f);
+	}
 }
 
-static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
+/* Between p and registers that lie as p does; the rows of each group are the first of p. */
+static void shift(struct igrad_core *core, const struct igrad_cmd *cmd,
+		  const struct igrad_block *part, float *registers, bool load)
 {
-	each_row(core, cmd, core->kernels->scale, core->array.acc, igrad_float(cmd->u.array.keep),
-		 0.0f);
+	const size_t stride = core->array.stride, p_row = cmd->u.array.p_pitch / sizeof(float);
+	const uint32_t row = cmd->flags & IGRAD_FLAG_GROUPS ? 0 : part->row;
+	float *p = igrad_words(core, cmd->u.array.p) + row * p_row + part->col;
+
+	registers += part->row * stride + part->col;
+	if (load)
+		core->kernels->copy(registers, stride, p, p_row, part->rows, part->cols);
+	else
+		core->kernels->copy(p, p_row, registers, stride, part->rows, part->cols);
+}
+
+/* Commands without streams, but LOAD_W that is transposed or widened. */
+static void execute_part(struct igrad_core *core, const struct igrad_cmd *cmd,
+			 const struct igrad_block *part)
+{
+	struct igrad_array *array = &core->array;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+	case IGRAD_OP_DRAIN_W:
+		shift(core, cmd, part, array->w, cmd->opcode == IGRAD_OP_LOAD_W);
+		break;
+	case IGRAD_OP_LOAD_ACC:
+	case IGRAD_OP_DRAIN_ACC:
+		shift(core, cmd, part, array->acc, cmd->opcode == IGRAD_OP_LOAD_ACC);
+		break;
+	case IGRAD_OP_UPDATE:
+		update(core, cmd, part);
+		break;
+	case IGRAD_OP_SCALE_ACC:
+		scale_acc(core, cmd, part);
+		break;
+	}
 }
 
 /* The sums of a stream that has no row to sum. */
@@ -180,8 +214,9 @@ void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 	}
 }
 
-static void load(struct igrad_core *core, const struct igrad_cmd *cmd, float *reg, const float *p,
-		 size_t p_row)
+/* From @p, as they lie there: by groups, if there are any. */
+static void place_w(struct igrad_core *core, const struct igrad_cmd *cmd, const float *p,
+		    size_t p_row)
 {
 	struct igrad_array *array = &core->array;
 	const uint32_t n = igrad_num_blocks(&array->window, cmd);
@@ -189,24 +224,8 @@ static void load(struct igrad_core *core, const struct igrad_cmd *cmd, float *re
 	for (uint32_t i = 0; i < n; i++) {
 		const struct igrad_block block = igrad_block(&array->window, cmd, i);
 
-		core->kernels->copy(reg + block.row * array->stride + block.col, array->stride,
+		core->kernels->copy(array->w + block.row * array->stride + block.col, array->stride,
 				    p + block.col, p_row, block.rows, block.cols);
-	}
-}
-
-static void drain(struct igrad_core *core, const struct igrad_cmd *cmd, const float *reg)
-{
-	struct igrad_array *array = &core->array;
-	const uint32_t n = igrad_num_blocks(&array->window, cmd);
-	const size_t p_row = cmd->u.array.p_pitch / sizeof(float);
-	float *p = igrad_words(core, cmd->u.array.p);
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct igrad_block block = igrad_block(&array->window, cmd, i);
-
-		core->kernels->copy(p + block.col, p_row,
-				    reg + block.row * array->stride + block.col, array->stride,
-				    block.rows, block.cols);
 	}
 }
 
@@ -221,7 +240,6 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 	const float *p = igrad_words(core, a->p);
 	size_t p_row = a->p_pitch / 4;
 
-	weights_changed(array);
 	if (cmd->flags & IGRAD_FLAG_BF16) {
 		for (size_t i = 0; i < rows; i++)
 			core->kernels->widen(array->stage_x + i * IGRAD_STAGE_ROW,
@@ -232,39 +250,84 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 	if (transpose)
 		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
 	else
-		load(core, cmd, array->w, p, p_row);
+		place_w(core, cmd, p, p_row);
+}
+
+static bool streams(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
+}
+
+static bool changes_weights(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_LOAD_W || cmd->opcode == IGRAD_OP_UPDATE;
 }
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	struct igrad_array *array = &core->array;
+	const struct igrad_cmd_window *window = &core->array.window;
+	const uint32_t n = igrad_num_blocks(window, cmd);
 
-	array->dirty = true;
-	switch (cmd->opcode) {
-	case IGRAD_OP_LOAD_W:
-		load_w(core, cmd);
-		break;
-	case IGRAD_OP_LOAD_ACC:
-		load(core, cmd, array->acc, igrad_words(core, a->p), a->p_pitch / sizeof(float));
-		break;
-	case IGRAD_OP_FPROP:
-	case IGRAD_OP_DGRAD:
-	case IGRAD_OP_WGRAD:
-	case IGRAD_OP_INTERLEAVED:
+	core->array.dirty = true;
+	if (changes_weights(cmd))
+		igrad_array_weights_changed(&core->array);
+	if (streams(cmd)) {
 		igrad_stream_execute(core, cmd);
-		break;
-	case IGRAD_OP_UPDATE:
-		update(core, cmd);
-		break;
-	case IGRAD_OP_SCALE_ACC:
-		scale_acc(core, cmd);
-		break;
-	case IGRAD_OP_DRAIN_ACC:
-		drain(core, cmd, array->acc);
-		break;
-	case IGRAD_OP_DRAIN_W:
-		drain(core, cmd, array->w);
-		break;
+		return;
 	}
+	if (cmd->opcode == IGRAD_OP_LOAD_W && cmd->flags) {
+		load_w(core, cmd);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, cmd, i);
+
+		execute_part(core, cmd, &block);
+	}
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Strips */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint32_t within(uint32_t n, uint32_t most)
+{
+	return n < most ? n : most;
+}
+
+/* The columns of a transposed copy are rows of w, here those of the strip. */
+const float *igrad_array_turned(struct igrad_core *core, struct igrad_strip *strip, uint32_t cols)
+{
+	struct igrad_array *array = &core->array;
+	float *turned = array->copy[1].words + strip->begin;
+
+	if (strip->turned < cols) {
+		core->kernels->transpose(turned, array->t_stride,
+					 array->w + (size_t)strip->begin * array->stride,
+					 array->stride, strip->end - strip->begin, cols);
+		strip->turned = cols;
+	}
+	return turned;
+}
+
+void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,
+			       struct igrad_strip *strip)
+{
+	const uint32_t size = strip->by_rows ? cmd->u.array.rows : cmd->u.array.cols;
+	const uint32_t n = within(strip->end, size) - within(strip->begin, size);
+	const struct igrad_block part = {
+		.rows = strip->by_rows ? n : cmd->u.array.rows,
+		.cols = strip->by_rows ? cmd->u.array.cols : n,
+		.row = strip->by_rows ? strip->begin : 0,
+		.col = strip->by_rows ? 0 : strip->begin,
+	};
+
+	if (changes_weights(cmd))
+		strip->turned = 0;
+	if (!n)
+		return;
+	if (streams(cmd))
+		igrad_stream_execute_strip(core, cmd, strip, n);
+	else
+		execute_part(core, cmd, &part);
 }
