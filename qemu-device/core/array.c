@@ -132,80 +132,69 @@ const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transp
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
 
-/* The same for the registers @reg, and acc, of each row of a block. */
-static void each_row(struct igrad_core *core, const struct igrad_block *block, igrad_row_fn *fn,
-		     float *reg, float imm, float imm2)
+static void update(struct igrad_core *core, const struct igrad_cmd *cmd,
+		   const struct igrad_block *part)
 {
+	const struct igrad_cmd_array *a = &cmd->u.array;
 	struct igrad_array *array = &core->array;
+	igrad_row_fn *fn = cmd->flags & IGRAD_FLAG_DECAY ? core->kernels->sgd_decay
+							 : core->kernels->sgd;
 
-	for (size_t r = block->row; r < block->row + block->rows; r++) {
-		const size_t at = r * array->stride + block->col;
+	for (size_t r = 0; r < part->rows; r++) {
+		const size_t at = (part->row + r) * array->stride + part->col;
 
-		fn(reg + at, reg + at, array->acc + at, block->cols, imm, imm2);
+		fn(array->w + at, array->w + at, array->acc + at, part->cols, igrad_float(a->lr),
+		   igrad_float(a->keep));
 	}
 }
 
-static void update(struct igrad_core *core, const struct igrad_cmd *cmd,
-		   const struct igrad_block *block)
+static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd,
+		      const struct igrad_block *part)
 {
-	const bool decay = cmd->flags & IGRAD_FLAG_DECAY;
+	const struct igrad_cmd_array *a = &cmd->u.array;
 
-	each_row(core, block, decay ? core->kernels->sgd_decay : core->kernels->sgd, core->array.w,
-		 igrad_float(cmd->u.array.lr), igrad_float(cmd->u.array.keep));
+	for (size_t r = 0; r < part->rows; r++) {
+		float *acc = core->array.acc + (part->row + r) * core->array.stride + part->col;
+
+		core->kernels->scale(acc, acc, NULL, part->cols, igrad_float(a->keep), 0.0f);
+	}
 }
 
-/* Where a block of the tile begins that lies at @p: groups lie beside each other. */
-static size_t offset_in(const struct igrad_cmd *cmd, const struct igrad_block *block, size_t p_row)
-{
-	return (cmd->flags & IGRAD_FLAG_GROUPS ? 0 : block->row) * p_row + block->col;
-}
-
-static void load(struct igrad_core *core, const struct igrad_cmd *cmd,
-		 const struct igrad_block *block, float *reg, const float *p, size_t p_row)
-{
-	const size_t stride = core->array.stride;
-
-	core->kernels->copy(reg + block->row * stride + block->col, stride,
-			    p + offset_in(cmd, block, p_row), p_row, block->rows, block->cols);
-}
-
-static void drain(struct igrad_core *core, const struct igrad_cmd *cmd,
-		  const struct igrad_block *block, const float *reg)
+/* Between p and registers that lie as p does; the rows of each group are the first of p. */
+static void shift(struct igrad_core *core, const struct igrad_cmd *cmd,
+		  const struct igrad_block *part, float *registers, bool load)
 {
 	const size_t stride = core->array.stride, p_row = cmd->u.array.p_pitch / sizeof(float);
-	float *p = igrad_words(core, cmd->u.array.p);
+	const uint32_t row = cmd->flags & IGRAD_FLAG_GROUPS ? 0 : part->row;
+	float *p = igrad_words(core, cmd->u.array.p) + row * p_row + part->col;
 
-	core->kernels->copy(p + offset_in(cmd, block, p_row), p_row,
-			    reg + block->row * stride + block->col, stride, block->rows,
-			    block->cols);
+	registers += part->row * stride + part->col;
+	if (load)
+		core->kernels->copy(registers, stride, p, p_row, part->rows, part->cols);
+	else
+		core->kernels->copy(p, p_row, registers, stride, part->rows, part->cols);
 }
 
 /* Commands without streams, but LOAD_W that is transposed or widened. */
-static void execute_block(struct igrad_core *core, const struct igrad_cmd *cmd,
-			  const struct igrad_block *block)
+static void execute_part(struct igrad_core *core, const struct igrad_cmd *cmd,
+			 const struct igrad_block *part)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	const size_t p_row = a->p_pitch / sizeof(float);
 	struct igrad_array *array = &core->array;
 
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
-		load(core, cmd, block, array->w, igrad_words(core, a->p), p_row);
+	case IGRAD_OP_DRAIN_W:
+		shift(core, cmd, part, array->w, cmd->opcode == IGRAD_OP_LOAD_W);
 		break;
 	case IGRAD_OP_LOAD_ACC:
-		load(core, cmd, block, array->acc, igrad_words(core, a->p), p_row);
+	case IGRAD_OP_DRAIN_ACC:
+		shift(core, cmd, part, array->acc, cmd->opcode == IGRAD_OP_LOAD_ACC);
 		break;
 	case IGRAD_OP_UPDATE:
-		update(core, cmd, block);
+		update(core, cmd, part);
 		break;
 	case IGRAD_OP_SCALE_ACC:
-		each_row(core, block, core->kernels->scale, array->acc, igrad_float(a->keep), 0.0f);
-		break;
-	case IGRAD_OP_DRAIN_ACC:
-		drain(core, cmd, block, array->acc);
-		break;
-	case IGRAD_OP_DRAIN_W:
-		drain(core, cmd, block, array->w);
+		scale_acc(core, cmd, part);
 		break;
 	}
 }
@@ -222,6 +211,21 @@ void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 		for (size_t r = block.row; r < block.row + block.rows; r++)
 			memset(array->acc + r * array->stride + block.col, 0,
 			       block.cols * sizeof(float));
+	}
+}
+
+/* From @p, as they lie there: by groups, if there are any. */
+static void place_w(struct igrad_core *core, const struct igrad_cmd *cmd, const float *p,
+		    size_t p_row)
+{
+	struct igrad_array *array = &core->array;
+	const uint32_t n = igrad_num_blocks(&array->window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(&array->window, cmd, i);
+
+		core->kernels->copy(array->w + block.row * array->stride + block.col, array->stride,
+				    p + block.col, p_row, block.rows, block.cols);
 	}
 }
 
@@ -243,15 +247,10 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 		p = array->stage_x;
 		p_row = IGRAD_STAGE_ROW;
 	}
-	if (transpose) {
+	if (transpose)
 		core->kernels->transpose(array->w, array->stride, p, p_row, rows, cols);
-		return;
-	}
-	for (uint32_t i = 0; i < igrad_num_blocks(&array->window, cmd); i++) {
-		const struct igrad_block block = igrad_block(&array->window, cmd, i);
-
-		load(core, cmd, &block, array->w, p, p_row);
-	}
+	else
+		place_w(core, cmd, p, p_row);
 }
 
 static bool streams(const struct igrad_cmd *cmd)
@@ -266,7 +265,8 @@ static bool changes_weights(const struct igrad_cmd *cmd)
 
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const uint16_t elsewhere = IGRAD_FLAG_BF16 | IGRAD_FLAG_TRANSPOSE;
+	const struct igrad_cmd_window *window = &core->array.window;
+	const uint32_t n = igrad_num_blocks(window, cmd);
 
 	core->array.dirty = true;
 	if (changes_weights(cmd))
@@ -275,14 +275,14 @@ void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		igrad_stream_execute(core, cmd);
 		return;
 	}
-	if (cmd->opcode == IGRAD_OP_LOAD_W && cmd->flags & elsewhere) {
+	if (cmd->opcode == IGRAD_OP_LOAD_W && cmd->flags) {
 		load_w(core, cmd);
 		return;
 	}
-	for (uint32_t i = 0; i < igrad_num_blocks(&core->array.window, cmd); i++) {
-		const struct igrad_block block = igrad_block(&core->array.window, cmd, i);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct igrad_block block = igrad_block(window, cmd, i);
 
-		execute_block(core, cmd, &block);
+		execute_part(core, cmd, &block);
 	}
 }
 
@@ -315,7 +315,7 @@ void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *
 {
 	const uint32_t size = strip->by_rows ? cmd->u.array.rows : cmd->u.array.cols;
 	const uint32_t n = within(strip->end, size) - within(strip->begin, size);
-	const struct igrad_block block = {
+	const struct igrad_block part = {
 		.rows = strip->by_rows ? n : cmd->u.array.rows,
 		.cols = strip->by_rows ? cmd->u.array.cols : n,
 		.row = strip->by_rows ? strip->begin : 0,
@@ -329,5 +329,5 @@ void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *
 	if (streams(cmd))
 		igrad_stream_execute_strip(core, cmd, strip, n);
 	else
-		execute_block(core, cmd, &block);
+		execute_part(core, cmd, &part);
 }

@@ -445,6 +445,8 @@ bool igrad_backlog_put(struct igrad_backlog *backlog, const struct igrad_cmd *cm
 
 	if (backlog->threads == 1 || !suits(cmd))
 		return false;
+	if (!backlog->open && !a->batch)
+		return false; /* what follows may be a stream that does not suit */
 	choose_strips(backlog, cmd);
 	if (!splits(backlog))
 		return false;

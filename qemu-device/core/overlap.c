@@ -19,22 +19,26 @@ static int64_t max_i64(int64_t a, int64_t b)
 void igrad_overlap_reset(struct igrad_overlap *overlap)
 {
 	struct igrad_words *words = overlap->words;
+	struct igrad_held *held = overlap->held;
 	const size_t room = overlap->room;
 
 	memset(overlap, 0, sizeof(*overlap));
 	overlap->words = words;
+	overlap->held = held;
 	overlap->room = room;
 }
 
 void igrad_overlap_destroy(struct igrad_overlap *overlap)
 {
 	free(overlap->words);
+	free(overlap->held);
 }
 
 bool igrad_overlap_reserve(struct igrad_overlap *overlap)
 {
 	const size_t room = overlap->room ? overlap->room * 2 : 64;
 	struct igrad_words *words;
+	struct igrad_held *held;
 
 	if (overlap->count + IGRAD_MAX_WORDS <= overlap->room)
 		return true;
@@ -42,6 +46,10 @@ bool igrad_overlap_reserve(struct igrad_overlap *overlap)
 	if (!words)
 		return false;
 	overlap->words = words;
+	held = realloc(overlap->held, room * sizeof(*held));
+	if (!held)
+		return false;
+	overlap->held = held;
 	overlap->room = room;
 	return true;
 }
@@ -80,11 +88,19 @@ static int64_t first_cycle(const struct igrad_words *words)
 	return words->first + rows * words->per_row + cols * words->per_word;
 }
 
-static void hold(struct igrad_words *words, uint64_t first, uint64_t rows)
+/* What a command touches. */
+struct touched {
+	unsigned int count;
+	struct igrad_words words[IGRAD_MAX_WORDS];
+	struct igrad_held held[IGRAD_MAX_WORDS]; /* of those that are */
+};
+
+static struct igrad_held *hold(struct touched *touched, unsigned int i, uint64_t first,
+			       uint64_t rows)
 {
-	words->held = true;
-	words->held_first = (uint32_t)first;
-	words->held_rows = (uint32_t)rows;
+	touched->words[i].held = true;
+	touched->held[i] = (struct igrad_held){.first = (uint32_t)first, .rows = (uint32_t)rows};
+	return &touched->held[i];
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -97,18 +113,19 @@ static int64_t floor_div(int64_t a, int64_t b)
  * out_width + ⌊x / stride_x⌋, and what is left of y and x is the same for all rows of a stream: so
  * rows of two streams that share a pixel have the same place, and the next ones have the next.
  */
-static void walk_images(struct igrad_words *words, const struct igrad_cmd_window *window,
-			const struct igrad_cmd *cmd)
+static void walk_images(struct touched *touched, unsigned int i,
+			const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
 	const int64_t tap_y = IGRAD_TAP_Y(cmd->u.array.tap), tap_x = IGRAD_TAP_X(cmd->u.array.tap);
 	const int64_t down = floor_div(tap_y, window->stride_y);
 	const int64_t right = floor_div(tap_x, window->stride_x);
 	struct igrad_pixels pixels;
+	struct igrad_held *held;
 
 	igrad_window_pixels(window, cmd, UINT64_MAX, &pixels);
-	hold(words, pixels.first, pixels.count);
-	words->walks = true;
-	words->images = (struct igrad_images){
+	held = hold(touched, i, pixels.first, pixels.count);
+	held->walks = true;
+	held->images = (struct igrad_images){
 		.height = window->height,
 		.width = window->width,
 		.out_height = window->out_height,
@@ -118,7 +135,7 @@ static void walk_images(struct igrad_words *words, const struct igrad_cmd_window
 		.rest_y = (uint16_t)(tap_y - down * window->stride_y),
 		.rest_x = (uint16_t)(tap_x - right * window->stride_x),
 	};
-	words->place = cmd->u.array.first + down * window->out_width + right;
+	held->place = cmd->u.array.first + down * window->out_width + right;
 }
 
 /* Psums, as they are read or written; turned, a lane is a row of them. */
@@ -139,56 +156,54 @@ static struct igrad_words psums(const struct igrad_cmd *cmd, uint32_t lanes, int
 				    .per_word = row_cycles};
 }
 
-static unsigned int words_of_stream(uint32_t rows, uint32_t cols,
-				    const struct igrad_cmd_window *window,
-				    const struct igrad_cmd *cmd, struct igrad_words *words)
+static void touch_stream(struct touched *t, uint32_t rows, uint32_t cols,
+			 const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool both = cmd->opcode == IGRAD_OP_INTERLEAVED,
 		   south = cmd->opcode == IGRAD_OP_FPROP;
+	const bool images = cmd->flags & IGRAD_FLAG_WINDOW;
 	const int64_t pitch = both ? 2 : 1;
 	const uint32_t lanes = south ? a->cols : a->rows;
 	const uint32_t bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
 	unsigned int n = 0;
 
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
-		words[n++] = (struct igrad_words){.addr = a->x,
-						  .pitch = a->x_pitch,
-						  .bytes = bytes,
-						  .rows = a->rows,
-						  .words = a->batch,
-						  .per_row = 1,
-						  .per_word = pitch};
+		t->words[n++] = (struct igrad_words){.addr = a->x,
+						     .pitch = a->x_pitch,
+						     .bytes = bytes,
+						     .rows = a->rows,
+						     .words = a->batch,
+						     .per_row = 1,
+						     .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
-	if (n && cmd->flags & IGRAD_FLAG_WINDOW)
-		walk_images(&words[0], window, cmd);
+		t->words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
+	if (n && images)
+		walk_images(t, 0, window, cmd);
 	if (!south)
-		words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
+		t->words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
+	t->count = n;
 	if (cmd->opcode == IGRAD_OP_WGRAD)
-		return n;
-	words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
-	words[n].written = true;
-	if (!south && cmd->flags & IGRAD_FLAG_WINDOW)
-		walk_images(&words[n], window, cmd);
-	n++;
-	if (cmd->flags & IGRAD_FLAG_ADD) {
-		words[n] = words[n - 1];
-		words[n].written = false;
-		words[n++].first = 0;
-	}
-	return n;
+		return;
+	if (cmd->flags & IGRAD_FLAG_ADD)
+		t->words[n++] = psums(cmd, lanes, 0, pitch);
+	t->words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
+	t->words[n++].written = true;
+	for (unsigned int i = t->count; images && !south && i < n; i++)
+		walk_images(t, i, window, cmd);
+	t->count = n;
 }
 
 /* The last row goes first; a column begins a cycle after its western neighbour. */
-static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd_window *window,
-				   const struct igrad_cmd *cmd, struct igrad_words *words)
+static void touch_tile(struct touched *t, uint32_t rows, const struct igrad_cmd_window *window,
+		       const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	const bool drain = cmd->opcode == IGRAD_OP_DRAIN_ACC || cmd->opcode == IGRAD_OP_DRAIN_W;
 
-	words[0] = (struct igrad_words){
+	t->count = 1;
+	t->words[0] = (struct igrad_words){
 		.addr = a->p,
 		.pitch = a->p_pitch,
 		.bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4,
@@ -200,24 +215,26 @@ static unsigned int words_of_shift(uint32_t rows, const struct igrad_cmd_window 
 		.written = drain,
 	};
 	if (cmd->flags & IGRAD_FLAG_GROUPS)
-		hold(&words[0], 0, igrad_tile_rows(window, cmd));
-	return 1;
+		hold(t, 0, 0, igrad_tile_rows(window, cmd));
 }
 
-static unsigned int words_of(uint32_t rows, uint32_t cols, const struct igrad_cmd_window *window,
-			     const struct igrad_cmd *cmd, struct igrad_words *words)
+static void touch(struct touched *t, uint32_t rows, uint32_t cols,
+		  const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
 	case IGRAD_OP_SCALE_ACC:
-		return 0;
+		t->count = 0;
+		break;
 	case IGRAD_OP_FPROP:
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
-		return words_of_stream(rows, cols, window, cmd, words);
+		touch_stream(t, rows, cols, window, cmd);
+		break;
 	default:
-		return words_of_shift(rows, window, cmd, words);
+		touch_tile(t, rows, window, cmd);
+		break;
 	}
 }
 
@@ -322,7 +339,8 @@ static int64_t start_after_parallel(const struct igrad_words *earlier,
 	return max_i64(start, start_after_rows(earlier, later, &shared));
 }
 
-static int64_t start_after(const struct igrad_words *earlier, const struct igrad_words *later)
+static inline __attribute__((always_inline)) int64_t start_after(const struct igrad_words *earlier,
+								 const struct igrad_words *later)
 {
 	const int64_t pitch = earlier->rows > 1 ? earlier->pitch : later->pitch;
 	const int64_t apart = (int64_t)later->addr - earlier->addr;
@@ -347,99 +365,124 @@ static bool apart(const struct igrad_words *a, const struct igrad_words *b)
 /* Held words */
 /* --------------------------------------------------------------------------------------------- */
 
-static struct igrad_words as_held(const struct igrad_words *words, bool earlier)
+static struct igrad_words as_held(const struct igrad_words *words, const struct igrad_held *held,
+				  bool earlier)
 {
-	struct igrad_words held = *words;
+	struct igrad_words all = *words;
 
 	if (!words->held)
-		return held;
-	held.first = earlier ? last_cycle(words) : first_cycle(words);
-	held.per_row = held.per_word = 0;
-	held.addr += words->held_first * words->pitch;
-	held.rows = words->held_rows;
-	return held;
+		return all;
+	all.first = earlier ? last_cycle(words) : first_cycle(words);
+	all.per_row = all.per_word = 0;
+	all.addr += held->first * words->pitch;
+	all.rows = held->rows;
+	return all;
 }
 
-/* Do both walk over the same images, so that a pixel of one meets the same of the other only? */
-static bool same_images(const struct igrad_words *a, const struct igrad_words *b)
-{
-	const uint64_t begin = a->addr < b->addr ? a->addr : b->addr;
+/* Two accesses of which one at least is held: that of a command before, and one to come. */
+struct meeting {
+	const struct igrad_words *earlier;
+	const struct igrad_words *later;
+	const struct igrad_held *earlier_held;
+	const struct igrad_held *later_held;
+};
 
-	return a->walks && b->walks && a->pitch == b->pitch &&
-	       !memcmp(&a->images, &b->images, offsetof(struct igrad_images, rest_y)) &&
-	       max_u64(row_end(a, 0), row_end(b, 0)) - begin <= a->pitch;
+/* Do both walk over the same images, so that a pixel of one meets the same of the other only? */
+static bool same_images(const struct meeting *m)
+{
+	const struct igrad_words *a = m->earlier, *b = m->later;
+
+	return a->held && b->held && m->earlier_held->walks && m->later_held->walks &&
+	       a->pitch == b->pitch &&
+	       !memcmp(&m->earlier_held->images, &m->later_held->images,
+		       offsetof(struct igrad_images, rest_y)) &&
+	       max_u64(row_end(a, 0), row_end(b, 0)) - (a->addr < b->addr ? a->addr : b->addr) <=
+		       a->pitch;
 }
 
 /* Rows with the same place, in the words that both have. */
-static int64_t start_after_walk_over(const struct igrad_words *earlier,
-				     const struct igrad_words *later)
+static int64_t start_after_walk_over(const struct meeting *m)
 {
-	const int64_t ahead = later->place - earlier->place;
+	const struct igrad_images *here = &m->earlier_held->images, *there = &m->later_held->images;
+	const int64_t ahead = m->later_held->place - m->earlier_held->place;
 	const int64_t first = ahead < 0 ? -ahead : 0;
-	const int64_t left = (int64_t)earlier->rows - ahead;
-	const int64_t last = (left < later->rows ? left : later->rows) - 1;
-	struct igrad_words one = *earlier, other = *later;
+	const int64_t left = (int64_t)m->earlier->rows - ahead;
+	const int64_t last = (left < m->later->rows ? left : m->later->rows) - 1;
+	const struct shared shared = common(m->earlier, 0, m->later, 0);
 	int64_t start = 0;
-	struct shared shared;
 
-	if (first > last || earlier->images.rest_y != later->images.rest_y ||
-	    earlier->images.rest_x != later->images.rest_x)
-		return 0;
-	shared = common(&one, 0, &other, 0);
-	if (shared.begin >= shared.end)
+	if (first > last || here->rest_y != there->rest_y || here->rest_x != there->rest_x ||
+	    shared.begin >= shared.end)
 		return 0;
 	for (unsigned int i = 0; i < 2; i++) {
 		const int64_t row = i ? last : first;
+		struct igrad_words earlier = *m->earlier, later = *m->later;
 
-		one.first = earlier->first + (row + ahead) * earlier->per_row;
-		other.first = later->first + row * later->per_row;
-		start = max_i64(start, start_after_rows(&one, &other, &shared));
+		earlier.first += (row + ahead) * earlier.per_row;
+		later.first += row * later.per_row;
+		start = max_i64(start, start_after_rows(&earlier, &later, &shared));
 	}
 	return start;
 }
 
-static int64_t start_after_held(const struct igrad_words *earlier, const struct igrad_words *later)
+/* Out of the way of those that are not held, which are many more. */
+static __attribute__((noinline, cold)) uint64_t
+start_after_held(const struct igrad_overlap *overlap, size_t i, const struct touched *touched,
+		 unsigned int k)
 {
-	const struct igrad_words one = as_held(earlier, true), other = as_held(later, false);
+	const struct meeting m = {&overlap->words[i], &touched->words[k], &overlap->held[i],
+				  &touched->held[k]};
+	const struct igrad_words earlier = as_held(m.earlier, m.earlier_held, true);
+	const struct igrad_words later = as_held(m.later, m.later_held, false);
 
-	if (same_images(earlier, later))
-		return start_after_walk_over(earlier, later);
-	return apart(&one, &other) ? 0 : start_after(&one, &other);
+	if (same_images(&m))
+		return (uint64_t)start_after_walk_over(&m);
+	return apart(&earlier, &later) ? 0 : (uint64_t)start_after(&earlier, &later);
 }
 
-static uint64_t after_memory(const struct igrad_overlap *overlap, const struct igrad_words *words,
-			     unsigned int n)
+static uint64_t after_memory(const struct igrad_overlap *overlap, const struct touched *touched)
 {
 	uint64_t start = 0;
 
 	for (size_t i = 0; i < overlap->count; i++) {
 		const struct igrad_words *earlier = &overlap->words[i];
 
-		for (unsigned int k = 0; k < n; k++) {
-			if (!earlier->written && !words[k].written)
+		for (unsigned int k = 0; k < touched->count; k++) {
+			const struct igrad_words *later = &touched->words[k];
+
+			if (!earlier->written && !later->written)
 				continue;
-			if (earlier->held || words[k].held)
-				start = max_u64(start,
-						(uint64_t)start_after_held(earlier, &words[k]));
-			else if (!apart(earlier, &words[k]))
-				start = max_u64(start, (uint64_t)start_after(earlier, &words[k]));
+			if (earlier->held || later->held)
+				start = max_u64(start, start_after_held(overlap, i, touched, k));
+			else if (!apart(earlier, later))
+				start = max_u64(start, (uint64_t)start_after(earlier, later));
 		}
 	}
 	return start;
 }
 
+static void keep(struct igrad_overlap *overlap, size_t at, const struct igrad_words *words,
+		 const struct igrad_held *held)
+{
+	overlap->words[at] = *words;
+	if (words->held)
+		overlap->held[at] = *held;
+}
+
 /* Nothing starts before @overlap->load any more: forget what has ended by then. */
-static void remember(struct igrad_overlap *overlap, const struct igrad_words *words, unsigned int n,
-		     uint64_t start)
+static void remember(struct igrad_overlap *overlap, const struct touched *touched, uint64_t start)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < overlap->count; i++) {
-		if (last_cycle(&overlap->words[i]) >= (int64_t)overlap->load)
-			overlap->words[kept++] = overlap->words[i];
+		if (last_cycle(&overlap->words[i]) < (int64_t)overlap->load)
+			continue;
+		if (kept != i)
+			keep(overlap, kept, &overlap->words[i], &overlap->held[i]);
+		kept++;
 	}
-	for (unsigned int k = 0; k < n; k++) {
-		overlap->words[kept] = words[k];
+	for (unsigned int k = 0; k < touched->count; k++) {
+		keep(overlap, kept, &touched->words[k], &touched->held[k]);
 		overlap->words[kept++].first += (int64_t)start;
 	}
 	overlap->count = kept;
@@ -520,15 +563,14 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 				      const struct igrad_cmd *cmd, uint64_t ready)
 {
 	const uint64_t skew = (uint64_t)rows + cols - 2;
-	struct igrad_words words[IGRAD_MAX_WORDS];
+	struct touched touched;
 	struct igrad_span span;
-	unsigned int n;
 
 	o->dispatched = max_u64(o->dispatched, ready);
 	if (cmd->opcode == IGRAD_OP_NOP || cmd->opcode == IGRAD_OP_WINDOW)
 		return (struct igrad_span){o->dispatched, o->dispatched};
-	n = words_of(rows, cols, window, cmd, words);
-	span.start = max_u64(o->dispatched, after_memory(o, words, n));
+	touch(&touched, rows, cols, window, cmd);
+	span.start = max_u64(o->dispatched, after_memory(o, &touched));
 	switch (cmd->opcode) {
 	case IGRAD_OP_LOAD_W:
 		span.start = place_load_w(o, rows, span.start);
@@ -553,7 +595,7 @@ struct igrad_span igrad_overlap_place(struct igrad_overlap *o, uint32_t rows, ui
 		span.end = o->front + skew;
 		break;
 	}
-	remember(o, words, n, span.start);
+	remember(o, &touched, span.start);
 	return span;
 }
 
@@ -574,40 +616,40 @@ static bool sound_rows(const struct igrad_words *words, uint32_t sram_bytes)
 	       (words->rows == 1 || row_end(words, 0) <= row_begin(words, 1));
 }
 
-static bool sound_held(const struct igrad_words *words, uint32_t sram_bytes)
+static bool sound_held(const struct igrad_words *words, const struct igrad_held *held,
+		       uint32_t sram_bytes)
 {
-	const struct igrad_words held = as_held(words, true);
+	const struct igrad_words all = as_held(words, held, true);
 	const int64_t far = 1ll << 40;
 
-	return words->rows && words->rows <= IGRAD_MAX_BATCH && words->held_first <= sram_bytes &&
-	       words->addr + (uint64_t)words->held_first * words->pitch <= sram_bytes &&
-	       sound_rows(&held, sram_bytes) && words->place > -far && words->place < far;
+	return words->rows && words->rows <= IGRAD_MAX_BATCH && held->first <= sram_bytes &&
+	       words->addr + (uint64_t)held->first * words->pitch <= sram_bytes &&
+	       sound_rows(&all, sram_bytes) && held->place > -far && held->place < far;
 }
 
-static bool sound(const struct igrad_words *words, uint32_t sram_bytes)
+static bool sound(const struct igrad_words *words, const struct igrad_held *held,
+		  uint32_t sram_bytes)
 {
 	const int64_t end = (int64_t)IGRAD_SERIAL_MAX_TIME;
 
 	return (words->bytes == 4 || words->bytes == 2) && words->words &&
 	       words->words <= sram_bytes / words->bytes && words->first > -end &&
 	       words->first < end && small(words->per_row) && small(words->per_word) &&
-	       (words->held ? sound_held(words, sram_bytes) : sound_rows(words, sram_bytes));
+	       (words->held ? sound_held(words, held, sram_bytes) : sound_rows(words, sram_bytes));
 }
 
-static void transfer_held(struct igrad_words *words, struct igrad_serial *serial)
+static void transfer_held(struct igrad_held *held, struct igrad_serial *serial)
 {
-	igrad_serial_u32(serial, &words->held_first);
-	igrad_serial_u32(serial, &words->held_rows);
-	igrad_serial_bool(serial, &words->walks);
-	igrad_serial_bytes(serial, &words->images, sizeof(words->images));
-	igrad_serial_i64(serial, &words->place);
+	igrad_serial_u32(serial, &held->first);
+	igrad_serial_u32(serial, &held->rows);
+	igrad_serial_bool(serial, &held->walks);
+	igrad_serial_bytes(serial, &held->images, sizeof(held->images));
+	igrad_serial_i64(serial, &held->place);
 }
 
-static void transfer_words(struct igrad_words *words, struct igrad_serial *serial,
-			   uint32_t sram_bytes)
+static void transfer_words(struct igrad_words *words, struct igrad_held *held,
+			   struct igrad_serial *serial, uint32_t sram_bytes)
 {
-	if (serial->loading)
-		*words = (struct igrad_words){0};
 	igrad_serial_u32(serial, &words->addr);
 	igrad_serial_u32(serial, &words->pitch);
 	igrad_serial_u32(serial, &words->bytes);
@@ -619,8 +661,8 @@ static void transfer_words(struct igrad_words *words, struct igrad_serial *seria
 	igrad_serial_bool(serial, &words->written);
 	igrad_serial_bool(serial, &words->held);
 	if (words->held)
-		transfer_held(words, serial);
-	igrad_serial_check(serial, sound(words, sram_bytes));
+		transfer_held(held, serial);
+	igrad_serial_check(serial, sound(words, held, sram_bytes));
 }
 
 static void transfer_remembered(struct igrad_overlap *overlap, struct igrad_serial *serial,
@@ -636,7 +678,7 @@ static void transfer_remembered(struct igrad_overlap *overlap, struct igrad_seri
 	for (uint64_t i = 0; i < count && !serial->failed; i++) {
 		if (serial->loading && !igrad_serial_check(serial, igrad_overlap_reserve(overlap)))
 			return;
-		transfer_words(&overlap->words[i], serial, sram_bytes);
+		transfer_words(&overlap->words[i], &overlap->held[i], serial, sram_bytes);
 		if (serial->loading && !serial->failed)
 			overlap->count++;
 	}

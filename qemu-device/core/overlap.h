@@ -16,18 +16,6 @@
 #include "igrad/hw.h"
 #include "serial.h"
 
-/* The images that rows walk over, and where they do: equal for operands that may share a pixel. */
-struct igrad_images {
-	uint16_t height;
-	uint16_t width;
-	uint16_t out_height;
-	uint16_t out_width;
-	uint16_t stride_y;
-	uint16_t stride_x;
-	uint16_t rest_y; /* of the tap, divided by the stride */
-	uint16_t rest_x;
-};
-
 /* Words of SRAM that a command reads or writes: row i, word j in cycle first + i·per_row +
  * j·per_word. */
 struct igrad_words {
@@ -40,14 +28,28 @@ struct igrad_words {
 	int64_t per_row;
 	int64_t per_word;
 	bool written;
+	bool held; /* see struct igrad_held */
+};
 
-	/* others see all words accessed from the first cycle to the last: these rows, from addr on
-	 */
-	bool held;
-	uint32_t held_first;
-	uint32_t held_rows;
+/* The images that rows walk over, and where they do: equal for operands that may share a pixel. */
+struct igrad_images {
+	uint16_t height;
+	uint16_t width;
+	uint16_t out_height;
+	uint16_t out_width;
+	uint16_t stride_y;
+	uint16_t stride_x;
+	uint16_t rest_y; /* of the tap, divided by the stride */
+	uint16_t rest_x;
+};
 
-	/* but those that walk over the same images see row i at i + place */
+/*
+ * Words that others see accessed all together, from the first cycle to the last: in @rows rows,
+ * @first behind the address. But those that walk over the same images see row i at i + @place.
+ */
+struct igrad_held {
+	uint32_t first;
+	uint32_t rows;
 	bool walks;
 	struct igrad_images images;
 	int64_t place;
@@ -68,6 +70,7 @@ struct igrad_overlap {
 
 	/* accesses that a later command could still meet */
 	struct igrad_words *words;
+	struct igrad_held *held; /* of those that are */
 	size_t count;
 	size_t room;
 };

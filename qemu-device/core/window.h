@@ -75,12 +75,46 @@ struct igrad_block {
 	uint32_t cols;
 };
 
+static inline uint32_t igrad_min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /** igrad_num_blocks - of the tile of @cmd: a group each, or the tile without IGRAD_FLAG_GROUPS */
-uint32_t igrad_num_blocks(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
-struct igrad_block igrad_block(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
-			       uint32_t index);
+static inline uint32_t igrad_num_blocks(const struct igrad_cmd_window *window,
+					const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_GROUPS))
+		return 1;
+	return igrad_min_u32((a->rows + window->group_rows - 1u) / window->group_rows,
+			     (a->cols + window->group_cols - 1u) / window->group_cols);
+}
+
+static inline struct igrad_block igrad_block(const struct igrad_cmd_window *window,
+					     const struct igrad_cmd *cmd, uint32_t index)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const uint32_t row = index * window->group_rows, col = index * window->group_cols;
+
+	if (!(cmd->flags & IGRAD_FLAG_GROUPS))
+		return (struct igrad_block){.rows = a->rows, .cols = a->cols};
+	return (struct igrad_block){
+		.row = row,
+		.rows = igrad_min_u32(window->group_rows, a->rows - row),
+		.col = col,
+		.cols = igrad_min_u32(window->group_cols, a->cols - col),
+	};
+}
 
 /** igrad_tile_rows - rows of p that loads and drains of the tile move */
-uint32_t igrad_tile_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+static inline uint32_t igrad_tile_rows(const struct igrad_cmd_window *window,
+				       const struct igrad_cmd *cmd)
+{
+	const uint32_t rows = cmd->u.array.rows;
+
+	return cmd->flags & IGRAD_FLAG_GROUPS ? igrad_min_u32(window->group_rows, rows) : rows;
+}
 
 #endif /* IGRAD_WINDOW_H */
