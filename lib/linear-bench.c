@@ -8,9 +8,10 @@
 
 #include "planner.h"
 
-#define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
-#define AS_GOOD	      1.002  /* × the least cycles that are possible: not worth another trial */
-#define MANY_COMMANDS 40000  /* what all trials of a schedule but the first may come to, roughly */
+#define TIMEOUT_MS     600000 /* a busy machine is no reason to give up */
+#define AS_GOOD	       1.002  /* × the least cycles that are possible: not worth another trial */
+#define WORTH_SPILLING 1.05   /* × the cycles, for the accesses of sums that leave the array */
+#define MANY_COMMANDS  40000  /* what all trials of a schedule but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
 
@@ -212,6 +213,30 @@ static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
 	return 0;
 }
 
+/*
+ * Interleaving is for fewer accesses, which are lost where sums go through SRAM for every chunk of
+ * the batch: a plan that does so and gains next to nothing in time is none.
+ */
+static int drop_spilling(const struct igrad_problem *problem, enum igrad_objective objective,
+			 struct igrad_trial trials[], int num)
+{
+	int frugal = 0, kept = 0;
+
+	while (frugal < num && igrad_plan_spills(problem, &trials[frugal].estimate.plan))
+		frugal++;
+	if (objective == IGRAD_OBJECTIVE_ENERGY || frugal == num)
+		return num;
+	for (int i = 0; i < num; i++) {
+		const struct igrad_report *report = &trials[i].report;
+		const struct igrad_report *than = &trials[frugal].report;
+
+		if (i >= frugal || than->cycles > WORTH_SPILLING * report->cycles ||
+		    (objective == IGRAD_OBJECTIVE_DRAM && bytes_moved(than) > bytes_moved(report)))
+			trials[kept++] = trials[i];
+	}
+	return kept;
+}
+
 /* What ws can also do with a plan: see to dW first, so that updates go on while dX is streamed. */
 static bool has_twin(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
@@ -302,6 +327,8 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 		err = attempt_all(bench, task, &dummy.task, &problem, trials, &num);
 	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
 		err = attempt_more(bench, task, &dummy.task, &problem, paper, trials, &num);
+	if (!err)
+		num = drop_spilling(&problem, igrad_task_objective(task), trials, num);
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);
 	if (!err && !num)

@@ -66,6 +66,12 @@ bool igrad_plan_keeps_acc(const struct igrad_plan *plan)
 	       plan->block[IGRAD_DIM_O] <= plan->tile.cols;
 }
 
+bool igrad_plan_spills(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	return problem->fused && plan->block[IGRAD_DIM_B] < problem->dim[IGRAD_DIM_B] &&
+	       !igrad_plan_keeps_acc(plan);
+}
+
 /* ---------------------------------------------------------------- use */
 
 static uint32_t num_blocks(const struct igrad_problem *problem, const struct igrad_plan *plan,

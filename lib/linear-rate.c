@@ -400,6 +400,21 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* Weights come in once at least, and leave if they are updated; so do velocities and Adam's
+ * moments.
+ */
+static uint64_t weight_bytes(const struct igrad_problem *problem)
+{
+	struct igrad_size size = igrad_role_size(problem, IGRAD_ROLE_W);
+	uint64_t moves = 1;
+
+	if (problem->backward && problem->update != IGRAD_UPDATE_NONE)
+		moves += 1 + 2 * (problem->home >> IGRAD_ROLE_VW & 1) +
+			 2 * (problem->home >> IGRAD_ROLE_SW & 1);
+	moves += problem->home >> IGRAD_ROLE_DW & 1;
+	return 4ull * size.rows * size.cols * moves;
+}
+
 /* About a tile is moved at once, or what hides a transfer's latency. */
 static uint64_t transfers(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			  const struct igrad_traffic *traffic)
@@ -410,8 +425,7 @@ static uint64_t transfers(const struct igrad_problem *problem, const struct igra
 	uint64_t weights = max_u64(4 * rows * cols, least);
 	uint64_t others = max_u64(4 * plan->block[IGRAD_DIM_B] * igrad_min(rows, cols), least);
 	uint64_t bytes = traffic->read + traffic->written;
-	struct igrad_size size = igrad_role_size(problem, IGRAD_ROLE_W);
-	uint64_t of_weights = 4ull * size.rows * size.cols * (1 + problem->backward);
+	uint64_t of_weights = weight_bytes(problem);
 
 	if (of_weights > bytes)
 		of_weights = bytes;

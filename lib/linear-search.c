@@ -185,9 +185,7 @@ static uint32_t in_sram(const struct igrad_problem *problem, const struct igrad_
 {
 	uint32_t roles = problem->home | problem->scratch;
 
-	if (plan->block[IGRAD_DIM_B] < problem->dim[IGRAD_DIM_B] && !igrad_plan_keeps_acc(plan))
-		roles |= problem->spill;
-	return roles;
+	return igrad_plan_spills(problem, plan) ? roles | problem->spill : roles;
 }
 
 static void cut_init(struct cut *cut, const struct igrad_problem *problem,
@@ -622,19 +620,23 @@ static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
 	       a->dw_turned == b->dw_turned && a->dw_first == b->dw_first;
 }
 
-/* The most promising ones, no cut more than twice. */
-static int pick_first(const struct entry *entries, size_t num, struct igrad_candidate candidates[])
+/* The most promising ones, no cut more than twice, and no more than @spilling that spill sums. */
+static int pick_first(const struct search *search, const struct entry *entries, size_t num,
+		      int spilling, struct igrad_candidate candidates[])
 {
 	int n = 0;
 
 	for (size_t i = 0; i < num && n < IGRAD_MAX_CANDIDATES; i++) {
 		const struct igrad_plan *plan = &entries[i].candidate->plan;
+		bool spills = igrad_plan_spills(search->problem, plan);
 		int same = 0;
 
 		for (int c = 0; c < n; c++)
 			same += same_cut(&candidates[c].plan, plan);
-		if (same < 2)
-			candidates[n++] = *entries[i].candidate;
+		if (same >= 2 || (spills && !spilling))
+			continue;
+		candidates[n++] = *entries[i].candidate;
+		spilling -= spills;
 	}
 	return n;
 }
@@ -655,7 +657,7 @@ static int pick(const struct search *search, struct igrad_candidate candidates[]
 		if (bytes_moved(&search->found[i]) <= enough)
 			entries[num++] = entry_of(&search->found[i], search->objective);
 	qsort(entries, num, sizeof(*entries), by_keys);
-	n = pick_first(entries, num, candidates);
+	n = pick_first(search, entries, num, IGRAD_MAX_CANDIDATES / 2, candidates);
 	free(entries);
 	return n;
 }

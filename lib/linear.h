@@ -105,6 +105,10 @@ uint64_t igrad_plan_bytes(const struct igrad_plan *plan);
  * next? */
 bool igrad_plan_keeps_acc(const struct igrad_plan *plan);
 
+/** igrad_plan_spills - do sums that are to stay in the array go through SRAM between chunks of the
+ * batch? */
+bool igrad_plan_spills(const struct igrad_problem *problem, const struct igrad_plan *plan);
+
 /** igrad_plan_visits - how the blocks of an operand are asked for */
 struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 				      const struct igrad_plan *plan, enum igrad_role role);

@@ -515,7 +515,8 @@ enum igrad_operand {
  * @busy: cycles an engine worked
  * @stalled: cycles an engine's next command waited for semaphores
  * @macs: multiply-adds of the array
- * @vector_ops: elements processed by the vector unit
+ * @vector_ops: elements processed by the vector unit; VEC_ADAM counts nine for one, and updates with
+ *     DECAY one more
  * @sram: words accessed, by enum igrad_operand; [0] 32-bit words, [1] 16-bit words
  * @peak_words: most words moved between SRAM and the array in one cycle, streams at their widest
  * @dram_read_bytes: by DMA_LOAD (commands, report and page tables are not counted)

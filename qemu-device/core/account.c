@@ -242,6 +242,16 @@ static void account_vector_words(struct igrad_report *counters, const struct igr
 		      [update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
+/* An element is one operation, except where updates round several times: see the manual. */
+static uint64_t vector_ops(const struct igrad_cmd *cmd)
+{
+	const uint64_t decay = cmd->flags & IGRAD_FLAG_DECAY ? 1 : 0;
+
+	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
+		return 9 + decay;
+	return cmd->opcode == IGRAD_OP_VEC_SGD ? 1 + decay : 1;
+}
+
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
 {
 	const uint64_t rows = cmd->u.vec.rows;
@@ -277,7 +287,7 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	default:
 		break;
 	}
-	counters->vector_ops += n;
+	counters->vector_ops += n * vector_ops(cmd);
 	account_vector_words(counters, cmd, reads, writes);
 }
 

@@ -11,7 +11,13 @@ struct unit {
 	const struct igrad_cmd_vec *v;
 	unsigned int lanes_used; /* in this cycle */
 	uint64_t cycles;
+	uint64_t more_ops; /* besides one an element */
 };
+
+static bool decays(const struct unit *u)
+{
+	return u->cmd->flags & IGRAD_FLAG_DECAY;
+}
 
 static enum igrad_operand counted_as(const struct unit *u, enum igrad_operand update,
 				     enum igrad_operand other)
@@ -108,7 +114,8 @@ static float arithmetic(struct unit *u, uint32_t i, uint32_t j)
 	case IGRAD_OP_VEC_SCALE:
 		return imm * a;
 	default: /* VEC_SGD */
-		return ref_fma(-imm, b, u->cmd->flags & IGRAD_FLAG_DECAY ? imm2 * a : a);
+		u->more_ops += decays(u);
+		return ref_fma(-imm, b, decays(u) ? imm2 * a : a);
 	}
 }
 
@@ -140,8 +147,10 @@ static void adam_element(struct unit *u, const float c[], uint32_t i, uint32_t j
 				c[IGRAD_ADAM_BETA2] * get(u, u->v->imm2, u->v->b_pitch, i, j));
 	const float w = get(u, u->v->d, u->v->d_pitch, i, j);
 	const float root = (float)sqrt((double)v) + c[IGRAD_ADAM_EPSILON];
-	const float t = u->cmd->flags & IGRAD_FLAG_DECAY ? c[IGRAD_ADAM_KEEP] * w : w;
+	const float t = decays(u) ? c[IGRAD_ADAM_KEEP] * w : w;
 
+	/* m takes two roundings, v three, w four: root, sum, quotient and fma. */
+	u->more_ops += 2 + 3 + 4 - 1 + decays(u);
 	put(u, u->v->b, u->v->b_pitch, i, j, m);
 	put(u, u->v->imm2, u->v->b_pitch, i, j, v);
 	put(u, u->v->d, u->v->d_pitch, i, j,
@@ -265,6 +274,6 @@ uint64_t ref_vector(struct ref_device *device, const struct igrad_cmd *cmd)
 		adam(&u);
 	else
 		elementwise(&u);
-	device->counts->vector_ops += (uint64_t)cmd->u.vec.rows * cmd->u.vec.cols;
+	device->counts->vector_ops += (uint64_t)cmd->u.vec.rows * cmd->u.vec.cols + u.more_ops;
 	return u.cycles;
 }

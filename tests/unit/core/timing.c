@@ -107,7 +107,18 @@ static void test_vector_cycles(void **state)
 	assert_int_equal(cycles(cmd), 6);
 	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_UPDATE_READ], 4 * 45 + 7);
 	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_UPDATE_WRITE], 3 * 45);
+	assert_int_equal(rig.report.vector_ops, 9 * 45);
+	cmd.flags |= IGRAD_FLAG_DECAY;
+	assert_int_equal(cycles(cmd), 6);
+	assert_int_equal(rig.report.vector_ops, 10 * 45);
+	cmd = vec(IGRAD_OP_VEC_SGD, 9, 5);
+	cmd.u.vec.b = 16384;
+	cmd.u.vec.b_pitch = cmd.u.vec.d_pitch;
+	assert_int_equal(cycles(cmd), 6);
 	assert_int_equal(rig.report.vector_ops, 45);
+	cmd.flags |= IGRAD_FLAG_DECAY;
+	assert_int_equal(cycles(cmd), 6);
+	assert_int_equal(rig.report.vector_ops, 2 * 45);
 }
 
 static void test_dma_cycles(void **state)
