@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* igrad-train's command line. */
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,39 +90,9 @@ static const struct option options[] = {
 	{0},
 };
 
-__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "%s: ", program);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "\nTry '%s --help'.\n", program);
-	exit(EXIT_USAGE);
-}
-
 static uint64_t number(const char *option, const char *text, uint64_t low, uint64_t high)
 {
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 0);
-	if (*text < '0' || *text > '9' || *end || errno || value < low || value > high)
-		wrong("--%s %s: a number from %llu to %llu is needed", option, text,
-		      (unsigned long long)low, (unsigned long long)high);
-	return value;
-}
-
-static float real(const char *option, const char *text)
-{
-	char *end;
-	float value = strtof(text, &end);
-
-	if (end == text || *end || !isfinite(value) || value < 0.0f)
-		wrong("--%s %s: a number of at least 0 is needed", option, text);
-	return value;
+	return whole_number(option, text, 0, low, high);
 }
 
 /* How much of something stays. */
@@ -263,6 +231,7 @@ void settings_parse(struct settings *s, int argc, char **argv, const char *layer
 	int option;
 
 	program = basename(argv[0]);
+	arguments_begin(program, program);
 	introduction = intro;
 	set_default(s);
 	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)

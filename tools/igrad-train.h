@@ -4,12 +4,12 @@
 #define IGRAD_TRAIN_H
 
 #include "dataset.h"
+#include "arguments.h"
 
 /* Exit status. */
 enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
 	EXIT_SIGNAL = 128, /* and the signal's number */
 };
 

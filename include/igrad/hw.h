@@ -518,7 +518,8 @@ enum igrad_operand {
  * @vector_ops: elements processed by the vector unit; VEC_ADAM counts nine for one, and updates with
  *     DECAY one more
  * @sram: words accessed, by enum igrad_operand; [0] 32-bit words, [1] 16-bit words
- * @peak_words: most words moved between SRAM and the array in one cycle, streams at their widest
+ * @peak_words: most words that one command moves between SRAM and the array in a cycle, streams at
+ *     their widest; not what several need that overlap
  * @dram_read_bytes: by DMA_LOAD (commands, report and page tables are not counted)
  * @dram_write_bytes: by DMA_STORE
  * @conflict: IGRAD_REASON_HAZARD: index of the earlier command, else 0

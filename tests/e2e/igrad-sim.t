@@ -168,6 +168,17 @@ for overlap in "on", "off":
     same(loads, {"x", "w", "dy", "dx"}, f"overlap={overlap}: DMA by name")
     svg = xml.etree.ElementTree.parse(picture).getroot()
     ok(svg.tag.endswith("svg") and all(s in "".join(svg.itertext()) for s in FIXED), f"overlap={overlap}: a timeline")
+# Two rows stream for fewer cycles than their wavefront takes through the array: many tiles are under way at a time.
+output("layer", "--in", "64", "--out", "64", "--batch", "2", "--rows", "4", "--cols", "32", "--trace", path)
+with open(path) as source:
+    events = json.load(source)["traceEvents"]
+named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
+free, clash = {}, False
+for e in sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["args"]["cycle"]):
+    lane = e["pid"], e["tid"]
+    clash |= lane not in named or free.get(lane, 0) > e["args"]["cycle"]
+    free[lane] = e["args"]["cycle"] + e["args"]["cycles"]
+ok(len(free) > 50 and not clash, "small batches: one at a time in many lanes")
 output("layer", *size, "--forward", "--trace", path)
 ok("FPROP i96 o56" in open(path).read(), "a trace of the forward pass")
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-$(eval $(call unit_test,test-energy,tests/unit/test-energy.c,igrad igrad-core))
+$(eval $(call unit_test,test-energy,tests/unit/test-energy.c tests/unit/files.c,igrad igrad-core))

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Tests of the library below the scheduler.
-LIB_TESTS     := region cmdbuf jobs sim trace drm idx safetensors
+LIB_TESTS     := region cmdbuf jobs sim drm
 LIB_TEST_LIBS := igrad igrad-core
 
 $(foreach t,$(LIB_TESTS),$(eval $(call \
 	unit_test,test-$(t),tests/unit/test-$(t).c,$(LIB_TEST_LIBS),,-Ilib -Iqemu-device/core)))
+$(foreach t,idx safetensors,$(eval $(call \
+	unit_test,test-$(t),$(addprefix tests/unit/,test-$(t).c files.c),$(LIB_TEST_LIBS),zlib)))
+$(eval $(call unit_test,test-trace,$(addprefix tests/unit/,test-trace.c lab.c),$(LIB_TEST_LIBS),,-Ilib))
 
 empty :=
 comma := ,

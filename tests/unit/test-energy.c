@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "files.h"
 #include "igrad/energy.h"
 
 static char path[] = "/tmp/igrad-energy-XXXXXX";
@@ -34,11 +35,7 @@ static int teardown(void **context)
 
 static void put(const char *text, size_t size)
 {
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(text, 1, size, file), size);
-	assert_int_equal(fclose(file), 0);
+	file_put(path, text, size);
 }
 
 static struct igrad_energy_table *load(const char *name)

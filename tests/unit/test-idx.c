@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "files.h"
 #include "igrad/idx.h"
 
 #define IMAGES 5
@@ -41,11 +42,7 @@ static int teardown(void **context)
 
 static void put(const void *data, size_t size)
 {
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, size, file), size);
-	assert_int_equal(fclose(file), 0);
+	file_put(path, data, size);
 }
 
 static void put_gzipped(const void *data, size_t size)
@@ -59,13 +56,7 @@ static void put_gzipped(const void *data, size_t size)
 
 static size_t get(uint8_t *data, size_t room)
 {
-	FILE *file = fopen(path, "rb");
-	size_t size;
-
-	assert_non_null(file);
-	size = fread(data, 1, room, file);
-	fclose(file);
-	return size;
+	return file_get(path, data, room);
 }
 
 static void expect_good(uint32_t rank)

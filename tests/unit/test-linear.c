@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "hostref.h"
+#include "lab.h"
 #include "linear.h"
 #include "matrices.h"
 
@@ -20,29 +21,6 @@
 static unsigned int num_cases(void)
 {
 	return getenv("IGRAD_TEST_LONG") ? 2500 : 250;
-}
-
-struct lab {
-	struct igrad_device *device;
-	struct igrad_queue *queue;
-	struct igrad_cmdbuf *cmdbuf;
-};
-
-static void lab_open(struct lab *lab, const char *uri)
-{
-	struct igrad_error error;
-
-	if (igrad_device_open(uri, &lab->device, &error))
-		fail_msg("%s: %s", uri, error.message);
-	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
-	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
-}
-
-static void lab_close(struct lab *lab)
-{
-	igrad_cmdbuf_unref(lab->cmdbuf);
-	igrad_queue_unref(lab->queue);
-	igrad_device_unref(lab->device);
 }
 
 static void lab_run(struct lab *lab, struct igrad_report *report)

@@ -10,27 +10,8 @@
 #include <cmocka.h>
 
 #include "hostref.h"
+#include "lab.h"
 #include "matrices.h"
-
-struct lab {
-	struct igrad_device *device;
-	struct igrad_queue *queue;
-	struct igrad_cmdbuf *cmdbuf;
-};
-
-static void lab_open(struct lab *lab, const char *uri)
-{
-	assert_int_equal(igrad_device_open(uri, &lab->device, NULL), 0);
-	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
-	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
-}
-
-static void lab_close(struct lab *lab)
-{
-	igrad_cmdbuf_unref(lab->cmdbuf);
-	igrad_queue_unref(lab->queue);
-	igrad_device_unref(lab->device);
-}
 
 static void fill_labels(struct igrad_rng *rng, uint32_t *labels, uint32_t B, uint32_t O)
 {

@@ -122,7 +122,7 @@ static void spoil_wait(struct proof *p, unsigned int i, unsigned int slot)
 static struct igrad_cmd *neighbour(struct stream *s, unsigned int i, int step)
 {
 	for (int k = (int)i + step; k >= 0 && k < (int)s->n; k += step) {
-		if (races_engine(&s->cmds[k]) == races_engine(&s->cmds[i]))
+		if (cmd_engine(&s->cmds[k]) == cmd_engine(&s->cmds[i]))
 			return s->cmds[k].signal ? NULL : &s->cmds[k];
 	}
 	return NULL;
@@ -190,7 +190,7 @@ static void range_of_memory(const struct stream *s, uint64_t *begin, uint64_t *e
 		const struct igrad_cmd_dma *dma = &s->cmds[i].u.dma;
 		uint64_t last;
 
-		if (races_engine(&s->cmds[i]) > IGRAD_ENGINE_STORE)
+		if (cmd_engine(&s->cmds[i]) > IGRAD_ENGINE_STORE)
 			continue;
 		last = dma->va + (uint64_t)(dma->rows - 1) * dma->pitch + dma->cols * 4;
 		*begin = dma->va < *begin ? dma->va : *begin;

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "files.h"
 #include "igrad/safetensors.h"
 
 static char directory[] = "/tmp/igrad-safetensors-XXXXXX";
@@ -39,22 +40,12 @@ static int teardown(void **context)
 
 static void put(const void *data, size_t size)
 {
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, size, file), size);
-	assert_int_equal(fclose(file), 0);
+	file_put(path, data, size);
 }
 
 static size_t get(void *data, size_t room)
 {
-	FILE *file = fopen(path, "rb");
-	size_t size;
-
-	assert_non_null(file);
-	size = fread(data, 1, room, file);
-	fclose(file);
-	return size;
+	return file_get(path, data, room);
 }
 
 /* A file of this header and so many bytes of data. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cmdbuf.h"
+#include "lab.h"
 
 #define MAX_EVENTS 4096
 
@@ -34,36 +35,23 @@ static void note(void *opaque, const struct igrad_trace_event *event)
 	to->cmd[to->n++] = *event->cmd;
 }
 
-struct lab {
-	struct igrad_device *device;
-	struct igrad_queue *queue;
+static struct igrad_buffer *buffer_new(struct igrad_device *device)
+{
 	struct igrad_buffer *buffer;
-	struct igrad_cmdbuf *cmdbuf;
-};
 
-static void lab_open(struct lab *lab, const char *uri)
-{
-	assert_int_equal(igrad_device_open(uri, &lab->device, NULL), 0);
-	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
-	assert_int_equal(igrad_buffer_new(lab->device, 1 << 20, &lab->buffer), 0);
-	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
+	assert_int_equal(igrad_buffer_new(device, 1 << 20, &buffer), 0);
+	return buffer;
 }
 
-static void lab_close(struct lab *lab)
-{
-	igrad_cmdbuf_unref(lab->cmdbuf);
-	igrad_buffer_unref(lab->buffer);
-	igrad_queue_unref(lab->queue);
-	igrad_device_unref(lab->device);
-}
-
-/* A layer with several tiles, blocks and all engines at work. */
+/* A layer with several tiles, blocks and all engines at work; the command buffer keeps its memory.
+ */
 static void build(struct lab *lab)
 {
-	struct igrad_matrix x = {lab->buffer, 0, 24, 40, 0, IGRAD_FP32};
-	struct igrad_matrix w = {lab->buffer, 65536, 40, 30, 0, IGRAD_FP32};
-	struct igrad_matrix dy = {lab->buffer, 131072, 24, 30, 0, IGRAD_FP32};
-	struct igrad_matrix dx = {lab->buffer, 196608, 24, 40, 0, IGRAD_FP32};
+	struct igrad_buffer *buffer = buffer_new(lab->device);
+	struct igrad_matrix x = {buffer, 0, 24, 40, 0, IGRAD_FP32};
+	struct igrad_matrix w = {buffer, 65536, 40, 30, 0, IGRAD_FP32};
+	struct igrad_matrix dy = {buffer, 131072, 24, 30, 0, IGRAD_FP32};
+	struct igrad_matrix dx = {buffer, 196608, 24, 40, 0, IGRAD_FP32};
 	const struct igrad_linear_backward args = {
 		.schedule = IGRAD_SCHEDULE_INTERLEAVED,
 		.x = &x,
@@ -74,6 +62,7 @@ static void build(struct lab *lab)
 	};
 
 	assert_int_equal(igrad_linear_backward(lab->cmdbuf, &args), 0);
+	igrad_buffer_unref(buffer);
 }
 
 static void check_against(const struct igrad_report *report, const struct traced *seen,

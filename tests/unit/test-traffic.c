@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "lab.h"
 #include "linear-search.h"
 #include "matrices.h"
 
@@ -19,33 +20,16 @@ static unsigned int num_cases(void)
 	return getenv("IGRAD_TEST_LONG") ? 4000 : 400;
 }
 
-struct lab {
-	struct igrad_device *device;
-	struct igrad_queue *queue;
-	struct igrad_cmdbuf *cmdbuf;
-};
-
-static void lab_open(struct lab *lab, struct igrad_rng *rng)
+static void open_any(struct lab *lab, struct igrad_rng *rng)
 {
 	static const unsigned int sides[] = {1, 2, 3, 4, 5, 8, 13, 16};
 	static const unsigned int srams[] = {16, 17, 24, 64};
-	struct igrad_error error;
 	char uri[128];
 
 	snprintf(uri, sizeof(uri), "sim:rows=%u,cols=%u,sram-kib=%u,overlap=%s",
 		 sides[igrad_rng_below(rng, 8)], sides[igrad_rng_below(rng, 8)],
 		 srams[igrad_rng_below(rng, 4)], igrad_rng_below(rng, 2) ? "on" : "off");
-	if (igrad_device_open(uri, &lab->device, &error))
-		fail_msg("%s: %s", uri, error.message);
-	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
-	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
-}
-
-static void lab_close(struct lab *lab)
-{
-	igrad_cmdbuf_unref(lab->cmdbuf);
-	igrad_queue_unref(lab->queue);
-	igrad_device_unref(lab->device);
+	lab_open(lab, uri);
 }
 
 /* ---------------------------------------------------------------- layers */
@@ -287,7 +271,7 @@ static void test_any_plan(void **state)
 		struct lab lab;
 
 		igrad_rng_seed(&rng, 7000 + number);
-		lab_open(&lab, &rng);
+		open_any(&lab, &rng);
 		igrad_rng_seed(&rng, 8000 + number);
 		layer_draw(&layer, &rng);
 		igrad_rng_seed(&rng, 8000 + number);

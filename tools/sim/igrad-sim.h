@@ -5,12 +5,12 @@
 
 #include "igrad/energy.h"
 #include "igrad/igrad.h"
+#include "arguments.h"
 
 /* Exit status. */
 enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
 };
 
 #define MAX_SWEEP 64

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* igrad-sim's command line. */
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,43 +8,11 @@
 #include "igrad-sim.h"
 #include "options.h"
 
-/* For messages; there is one command line in a program. */
-static const char *command;
-
-__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "igrad-sim %s: ", command);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "\nTry 'igrad-sim --help'.\n");
-	exit(EXIT_USAGE);
-}
-
 /* ---------------------------------------------------------------- values */
 
 static uint32_t number(const char *option, const char *text, uint32_t low, uint32_t high)
 {
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value < low || value > high)
-		wrong("--%s %s: a whole number from %u to %u is needed", option, text, low, high);
-	return value;
-}
-
-static float real(const char *option, const char *text)
-{
-	char *end;
-	float value = strtof(text, &end);
-
-	if (end == text || *end || !isfinite(value) || value < 0.0f)
-		wrong("--%s %s: a number of at least 0 is needed", option, text);
-	return value;
+	return (uint32_t)whole_number(option, text, 10, low, high);
 }
 
 /* One of @words, which ends with NULL: its place. */
@@ -79,8 +44,10 @@ static uint32_t schedules(char *list)
 
 static enum igrad_objective objective(const char *text)
 {
-	static const char *const names[] = {"cycles", "energy", "dram", NULL};
+	const char *names[IGRAD_NUM_OBJECTIVES + 1] = {0};
 
+	for (int i = 0; i < IGRAD_NUM_OBJECTIVES; i++)
+		names[i] = igrad_objective_name(i);
 	return choice("objective", text, names);
 }
 
@@ -335,11 +302,11 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 	const unsigned long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
 					  OPT_BIT(OPT_JSON);
 	unsigned long given = 0;
-	char name[64];
+	static char name[64];
 	int option;
 
-	command = c->name;
-	snprintf(name, sizeof(name), "igrad-sim %s", command);
+	snprintf(name, sizeof(name), "igrad-sim %s", c->name);
+	arguments_begin(name, "igrad-sim");
 	argv[0] = name; /* for getopt's messages */
 	set_default(s);
 	while ((option = getopt_long(argc, argv, "i:j", options, NULL)) != -1) {

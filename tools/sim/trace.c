@@ -13,8 +13,6 @@
 #include "tiles.h"
 #include "trace.h"
 
-#define MAX_LANES 8 /* of an engine */
-
 struct trace {
 	FILE *file;
 	char *path;
@@ -56,44 +54,73 @@ static void begin(struct trace *trace)
 
 /* ---------------------------------------------------------------- lanes */
 
-/* When each lane of each engine is free again. */
+/*
+ * Viewers drop what overlaps in a lane without being nested, so there are as many lanes as an
+ * engine has commands at a time: many, where tiles stream for fewer cycles than wavefronts take to
+ * pass.
+ */
 struct lanes {
-	uint64_t free_at[IGRAD_NUM_ENGINES][MAX_LANES];
+	uint64_t *free_at[IGRAD_NUM_ENGINES]; /* when each lane is free again */
 	unsigned int used[IGRAD_NUM_ENGINES];
 };
 
-static unsigned int take_lane(struct lanes *lanes, const struct event *event)
+/* Lanes of an engine follow each other in the numbers that threads are sorted by. */
+static unsigned int lane_id(enum igrad_engine engine, unsigned int lane)
+{
+	return 1 + lane * IGRAD_NUM_ENGINES + engine;
+}
+
+static int take_lane(struct lanes *lanes, const struct event *event, unsigned int *lane)
 {
 	uint64_t *free_at = lanes->free_at[event->engine];
-	unsigned int lane = 0;
+	const unsigned int used = lanes->used[event->engine];
 
-	while (lane < MAX_LANES - 1 && free_at[lane] > event->start)
-		lane++;
-	free_at[lane] = event->end;
-	if (lane >= lanes->used[event->engine])
-		lanes->used[event->engine] = lane + 1;
-	return lane;
+	*lane = 0;
+	while (*lane < used && free_at[*lane] > event->start)
+		++*lane;
+	if (*lane == used) {
+		free_at = realloc(free_at, (used + 1) * sizeof(*free_at));
+		if (!free_at)
+			return -ENOMEM;
+		lanes->free_at[event->engine] = free_at;
+		lanes->used[event->engine]++;
+	}
+	free_at[*lane] = event->end;
+	return 0;
+}
+
+static void name_lane(struct trace *trace, enum igrad_engine engine, unsigned int lane,
+		      unsigned int place)
+{
+	const unsigned int tid = lane_id(engine, lane);
+	char more[16] = "";
+
+	if (lane)
+		snprintf(more, sizeof(more), " %u", lane + 1);
+	begin(trace);
+	fprintf(trace->file,
+		"{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":\"%s%s\"}}",
+		trace->processes, tid, engines[engine], more);
+	begin(trace);
+	fprintf(trace->file,
+		"{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%u,\"tid\":%u,\"args\":{\"sort_index\":%u}}",
+		trace->processes, tid, place);
 }
 
 static void name_lanes(struct trace *trace, const struct lanes *lanes)
 {
-	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
-		for (unsigned int l = 0; l < lanes->used[e] || !l; l++) {
-			unsigned int tid = e * MAX_LANES + l + 1;
-			char more[16] = "";
+	unsigned int place = 0;
 
-			if (l)
-				snprintf(more, sizeof(more), " %u", l + 1);
-			begin(trace);
-			fprintf(trace->file,
-				"{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":\"%s%s\"}}",
-				trace->processes, tid, engines[e], more);
-			begin(trace);
-			fprintf(trace->file,
-				"{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%u,\"tid\":%u,\"args\":{\"sort_index\":%u}}",
-				trace->processes, tid, tid);
-		}
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
+		for (unsigned int l = 0; l < lanes->used[e] || !l; l++)
+			name_lane(trace, (enum igrad_engine)e, l, ++place);
 	}
+}
+
+static void free_lanes(struct lanes *lanes)
+{
+	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++)
+		free(lanes->free_at[e]);
 }
 
 /* ---------------------------------------------------------------- events */
@@ -171,7 +198,7 @@ static void write_event(struct trace *trace, const struct event *event, size_t i
 	fputs("{\"ph\":\"X\",\"name\":\"", file);
 	write_name(file, event, tile, at);
 	fprintf(file, "\",\"cat\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%.6f,\"dur\":%.6f,\"args\":{",
-		engines[event->engine], trace->processes, event->engine * MAX_LANES + lane + 1,
+		engines[event->engine], trace->processes, lane_id(event->engine, lane),
 		event->start / mhz, (event->end - event->start) / mhz);
 	fprintf(file,
 		"\"command\":%zu,\"cycle\":%" PRIu64 ",\"cycles\":%" PRIu64
@@ -188,13 +215,34 @@ static void write_event(struct trace *trace, const struct event *event, size_t i
 	fputs("}}", file);
 }
 
+static int write_events(struct trace *trace, const struct record *record, const struct tile *tiles,
+			struct lanes *lanes, double mhz)
+{
+	struct coordinates before = {-1, -1, -1};
+
+	for (size_t i = 0; i < record->count; i++) {
+		const struct event *event = &record->events[i];
+		struct coordinates at = coordinates(event, &tiles[i], &before);
+		unsigned int lane;
+
+		if (event->engine == IGRAD_ENGINE_ARRAY)
+			before = at;
+		if (event->cmd.opcode == IGRAD_OP_NOP)
+			continue;
+		if (take_lane(lanes, event, &lane))
+			return -ENOMEM;
+		write_event(trace, event, i, lane, &tiles[i], &at, mhz);
+	}
+	return 0;
+}
+
 int trace_add(struct trace *trace, const char *name, const struct record *record,
 	      const struct simulator *sim)
 {
 	const double mhz = simulator_info(sim)->clock_hz / 1e6;
 	struct tile *tiles = tiles_find(record, sim->placements);
-	struct coordinates before = {-1, -1, -1};
-	struct lanes lanes = {0};
+	struct lanes lanes = {.used = {0}};
+	int err;
 
 	if (!tiles)
 		return -ENOMEM;
@@ -203,18 +251,12 @@ int trace_add(struct trace *trace, const char *name, const struct record *record
 	fprintf(trace->file,
 		"{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,\"args\":{\"name\":\"%s\"}}",
 		trace->processes, name);
-	for (size_t i = 0; i < record->count; i++) {
-		const struct event *event = &record->events[i];
-		struct coordinates at = coordinates(event, &tiles[i], &before);
-
-		if (event->engine == IGRAD_ENGINE_ARRAY)
-			before = at;
-		if (event->cmd.opcode != IGRAD_OP_NOP)
-			write_event(trace, event, i, take_lane(&lanes, event), &tiles[i], &at, mhz);
-	}
-	name_lanes(trace, &lanes);
+	err = write_events(trace, record, tiles, &lanes, mhz);
+	if (!err)
+		name_lanes(trace, &lanes);
+	free_lanes(&lanes);
 	free(tiles);
-	return 0;
+	return err;
 }
 
 int trace_close(struct trace *trace, bool whole, struct igrad_error *error)

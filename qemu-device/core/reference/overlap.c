@@ -222,7 +222,7 @@ static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 	}
 }
 
-static unsigned int waves_of(const struct igrad_cmd *cmd)
+uint32_t ref_waves(const struct igrad_cmd *cmd)
 {
 	switch (cmd->opcode) {
 	case IGRAD_OP_UPDATE:
@@ -242,7 +242,7 @@ static unsigned int waves_of(const struct igrad_cmd *cmd)
 
 static void try_waves(struct trial *t)
 {
-	const unsigned int waves = waves_of(t->cmd);
+	const uint32_t waves = ref_waves(t->cmd);
 	const unsigned int pitch = t->cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1;
 
 	for (unsigned int i = 0; t->fits && i < waves; i++) {
@@ -399,7 +399,7 @@ static void follow(struct ref_overlap *o, const struct trial *t)
 	} else if (!reads_before(t->cmd)) {
 		o->next_wave = t->start;
 	} else {
-		o->next_wave = t->start + waves_of(t->cmd);
+		o->next_wave = t->start + ref_waves(t->cmd);
 		if (t->cmd->opcode != IGRAD_OP_UPDATE && t->cmd->opcode != IGRAD_OP_SCALE_ACC)
 			o->next_load = t->start;
 	}

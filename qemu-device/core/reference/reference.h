@@ -202,6 +202,9 @@ void ref_write(struct ref_device *device, uint32_t addr, uint32_t bits, enum igr
 
 /* Of words that are bf16 or not, as the command says: their size in bytes; one on a wire. */
 unsigned int ref_word_size(const struct igrad_cmd *cmd);
+
+/** ref_waves - cycles in which a PE works on an array command; none for loads and drains */
+uint32_t ref_waves(const struct igrad_cmd *cmd);
 struct ref_wire ref_read_operand(struct ref_device *device, const struct igrad_cmd *cmd,
 				 uint32_t addr, enum igrad_operand operand);
 

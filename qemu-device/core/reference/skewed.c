@@ -90,24 +90,10 @@ static void write_later(struct ref_skewed *m, uint32_t addr, float value,
 /* The waves */
 /* --------------------------------------------------------------------------------------------- */
 
-static uint32_t waves_of(const struct igrad_cmd *cmd)
-{
-	switch (cmd->opcode) {
-	case IGRAD_OP_UPDATE:
-		return cmd->flags & IGRAD_FLAG_DECAY ? 2 : 1;
-	case IGRAD_OP_SCALE_ACC:
-		return 1;
-	case IGRAD_OP_INTERLEAVED:
-		return 2 * cmd->u.array.batch;
-	default:
-		return cmd->u.array.batch;
-	}
-}
-
 static void plan(struct ref_skewed *m, const struct ref_placed *p)
 {
 	const bool both = p->op.cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const uint32_t count = waves_of(p->op.cmd);
+	const uint32_t count = ref_waves(p->op.cmd);
 
 	if (p->swap >= 0)
 		m->waves[p->swap].events = true;

@@ -6,6 +6,7 @@
  */
 #include <cblas.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,55 @@ static void against_one_thread(struct pass one, enum layout layout, uint32_t n)
 	igrad_core_free(two.core);
 }
 
+/* What the host gives at most: two devices of a thread each, which have nothing to do with each
+ * other. */
+struct two_passes {
+	struct pass pass[2];
+};
+
+static void *run_beside(void *context)
+{
+	run_pass(context);
+	return NULL;
+}
+
+static double run_two_passes(void *context)
+{
+	struct two_passes *two = context;
+	const double start = bench_clock(CLOCK_MONOTONIC);
+	pthread_t beside;
+
+	if (pthread_create(&beside, NULL, run_beside, &two->pass[1]))
+		bench_fail("a thread", strerror(errno));
+	run_pass(&two->pass[0]);
+	pthread_join(beside, NULL);
+	return bench_clock(CLOCK_MONOTONIC) - start;
+}
+
+static double run_alone(void *context)
+{
+	const double start = bench_clock(CLOCK_MONOTONIC);
+
+	run_pass(context);
+	return bench_clock(CLOCK_MONOTONIC) - start;
+}
+
+static void against_one_device(struct pass one, uint32_t n)
+{
+	struct two_passes two = {{one, one}};
+	struct bench_pair pair;
+	char what[128];
+
+	two.pass[1].core = new_core(n, 1);
+	pair = bench_compare((struct bench_side){run_two_passes, &two},
+			     (struct bench_side){run_alone, &one}, TIMES);
+	snprintf(what, sizeof(what), "what the host gives: two devices side by side ÷ one, %u × %u",
+		 n, n);
+	bench_row(what, 2 * pair.ratio, rate(pair.ours / 2, "GMAC/s"),
+		  rate(pair.reference, "GMAC/s, one device"), NULL);
+	igrad_core_free(two.pass[1].core);
+}
+
 static void measure(enum layout layout, uint32_t n)
 {
 	struct pass pass = {.core = new_core(n, 1)};
@@ -271,6 +321,8 @@ static void measure(enum layout layout, uint32_t n)
 	pass.num_cmds = build((struct igrad_cmd *)(void *)(memory + CMDS_VA), layout, n);
 	against_blas(pass, layout, n);
 	against_one_thread(pass, layout, n);
+	if (layout == TILES)
+		against_one_device(pass, n);
 	igrad_core_free(pass.core);
 }
 

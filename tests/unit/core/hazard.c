@@ -49,7 +49,7 @@ static void expect_hazard(const struct igrad_cmd *cmds, unsigned int n, unsigned
 	rig_run(&rig, cmds, n);
 	assert_int_equal(rig.result.status, IGRAD_STATUS_MALFORMED);
 	assert_int_equal(rig.result.reason, IGRAD_REASON_HAZARD);
-	assert_int_equal(rig.result.engine, races_engine(&cmds[later]));
+	assert_int_equal(rig.result.engine, cmd_engine(&cmds[later]));
 	assert_int_equal(rig.report.reason, IGRAD_REASON_HAZARD);
 	assert_int_equal(rig.report.command, later);
 	assert_int_equal(rig.report.conflict, earlier);
@@ -564,8 +564,7 @@ static void let_run(struct rng *rng, struct igrad_cmd *cmds, unsigned int n)
 	const enum igrad_engine engine = (enum igrad_engine)rng_below(rng, IGRAD_NUM_ENGINES);
 
 	for (unsigned int i = rng_below(rng, n); i < n; i++) {
-		for (unsigned int k = 0; races_engine(&cmds[i]) == engine && k < IGRAD_NUM_WAITS;
-		     k++)
+		for (unsigned int k = 0; cmd_engine(&cmds[i]) == engine && k < IGRAD_NUM_WAITS; k++)
 			cmd_wait(&cmds[i], k, 0, 0);
 	}
 }

@@ -423,10 +423,24 @@ static struct igrad_cmd large_vec(enum igrad_opcode opcode, uint32_t rows, uint3
 	return cmd;
 }
 
+/* w, m and v where results are. */
+static struct igrad_cmd large_adam(uint32_t cols)
+{
+	struct igrad_cmd cmd = large_vec(IGRAD_OP_VEC_ADAM, 330, cols);
+
+	cmd.u.vec.b = 4 * MIB + 330 * 4000;
+	cmd.u.vec.b_pitch = 4000;
+	cmd.u.vec.imm2 = 4 * MIB + 2 * 330 * 4000;
+	cmd.u.vec.imm = 4 * MIB - 64;
+	return cmd;
+}
+
+#define VECTORS 8
+
 /* Each result in turn is stored before the next takes its place. */
 static unsigned int large_vectors(struct igrad_cmd *cmds)
 {
-	struct igrad_cmd vec[6];
+	struct igrad_cmd vec[VECTORS];
 
 	vec[0] = large_vec(IGRAD_OP_VEC_RELU, 1000, 1000);
 	vec[1] = large_vec(IGRAD_OP_VEC_BIAS, 1000, 999);
@@ -445,19 +459,21 @@ static unsigned int large_vectors(struct igrad_cmd *cmds)
 	vec[5].u.vec.b = 400;
 	vec[5].u.vec.b_pitch = 4000;
 	vec[5].u.vec.imm = 0x3f000000;
-	for (unsigned int i = 0; i < 6; i++) {
+	vec[6] = large_adam(1000);
+	vec[7] = large_adam(990);
+	for (unsigned int i = 0; i < VECTORS; i++) {
 		cmds[2 * i] = vec[i];
 		cmds[2 * i + 1] = cmd_dma(IGRAD_OP_DMA_STORE, FOUND + (2 + i) * 4 * MIB, 4 * MIB, 1,
 					  MIB);
 	}
-	return 12;
+	return 2 * VECTORS;
 }
 
-#define FOUND_BYTES (8 * 4 * MIB)
+#define FOUND_BYTES ((2 + VECTORS) * 4 * MIB)
 
 static void large_job(uint8_t *out, uint32_t threads)
 {
-	struct igrad_cmd cmds[18];
+	struct igrad_cmd cmds[6 + 2 * VECTORS];
 	struct igrad_config config;
 	struct rng rng = {7};
 	unsigned int n;

@@ -72,20 +72,6 @@ void races_free(struct races *races)
 /* What a command touches */
 /* --------------------------------------------------------------------------------------------- */
 
-enum igrad_engine races_engine(const struct igrad_cmd *cmd)
-{
-	switch (cmd->opcode & 0xf0) {
-	case 0x10:
-		return cmd->opcode == IGRAD_OP_DMA_LOAD ? IGRAD_ENGINE_LOAD : IGRAD_ENGINE_STORE;
-	case 0x20:
-		return IGRAD_ENGINE_ARRAY;
-	case 0x40:
-		return IGRAD_ENGINE_VECTOR;
-	default:
-		return (enum igrad_engine)cmd->engine;
-	}
-}
-
 static void touch_unit(struct touched *t, size_t unit, bool write)
 {
 	const size_t word = unit / 64;
@@ -282,7 +268,7 @@ void races_add(struct races *races, const struct igrad_cmd *cmd)
 	assert_true(n < races->max);
 	t->bits[0] = zeroed(races->words, sizeof(uint64_t));
 	t->bits[1] = zeroed(races->words, sizeof(uint64_t));
-	races->engine[n] = races_engine(cmd);
+	races->engine[n] = cmd_engine(cmd);
 	touch_all(races, cmd);
 	for (unsigned int i = 0; i < n; i++) {
 		const struct touched *before = &races->touched[i];
@@ -428,7 +414,7 @@ static void wait_for(const struct races *races, struct igrad_cmd *cmds, unsigned
 void races_emit(struct races *races, struct igrad_cmd *cmds, unsigned int *n, struct igrad_cmd cmd,
 		struct rng *rng, unsigned int more)
 {
-	const enum igrad_engine own = races_engine(&cmd);
+	const enum igrad_engine own = cmd_engine(&cmd);
 	unsigned int slot = 0;
 
 	races_add(races, &cmd);

@@ -21,9 +21,6 @@ struct races *races_new(uint32_t sram_bytes, uint64_t dram, uint64_t dram_bytes,
 			unsigned int max_cmds);
 void races_free(struct races *races);
 
-/** races_engine - of a command */
-enum igrad_engine races_engine(const struct igrad_cmd *cmd);
-
 /** races_add - one more command, behind those before; its semaphores are not looked at */
 void races_add(struct races *races, const struct igrad_cmd *cmd);
 

@@ -236,7 +236,7 @@ struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t sem
 	return cmd;
 }
 
-static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
+enum igrad_engine cmd_engine(const struct igrad_cmd *cmd)
 {
 	if (cmd->opcode == IGRAD_OP_NOP)
 		return (enum igrad_engine)cmd->engine;
@@ -252,7 +252,7 @@ void rig_chain(struct igrad_cmd *cmds, unsigned int n)
 	uint32_t count[IGRAD_NUM_ENGINES] = {0};
 
 	for (unsigned int i = 0; i < n; i++) {
-		const enum igrad_engine own = engine_of(&cmds[i]);
+		const enum igrad_engine own = cmd_engine(&cmds[i]);
 		unsigned int slot = 0;
 
 		for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {

@@ -93,6 +93,9 @@ struct igrad_cmd *cmd_p(struct igrad_cmd *cmd, uint32_t addr, uint32_t pitch);
 struct igrad_cmd *cmd_wait(struct igrad_cmd *cmd, unsigned int slot, uint8_t semaphore,
 			   uint32_t value);
 
+/** cmd_engine - that executes a command */
+enum igrad_engine cmd_engine(const struct igrad_cmd *cmd);
+
 /**
  * rig_chain - have each command wait for all before it
  *

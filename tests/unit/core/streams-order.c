@@ -8,17 +8,6 @@
 
 #include <string.h>
 
-static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
-{
-	if (cmd->opcode == IGRAD_OP_NOP)
-		return (enum igrad_engine)cmd->engine;
-	if (cmd->opcode == IGRAD_OP_DMA_LOAD)
-		return IGRAD_ENGINE_LOAD;
-	if (cmd->opcode == IGRAD_OP_DMA_STORE)
-		return IGRAD_ENGINE_STORE;
-	return cmd->opcode < IGRAD_OP_VEC_FILL ? IGRAD_ENGINE_ARRAY : IGRAD_ENGINE_VECTOR;
-}
-
 static bool meet(const struct access *a, const struct access *b)
 {
 	return a->memory == b->memory && (a->written || b->written) && a->begin < b->end &&
@@ -52,7 +41,7 @@ static unsigned int needed(const struct stream *s, enum igrad_engine other,
 static void append(struct stream *s, struct igrad_cmd cmd, const struct access *accesses,
 		   unsigned int n)
 {
-	const enum igrad_engine engine = engine_of(&cmd);
+	const enum igrad_engine engine = cmd_engine(&cmd);
 	struct issued *issued = &s->issued[s->count];
 
 	assert_true(s->count < STREAM_MOST);
@@ -77,7 +66,7 @@ static void wait_for(struct stream *s, struct igrad_cmd *cmd, unsigned int slot,
 		     uint32_t value)
 {
 	const struct issued *signaller = &s->issued[s->signaller[semaphore][value]];
-	unsigned int *known = s->known[engine_of(cmd)];
+	unsigned int *known = s->known[cmd_engine(cmd)];
 
 	cmd_wait(cmd, slot, semaphore, value);
 	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
@@ -130,7 +119,7 @@ static void wait_at_random(struct stream *s, struct igrad_cmd *cmd, unsigned int
 void stream_emit(struct stream *s, struct igrad_cmd cmd, const struct access *accesses,
 		 unsigned int num_accesses)
 {
-	const enum igrad_engine engine = engine_of(&cmd);
+	const enum igrad_engine engine = cmd_engine(&cmd);
 	unsigned int slot = 0;
 
 	for (unsigned int e = 0; e < IGRAD_NUM_ENGINES; e++) {
