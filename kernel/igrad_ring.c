@@ -328,8 +328,8 @@ void igrad_ring_pause(struct igrad_device *idev)
 }
 
 /*
- * End what the device had begun without completing it. That can only be the oldest job: it may have
- * written to memory, and must never run again.
+ * End the oldest job if the device had begun it without completing it: it may have written to
+ * memory, and must never run again.
  */
 static bool igrad_ring_blame(struct igrad_ring *ring, const u32 *started, int error)
 {
@@ -390,6 +390,10 @@ bool igrad_ring_settle(struct igrad_device *idev, const u32 *started, int blame)
 	if (ring->state == IGRAD_RING_PAUSED) {
 		igrad_ring_collect(ring);
 		blamed = igrad_ring_blame(ring, started, blame);
+		/* If only its completion was lost, others behind it have ended, or begun. */
+		igrad_ring_collect(ring);
+		while (blamed && started && igrad_ring_blame(ring, started, blame))
+			igrad_ring_collect(ring);
 		igrad_ring_cancel(ring);
 	}
 	spin_unlock(&ring->lock);

@@ -191,10 +191,42 @@ static bool igrad_init_pci(IgradState *s, Error **errp)
     return true;
 }
 
+static uint64_t igrad_gone_read(void *opaque, hwaddr addr, unsigned int size)
+{
+    return UINT64_MAX;
+}
+
+static void igrad_gone_write(void *opaque, hwaddr addr, uint64_t val,
+                             unsigned int size)
+{
+}
+
+static const MemoryRegionOps igrad_gone_ops = {
+    .read = igrad_gone_read,
+    .write = igrad_gone_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+    .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+};
+
+/*
+ * A vCPU may have looked up one of our regions already, and wait for the BQL
+ * to access it: that comes when nothing is there any more.
+ */
+static void igrad_regions_gone(IgradState *s)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+
+    s->regs.ops = &igrad_gone_ops;
+    pci->msix_table_mmio.ops = &igrad_gone_ops;
+    pci->msix_pba_mmio.ops = &igrad_gone_ops;
+}
+
 static void igrad_exit_pci(IgradState *s)
 {
     PCIDevice *pci = PCI_DEVICE(s);
 
+    igrad_regions_gone(s);
     msix_unuse_all_vectors(pci);
     msix_uninit_exclusive_bar(pci);
     pcie_cap_exit(pci);

@@ -401,4 +401,6 @@ void igrad_worker_destroy(IgradWorker *w)
     qemu_mutex_destroy(&w->lock);
     igrad_mmu_free(w->mmu);
     igrad_core_free(w->core);
+    w->mmu = NULL;
+    w->core = NULL;
 }

@@ -71,5 +71,6 @@ check-long:
 lint: fetch-kernel-source
 	@tools/setup/lint
 
+# Ratios of speeds, as one table; nothing of it is a test, since hosts are busy.
 bench: $(BENCHES)
-	@set -e; for b in $(BENCHES); do echo "== $${b##*/}"; $$b; done
+	@CC='$(CC)' BUILD_DIR=$(abspath $(BUILD)) tests/bench/table $(BENCHES)

@@ -22,7 +22,7 @@ result reset $?
 rmmod igrad && insmod /modules/igrad.ko job_limit_ms=200 && $root limit >/out/limit
 result limit $?
 JOB
-tools/vm/igrad-vm --out "$tmp/out" --name root --module-param job_timeout_ms=3000 --device-props "x-hang-tag=0x68616e67" -- \
+tools/vm/igrad-vm --one-thread --out "$tmp/out" --name root --module-param job_timeout_ms=3000 --device-props "x-hang-tag=0x68616e67" -- \
 	sh /out/job >"$tmp/log" 2>&1
 code=$?
 ((code == 0)) || note <"$tmp/log"

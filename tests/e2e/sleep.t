@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 kernel=${IGRAD_TEST_KERNEL:-}
-tools/vm/igrad-vm ${kernel:+--kernel "$kernel"} --name "sleep${kernel:+-$kernel}" --serial --devices 2 --module-param job_timeout_ms=3000 \
+tools/vm/igrad-vm ${kernel:+--kernel "$kernel"} --name "sleep${kernel:+-$kernel}" --serial --one-thread --devices 2 --module-param job_timeout_ms=3000 \
 	--device-props "x-hang-tag=0x68616e67" --timeout 2400 -- \
 	sh -c 'cp build/bin/kselftest/sleep /tmp && cd /tmp && exec ./sleep' | tr -d '\r'
 exit "${PIPESTATUS[0]}"
