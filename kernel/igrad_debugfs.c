@@ -78,9 +78,9 @@ static int igrad_debugfs_ring(struct seq_file *m, void *data)
 }
 
 static const struct drm_debugfs_info igrad_debugfs_files[] = {
-	{ "vms", igrad_debugfs_vms },
-	{ "queues", igrad_debugfs_queues },
-	{ "ring", igrad_debugfs_ring },
+	{ .name = "vms", .show = igrad_debugfs_vms },
+	{ .name = "queues", .show = igrad_debugfs_queues },
+	{ .name = "ring", .show = igrad_debugfs_ring },
 };
 
 /**

@@ -4,3 +4,7 @@ $(eval $(call program,tests/hosttrain,tests/e2e/hosttrain.c tests/unit/refnet.c 
 # Run in the guest by tests/e2e/root.t, and built when that can be run.
 $(eval $(call program,guest/root,tests/e2e/root.c tests/kselftest/igrad_test.c,,libdrm,-std=gnu11 -Iinclude/uapi -Itests/kselftest))
 E2E_PROGRAMS += $(BUILD)/bin/guest/root
+
+# Likewise, by tests/e2e/kexec.t.
+$(eval $(call program,guest/kexec,tests/e2e/kexec.c tests/kselftest/igrad_test.c,,libdrm,-std=gnu11 -Iinclude/uapi -Itests/kselftest))
+E2E_PROGRAMS += $(BUILD)/bin/guest/kexec
