@@ -22,9 +22,6 @@ struct pci_saved_state;
 #define IGRAD_MAX_QUEUES	64
 #define IGRAD_MAX_PENDING	4096
 
-/* No time limit of a job may be longer. */
-#define IGRAD_JOB_LIMIT_MS	30000
-
 /**
  * struct igrad_device - one accelerator
  * @drm: the DRM device; all else lives as long as it does

@@ -29,17 +29,19 @@
 #include "igrad_submit.h"
 #include "igrad_vm.h"
 
+/* How patient the administrator may make the driver. Ten minutes are for debugging. */
 #define IGRAD_MIN_TIMEOUT_MS	20
+#define IGRAD_MAX_TIMEOUT_MS	600000
 
 static unsigned int job_timeout_ms = 5000;
-module_param(job_timeout_ms, uint, 0444);
+module_param(job_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(job_timeout_ms,
-		 "A job that retires no command for so long is ended (ms, 20 to 30000, default 5000)");
+		 "A job that retires no command for so long is ended (ms, 20 to 600000, default 5000; for devices bound from now on)");
 
-static unsigned int job_limit_ms = IGRAD_JOB_LIMIT_MS;
-module_param(job_limit_ms, uint, 0444);
+static unsigned int job_limit_ms = 30000;
+module_param(job_limit_ms, uint, 0644);
 MODULE_PARM_DESC(job_limit_ms,
-		 "A job that executes for so long is ended, whatever it does (ms, 20 to 30000, default 30000)");
+		 "A job that executes for so long is ended, whatever it does (ms, 20 to 600000, default 30000; for devices bound from now on)");
 
 struct workqueue_struct *igrad_release_wq;
 
@@ -183,8 +185,10 @@ static int igrad_device_init(struct igrad_device *idev)
 {
 	int ret;
 
-	idev->job_timeout_ms = clamp(job_timeout_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
-	idev->job_limit_ms = clamp(job_limit_ms, IGRAD_MIN_TIMEOUT_MS, IGRAD_JOB_LIMIT_MS);
+	idev->job_timeout_ms = clamp(READ_ONCE(job_timeout_ms), IGRAD_MIN_TIMEOUT_MS,
+				     IGRAD_MAX_TIMEOUT_MS);
+	idev->job_limit_ms = clamp(READ_ONCE(job_limit_ms), IGRAD_MIN_TIMEOUT_MS,
+				   IGRAD_MAX_TIMEOUT_MS);
 	INIT_LIST_HEAD(&idev->vms);
 	INIT_LIST_HEAD(&idev->bos);
 	INIT_LIST_HEAD(&idev->queues);

@@ -18,8 +18,12 @@
 #include "igrad_reset.h"
 #include "igrad_sched.h"
 
-/* Looks in the time that a job may take to retire a command. */
+/*
+ * Looks in the time that a job may take to retire a command. However long that is, a device that
+ * does not answer any more is noticed soon.
+ */
 #define IGRAD_LOOKS_PER_TIMEOUT	4
+#define IGRAD_MAX_LOOK_MS	1000
 
 static struct igrad_device *igrad_sched_to_device(struct drm_gpu_scheduler *sched)
 {
@@ -115,7 +119,7 @@ static void igrad_sched_fini(struct drm_device *drm, void *data)
 int igrad_sched_init(struct igrad_device *idev)
 {
 	unsigned int patience = min(idev->job_timeout_ms, idev->job_limit_ms);
-	unsigned long look = msecs_to_jiffies(patience) / IGRAD_LOOKS_PER_TIMEOUT;
+	unsigned int look = min(patience / IGRAD_LOOKS_PER_TIMEOUT, IGRAD_MAX_LOOK_MS);
 	int ret;
 
 	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */
@@ -124,8 +128,9 @@ int igrad_sched_init(struct igrad_device *idev)
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
-	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_RING_JOBS, max(look, 1UL),
-				   idev->recovery_wq, idev->drm.dev);
+	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_RING_JOBS,
+				   max(msecs_to_jiffies(look), 1UL), idev->recovery_wq,
+				   idev->drm.dev);
 	if (ret) {
 		destroy_workqueue(idev->recovery_wq);
 		return ret;

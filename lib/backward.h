@@ -44,6 +44,14 @@ struct igrad_backward {
 	struct igrad_sums biases;
 };
 
+/** igrad_backward_at - where @part of an operand is in SRAM */
+static inline struct igrad_place igrad_backward_at(struct igrad_backward *bw, enum igrad_role role,
+						   struct igrad_part part,
+						   enum igrad_window_use use)
+{
+	return igrad_linear_at(&bw->linear, role, part, use);
+}
+
 /** struct igrad_tile - part of W, or of what has its shape */
 struct igrad_tile {
 	uint32_t i;

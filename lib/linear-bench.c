@@ -9,6 +9,7 @@
 #include "planner.h"
 
 #define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define AS_GOOD	      1.002  /* × the least cycles that are possible: not worth another trial */
 #define MANY_COMMANDS 40000  /* what all trials of a schedule but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
@@ -120,6 +121,13 @@ const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task
 	return task->forward ? task->forward->energy : task->backward->energy;
 }
 
+int igrad_task_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_task *task, enum igrad_schedule schedule)
+{
+	return task->forward ? igrad_forward_problem(problem, device, task->forward)
+			     : igrad_backward_problem(problem, device, task->backward, schedule);
+}
+
 static double energy_of(const struct igrad_bench *bench, const struct igrad_task *task,
 			const struct igrad_report *report)
 {
@@ -148,11 +156,15 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a < b ? -1 : a > b;
 }
 
+static uint64_t bytes_moved(const struct igrad_report *report)
+{
+	return report->dram_read_bytes + report->dram_write_bytes;
+}
+
 int igrad_trial_compare(const struct igrad_trial *a, const struct igrad_trial *b,
 			enum igrad_objective objective)
 {
-	uint64_t moved_a = a->report.dram_read_bytes + a->report.dram_write_bytes;
-	uint64_t moved_b = b->report.dram_read_bytes + b->report.dram_write_bytes;
+	uint64_t moved_a = bytes_moved(&a->report), moved_b = bytes_moved(&b->report);
 	int order = 0;
 
 	if (objective == IGRAD_OBJECTIVE_DRAM)
@@ -174,7 +186,18 @@ static void insert(struct igrad_trial trials[], int num, const struct igrad_tria
 	trials[num] = *trial;
 }
 
-/* Execute a candidate, and put it where it belongs among @trials; the worst makes room. */
+/* Put a trial where it belongs among @trials; the worst makes room. */
+static void rank(struct igrad_trial trials[], int *num, const struct igrad_trial *trial,
+		 enum igrad_objective objective)
+{
+	if (*num == IGRAD_MAX_CANDIDATES) {
+		if (igrad_trial_compare(trial, &trials[*num - 1], objective) >= 0)
+			return;
+		--*num;
+	}
+	insert(trials, (*num)++, trial, objective);
+}
+
 static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
 		   const struct igrad_task *dummy, const struct igrad_candidate *candidate,
 		   struct igrad_trial trials[], int *num)
@@ -185,10 +208,7 @@ static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
 	if (err)
 		return err == -E2BIG ? 0 : err;
 	trial.energy = energy_of(bench, task, &trial.report);
-	if (*num == IGRAD_MAX_CANDIDATES &&
-	    igrad_trial_compare(&trial, &trials[--*num], igrad_task_objective(task)) >= 0)
-		trial = trials[*num];
-	insert(trials, (*num)++, &trial, igrad_task_objective(task));
+	rank(trials, num, &trial, igrad_task_objective(task));
 	return 0;
 }
 
@@ -207,10 +227,24 @@ static bool known(const struct igrad_plan *plan, const struct igrad_trial trials
 	return false;
 }
 
-/* The plans that suit @problem, carried out by the schedule @as. */
+/* Is there anything to be gained by executing a candidate, after @best? */
+static bool promising(const struct igrad_candidate *candidate, const struct igrad_trial *best,
+		      enum igrad_objective objective)
+{
+	uint64_t moved = candidate->traffic.read + candidate->traffic.written;
+
+	if (objective == IGRAD_OBJECTIVE_ENERGY)
+		return true;
+	if (objective == IGRAD_OBJECTIVE_DRAM && moved != bytes_moved(&best->report))
+		return moved < bytes_moved(&best->report);
+	return best->report.cycles > AS_GOOD * candidate->floor ||
+	       candidate->accesses < best->estimate.accesses;
+}
+
+/* The plans that suit @problem. */
 static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 		       const struct igrad_task *dummy, const struct igrad_problem *problem,
-		       enum igrad_schedule as, struct igrad_trial trials[], int *num)
+		       struct igrad_trial trials[], int *num)
 {
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
 	int n = igrad_plan_search(problem, igrad_task_objective(task), candidates);
@@ -222,8 +256,7 @@ static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
 	 */
 	for (int i = 0; !err && i < n && (!*num || commands < MANY_COMMANDS); i++) {
-		candidates[i].plan.schedule = as;
-		if (known(&candidates[i].plan, trials, *num))
+		if (*num && !promising(&candidates[i], &trials[0], igrad_task_objective(task)))
 			continue;
 		commands += candidates[i].commands;
 		err = attempt(bench, task, dummy, &candidates[i], trials, num);
@@ -234,23 +267,28 @@ static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 /* ws can do all that ws-paper does, and also see to dW before dX. */
 static int attempt_more(struct igrad_bench *bench, const struct igrad_task *task,
 			const struct igrad_task *dummy, const struct igrad_problem *problem,
-			struct igrad_trial trials[], int *num)
+			const struct igrad_trial *paper, struct igrad_trial trials[], int *num)
 {
-	struct igrad_problem paper = *problem;
 	struct igrad_candidate twin;
-	int err;
 
-	paper.schedule = IGRAD_SCHEDULE_WS_PAPER;
-	err = attempt_all(bench, task, dummy, &paper, IGRAD_SCHEDULE_WS, trials, num);
-	if (err || !*num || !has_twin(problem, &trials[0].estimate.plan))
-		return err;
+	if (paper) {
+		struct igrad_trial same = *paper;
+
+		same.estimate.plan.schedule = IGRAD_SCHEDULE_WS;
+		same.energy = energy_of(bench, task, &same.report);
+		if (!known(&same.estimate.plan, trials, *num))
+			rank(trials, num, &same, igrad_task_objective(task));
+	}
+	if (!*num || !has_twin(problem, &trials[0].estimate.plan))
+		return 0;
 	twin = trials[0].estimate;
 	twin.plan.dw_first = true;
 	return attempt(bench, task, dummy, &twin, trials, num);
 }
 
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, struct igrad_trial trials[])
+		    enum igrad_schedule schedule, const struct igrad_trial *paper,
+		    struct igrad_trial trials[])
 {
 	const struct igrad_device_info *info = igrad_device_info(bench->device);
 	struct igrad_problem problem;
@@ -259,13 +297,11 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 	int err = dummy_init(&dummy, bench, task);
 
 	if (!err)
-		err = task->forward ? igrad_forward_problem(&problem, info, dummy.task.forward)
-				    : igrad_backward_problem(&problem, info, dummy.task.backward,
-							     schedule);
+		err = igrad_task_problem(&problem, info, &dummy.task, schedule);
 	if (!err)
-		err = attempt_all(bench, task, &dummy.task, &problem, schedule, trials, &num);
+		err = attempt_all(bench, task, &dummy.task, &problem, trials, &num);
 	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
-		err = attempt_more(bench, task, &dummy.task, &problem, trials, &num);
+		err = attempt_more(bench, task, &dummy.task, &problem, paper, trials, &num);
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);
 	if (!err && !num)

@@ -104,7 +104,36 @@ static void remember(struct igrad_planner *planner, const struct key *key,
 	choice->trial = *trial;
 }
 
-/* Called with the lock held. */
+/* A schedule that cannot do the layer at all. */
+static bool unable(int err)
+{
+	return err == -E2BIG || err == -ENOSPC;
+}
+
+/* All of this is called with the lock held. */
+static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *task,
+			const struct key *key, struct igrad_trial *best);
+
+/* ws need not execute again what ws-paper, of which it can do all, has chosen from. */
+static int try_fixed(struct igrad_planner *planner, const struct igrad_task *task,
+		     const struct key *key, struct igrad_trial trials[])
+{
+	const struct igrad_trial *known = NULL;
+	struct igrad_trial paper;
+
+	if (task->backward && key->schedule == IGRAD_SCHEDULE_WS) {
+		struct key plain = *key;
+		int err;
+
+		plain.schedule = IGRAD_SCHEDULE_WS_PAPER;
+		err = choose_fixed(planner, task, &plain, &paper);
+		if (err && !unable(err))
+			return err;
+		known = err ? NULL : &paper;
+	}
+	return igrad_bench_try(&planner->bench, task, key->schedule, known, trials);
+}
+
 static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *task,
 			const struct key *key, struct igrad_trial *best)
 {
@@ -116,7 +145,7 @@ static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *
 		*best = known->trial;
 		return 0;
 	}
-	n = igrad_bench_try(&planner->bench, task, key->schedule, trials);
+	n = try_fixed(planner, task, key, trials);
 	if (n < 0)
 		return n;
 	*best = trials[0];
@@ -141,7 +170,7 @@ static int choose(struct igrad_planner *planner, const struct igrad_task *task, 
 
 		key->schedule = schedule;
 		ret = choose_fixed(planner, task, key, &trial);
-		if (ret && ret != -E2BIG && ret != -ENOSPC)
+		if (ret && !unable(ret))
 			return ret;
 		if (ret)
 			err = ret;
@@ -152,26 +181,31 @@ static int choose(struct igrad_planner *planner, const struct igrad_task *task, 
 	return found ? 0 : err;
 }
 
+/* Problems are the same for all schedules but for what follows from the schedule. */
+static int make_key(struct key *key, const struct igrad_device *device,
+		    const struct igrad_task *task, enum igrad_schedule schedule)
+{
+	memset(key, 0, sizeof(*key));
+	key->objective = igrad_task_objective(task);
+	if (key->objective == IGRAD_OBJECTIVE_ENERGY)
+		key->energy = igrad_task_energy(task);
+	if (task->forward) {
+		key->relu = task->forward->relu;
+	} else {
+		key->schedule = schedule;
+		key->decay = task->backward->optimizer.decay != 0.0f;
+	}
+	return igrad_task_problem(&key->problem, &device->info, task, 0);
+}
+
 int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *task,
 			 struct igrad_plan *plan)
 {
 	struct igrad_planner *planner;
 	struct igrad_trial best;
 	struct key key;
-	int err;
+	int err = make_key(&key, device, task, task->backward ? task->backward->schedule : 0);
 
-	memset(&key, 0, sizeof(key));
-	key.objective = igrad_task_objective(task);
-	if (key.objective == IGRAD_OBJECTIVE_ENERGY)
-		key.energy = igrad_task_energy(task);
-	if (task->forward) {
-		key.relu = task->forward->relu;
-		err = igrad_forward_problem(&key.problem, &device->info, task->forward);
-	} else {
-		key.schedule = task->backward->schedule;
-		key.decay = task->backward->optimizer.decay != 0.0f;
-		err = igrad_backward_problem(&key.problem, &device->info, task->backward, 0);
-	}
 	if (err)
 		return err;
 	planner = planner_of(device);
@@ -189,10 +223,8 @@ int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task
 		      enum igrad_schedule schedule, struct igrad_trial trials[])
 {
 	struct igrad_planner *planner;
-	struct igrad_problem problem;
-	int err = task->forward ? igrad_forward_problem(&problem, &device->info, task->forward)
-				: igrad_backward_problem(&problem, &device->info, task->backward,
-							 schedule);
+	struct key key;
+	int err = make_key(&key, device, task, schedule);
 
 	if (err)
 		return err;
@@ -200,7 +232,7 @@ int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task
 	if (!planner)
 		return -ENOMEM;
 	pthread_mutex_lock(&planner->lock);
-	err = igrad_bench_try(&planner->bench, task, schedule, trials);
+	err = try_fixed(planner, task, &key, trials);
 	pthread_mutex_unlock(&planner->lock);
 	return err;
 }

@@ -11,8 +11,10 @@
 
 /* ---------------------------------------------------------------- words */
 
-static const char *const role_names[IGRAD_NUM_ROLES] = {"x",  "w",  "b",  "y",	"dy",
-							"dx", "dw", "db", "vw", "vb"};
+static const char *const role_names[] = {"x",  "w",  "b",  "y",	 "dy", "dx",  "dw",
+					 "db", "vw", "vb", "sw", "sb", "adam"};
+_Static_assert(sizeof(role_names) / sizeof(role_names[0]) == IGRAD_NUM_ROLES,
+	       "each role has a name");
 
 __attribute__((format(printf, 3, 4))) static void append(char *words, size_t size,
 							 const char *format, ...)
@@ -133,10 +135,7 @@ static int add_schedule(struct list *list, struct igrad_device *device,
 	if (!grown)
 		return -ENOMEM;
 	list->choices = grown;
-	if (task->forward)
-		igrad_forward_problem(&problem, &device->info, task->forward);
-	else
-		igrad_backward_problem(&problem, &device->info, task->backward, schedule);
+	igrad_task_problem(&problem, &device->info, task, schedule);
 	for (int i = 0; i < n; i++)
 		grown[list->num + i] = choice_of(&problem, &trials[i]);
 	grown[list->num].best = true;

@@ -5,12 +5,6 @@
  */
 #include "backward.h"
 
-static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
-			     struct igrad_part part, enum igrad_window_use use)
-{
-	return igrad_linear_at(&bw->linear, role, part, use);
-}
-
 /* ---------------------------------------------------------------- weights */
 
 static bool interleaves(const struct igrad_backward *bw)
@@ -33,7 +27,7 @@ static bool keeps_acc(const struct igrad_backward *bw)
 static void load_w(struct igrad_backward *bw, struct igrad_tile tile)
 {
 	igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, 0, tile.size,
-			at(bw, IGRAD_ROLE_W, igrad_part_w(tile), IGRAD_USE_IN));
+			igrad_backward_at(bw, IGRAD_ROLE_W, igrad_part_w(tile), IGRAD_USE_IN));
 }
 
 /* ---------------------------------------------------------------- sums over the batch */
@@ -48,7 +42,7 @@ static uint16_t resume_acc(struct igrad_backward *bw, const struct igrad_block *
 		return 0;
 	if (begins || !keeps_acc(bw))
 		igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_ACC, 0, tile.size,
-				at(bw, sum->role, igrad_part_w(tile), IGRAD_USE_IN));
+				igrad_backward_at(bw, sum->role, igrad_part_w(tile), IGRAD_USE_IN));
 	if (begins)
 		igrad_emit_scale_acc(&bw->linear.e, tile.size, bw->args->optimizer.momentum);
 	return IGRAD_FLAG_KEEP;
@@ -57,7 +51,8 @@ static uint16_t resume_acc(struct igrad_backward *bw, const struct igrad_block *
 static void drain(struct igrad_backward *bw, enum igrad_opcode op, enum igrad_role role,
 		  struct igrad_tile tile, enum igrad_window_use use)
 {
-	igrad_emit_tile(&bw->linear.e, op, 0, tile.size, at(bw, role, igrad_part_w(tile), use));
+	igrad_emit_tile(&bw->linear.e, op, 0, tile.size,
+			igrad_backward_at(bw, role, igrad_part_w(tile), use));
 }
 
 /* After the last chunk: what is to be done with a complete sum. */
@@ -104,9 +99,10 @@ static void wgrad_tile(struct igrad_backward *bw, const struct igrad_block *bloc
 	/* What UPDATE works on. */
 	if (bw->linear.problem.fused && sum == bw->weights.sum && igrad_batch_ends(bw, block))
 		load_w(bw, tile);
-	igrad_emit_wgrad(&bw->linear.e, keep, tile.size, n,
-			 at(bw, IGRAD_ROLE_X, igrad_part_x(tile, b, n), IGRAD_USE_IN),
-			 at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN));
+	igrad_emit_wgrad(
+		&bw->linear.e, keep, tile.size, n,
+		igrad_backward_at(bw, IGRAD_ROLE_X, igrad_part_x(tile, b, n), IGRAD_USE_IN),
+		igrad_backward_at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN));
 	retire_acc(bw, block, tile, sum);
 }
 
@@ -115,7 +111,7 @@ static struct igrad_place dx(struct igrad_backward *bw, const struct igrad_block
 {
 	struct igrad_part part = igrad_part_x(tile, block->at[IGRAD_DIM_B], block->n[IGRAD_DIM_B]);
 
-	return at(bw, IGRAD_ROLE_DX, part, tile.o ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
+	return igrad_backward_at(bw, IGRAD_ROLE_DX, part, tile.o ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
 }
 
 static void dx_done(struct igrad_backward *bw, const struct igrad_block *block,
@@ -134,9 +130,10 @@ static void dgrad_tile(struct igrad_backward *bw, const struct igrad_block *bloc
 
 	if (igrad_batch_begins(block) || !one_tile(bw))
 		load_w(bw, tile);
-	igrad_emit_dgrad(&bw->linear.e, tile.o ? IGRAD_FLAG_ADD : 0, tile.size, n,
-			 at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
-			 dx(bw, block, tile));
+	igrad_emit_dgrad(
+		&bw->linear.e, tile.o ? IGRAD_FLAG_ADD : 0, tile.size, n,
+		igrad_backward_at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
+		dx(bw, block, tile));
 	dx_done(bw, block, tile);
 }
 
@@ -149,10 +146,11 @@ static void interleaved_tile(struct igrad_backward *bw, const struct igrad_block
 
 	if (igrad_batch_begins(block) || !one_tile(bw))
 		load_w(bw, tile);
-	igrad_emit_interleaved(&bw->linear.e, flags, tile.size, n,
-			       at(bw, IGRAD_ROLE_X, igrad_part_x(tile, b, n), IGRAD_USE_IN),
-			       at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
-			       dx(bw, block, tile));
+	igrad_emit_interleaved(
+		&bw->linear.e, flags, tile.size, n,
+		igrad_backward_at(bw, IGRAD_ROLE_X, igrad_part_x(tile, b, n), IGRAD_USE_IN),
+		igrad_backward_at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
+		dx(bw, block, tile));
 	dx_done(bw, block, tile);
 	retire_acc(bw, block, tile, sum);
 }

@@ -240,8 +240,6 @@ static bool add_traffic(const struct igrad_problem *problem, const struct igrad_
 	uint32_t bytes = igrad_role_width(problem, role);
 	enum touch how = touch(problem, plan, role);
 
-	if (!plan->slots[role])
-		return true;
 	if (how < TOUCH_ONCE_IN)
 		missed = words_missed(problem, plan, role);
 	if (how == TOUCH_IN || how == TOUCH_INOUT || how == TOUCH_CHANGE || how == TOUCH_ONCE_IN ||
@@ -269,7 +267,8 @@ bool igrad_plan_traffic(const struct igrad_problem *problem, const struct igrad_
 
 	*traffic = (struct igrad_traffic){0, 0};
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
-		possible &= add_traffic(problem, plan, role, traffic);
+		if (plan->slots[role])
+			possible &= add_traffic(problem, plan, role, traffic);
 	return possible;
 }
 

@@ -92,6 +92,8 @@ static struct product natural(const struct igrad_problem *problem, const struct 
 	struct product p = stationary(problem, plan, IGRAD_DIM_I, IGRAD_DIM_O, IGRAD_DIM_B);
 
 	p.pitch = problem->device->cols;
+	if (igrad_plan_keeps_acc(plan)) /* and w */
+		p.loads /= num_blocks(problem, plan, IGRAD_DIM_B);
 	return p;
 }
 
@@ -118,7 +120,9 @@ static int backward_products(const struct igrad_problem *problem, const struct i
 		products[n] = natural(problem, plan);
 		if (has_dx)
 			products[n].rows *= 2;
-		products[n].rows += products[n].streams;
+		if (problem->fused)
+			products[n].rows += products[n].streams /
+					    num_blocks(problem, plan, IGRAD_DIM_B);
 		add_moves(problem, plan, &products[n++]);
 		return n;
 	}
@@ -325,15 +329,45 @@ static uint64_t transfers(const struct igrad_problem *problem, const struct igra
 	return of_weights / weights + (bytes - of_weights) / others;
 }
 
-bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
+/* Of a dimension's tiles the smallest, which may be the last. */
+static double edge(uint32_t dim, uint32_t tile)
+{
+	return dim % tile ? dim % tile : igrad_min(dim, tile);
+}
+
+/*
+ * No engine does its work in less; before the first stream something has to come in, and after the
+ * last one something has to leave.
+ */
+static double least_cycles(const struct igrad_problem *problem,
+			   const struct igrad_candidate *candidate, double array)
+{
+	double width = problem->device->dram_bytes_per_cycle;
+	double read = candidate->traffic.read / width, written = candidate->traffic.written / width;
+	double rows = edge(problem->dim[IGRAD_DIM_I], candidate->plan.tile.rows);
+	double cols = edge(problem->dim[IGRAD_DIM_O], candidate->plan.tile.cols);
+	double batch = edge(problem->dim[IGRAD_DIM_B], candidate->plan.block[IGRAD_DIM_B]);
+	double computing = max_double(array, vector_cycles(problem)), in, out;
+
+	if (problem->backward) {
+		in = igrad_role_width(problem, IGRAD_ROLE_DY) * batch * cols / width;
+		out = igrad_role_width(problem, IGRAD_ROLE_W) * rows * cols / width;
+	} else {
+		in = igrad_role_width(problem, IGRAD_ROLE_X) * batch * rows / width;
+		out = igrad_role_width(problem, IGRAD_ROLE_Y) * batch * cols / width;
+	}
+	return max_double(max_double(read + out, written + in), computing + in + out) +
+	       2.0 * problem->device->dram_latency;
+}
+
+void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate)
 {
 	const struct igrad_device_info *info = problem->device;
 	double width = info->dram_bytes_per_cycle, cycles, array = 0;
 	struct product products[2];
 	int n;
 
-	if (!igrad_plan_traffic(problem, &candidate->plan, &candidate->traffic))
-		return false;
+	candidate->cycles = 0;
 	candidate->commands = 0;
 	candidate->accesses = 0;
 	n = products_of(problem, &candidate->plan, products);
@@ -345,7 +379,7 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 		candidate->commands += products[i].streams + products[i].loads + products[i].moves;
 	}
 	if (candidate->commands > IGRAD_MAX_COMMANDS)
-		return true;
+		return;
 	candidate->commands += transfers(problem, &candidate->plan, &candidate->traffic);
 	cycles = array + delay(problem, &candidate->plan, candidate->traffic.read, array) +
 		 last_update(problem, &candidate->plan);
@@ -353,7 +387,7 @@ bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 	cycles = max_double(cycles, candidate->traffic.written / width);
 	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
 		cycles = max_double(cycles, turnaround(problem, &candidate->plan, role, array));
+	candidate->floor = least_cycles(problem, candidate, array);
 	candidate->cycles = cycles + last_bytes(problem, &candidate->plan) / width +
 			    2.0 * info->dram_latency + info->rows + info->cols;
-	return true;
 }

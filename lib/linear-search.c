@@ -99,51 +99,61 @@ static void keep(struct search *search, const struct igrad_candidate *candidate)
 	search->found[search->num++] = *candidate;
 }
 
-static void consider_way(struct search *search, const struct igrad_plan *plan)
+/* Traffic is exact and known at once: what moves too much is not rated. */
+static bool moves_little(const struct search *search, const struct igrad_candidate *candidate)
 {
-	struct igrad_candidate candidate = {.plan = *plan};
+	return bytes_moved(candidate) <= NEARLY * search->least;
+}
 
-	if (!igrad_candidate_rate(search->problem, &candidate))
+static void consider_way(struct search *search, struct igrad_candidate *candidate)
+{
+	igrad_candidate_rate(search->problem, candidate);
+	if (!candidate->cycles)
 		return;
-	search->fits = true;
-	if (!candidate.cycles)
-		return;
-	if (bytes_moved(&candidate) < search->least)
-		search->least = bytes_moved(&candidate);
-	if (bytes_moved(&candidate) <= NEARLY * search->least)
-		keep(search, &candidate);
+	if (bytes_moved(candidate) < search->least)
+		search->least = bytes_moved(candidate);
+	keep(search, candidate);
 }
 
 /* ws has four ways of choosing what is stationary; each is a plan of its own. */
-static void consider(struct search *search, struct igrad_plan *plan)
+static void consider(struct search *search, const struct igrad_plan *plan)
 {
 	const struct igrad_problem *problem = search->problem;
 	int ways = problem->backward && problem->schedule == IGRAD_SCHEDULE_WS ? 4 : 1;
+	struct igrad_candidate candidate = {.plan = *plan};
 
-	for (int way = 0; way < ways; way++) {
-		plan->dx_turned = way & 1;
-		plan->dw_turned = way & 2;
+	if (!igrad_plan_traffic(problem, plan, &candidate.traffic))
+		return;
+	search->fits = true;
+	for (int way = 0; way < ways && moves_little(search, &candidate); way++) {
+		candidate.plan.dx_turned = way & 1;
+		candidate.plan.dw_turned = way & 2;
 		/* What is streamed must be bf16 then, and W is to be updated. */
-		if (plan->dx_turned && problem->narrow)
+		if (candidate.plan.dx_turned && problem->narrow)
 			continue;
-		if (!plan->dx_turned || problem->home & 1u << IGRAD_ROLE_DX)
-			consider_way(search, plan);
+		if (!candidate.plan.dx_turned || problem->home & 1u << IGRAD_ROLE_DX)
+			consider_way(search, &candidate);
 	}
 }
 
 /* ---------------------------------------------------------------- what stays in SRAM */
 
-static uint64_t room_left(const struct igrad_problem *problem, const struct igrad_plan *plan)
-{
-	uint64_t bytes = igrad_plan_bytes(plan);
-
-	return bytes <= problem->device->sram_bytes ? problem->device->sram_bytes - bytes : 0;
-}
-
-static bool fits(const struct igrad_problem *problem, const struct igrad_plan *plan)
-{
-	return igrad_plan_bytes(plan) <= problem->device->sram_bytes;
-}
+/*
+ * struct cut - what follows from block sizes and the order of loops, whatever stays in SRAM
+ * @roles: those that take SRAM
+ * @slot: bytes of a slot
+ * @blocks: how many there are
+ * @sweep: blocks that are asked for again and again
+ * @need: slots without which nothing works
+ */
+struct cut {
+	enum igrad_role roles[IGRAD_NUM_ROLES];
+	int num;
+	uint64_t slot[IGRAD_NUM_ROLES];
+	uint32_t blocks[IGRAD_NUM_ROLES];
+	uint32_t sweep[IGRAD_NUM_ROLES];
+	uint32_t need[IGRAD_NUM_ROLES];
+};
 
 static uint32_t blocks_of(const struct igrad_problem *problem, const struct igrad_plan *plan,
 			  enum igrad_role role)
@@ -154,39 +164,62 @@ static uint32_t blocks_of(const struct igrad_problem *problem, const struct igra
 	return blocks < UINT32_MAX ? blocks : UINT32_MAX;
 }
 
-/* Does anything of this role take SRAM? */
-static bool in_sram(const struct igrad_problem *problem, const struct igrad_plan *plan, int role)
+/* Bit per role: what takes SRAM. */
+static uint32_t in_sram(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
 	uint32_t roles = problem->home | problem->scratch;
 
 	if (plan->block[IGRAD_DIM_B] < problem->dim[IGRAD_DIM_B] && !igrad_plan_keeps_acc(plan))
 		roles |= problem->spill;
-	return roles & 1u << role;
+	return roles;
 }
 
-/* Up to @most slots for what is streamed, and all that is needed for what has no home. */
-static void set_least(const struct igrad_problem *problem, struct igrad_plan *plan, uint32_t most)
+static void cut_init(struct cut *cut, const struct igrad_problem *problem,
+		     const struct igrad_plan *plan)
 {
-	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
-		uint32_t need = most;
+	uint32_t roles = in_sram(problem, plan);
 
-		plan->slots[role] = 0;
-		if (!in_sram(problem, plan, role))
+	cut->num = 0;
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++) {
+		bool stays = !(problem->home & 1u << role) ||
+			     igrad_problem_whole(problem) & 1u << role;
+
+		if (!(roles & 1u << role))
 			continue;
-		if (!(problem->home & 1u << role) || igrad_problem_whole(problem) & 1u << role)
-			need = igrad_plan_visits(problem, plan, role).sweep;
-		plan->slots[role] = igrad_min(need > most ? need : most,
-					      blocks_of(problem, plan, role));
+		cut->roles[cut->num++] = role;
+		cut->slot[role] = igrad_slot_bytes(plan, role);
+		cut->blocks[role] = blocks_of(problem, plan, role);
+		cut->sweep[role] = igrad_plan_visits(problem, plan, role).sweep;
+		cut->need[role] = stays ? cut->sweep[role] : 1;
 	}
 }
 
-/* Slots that @bytes more could give a role, all in all no more than @most. */
-static uint32_t slots_for(const struct igrad_plan *plan, enum igrad_role role, uint64_t bytes,
-			  uint32_t most)
+/* Up to @most slots for what is streamed, and all that is needed for what has no home; returns the
+ * bytes that these take. */
+static uint64_t set_least(const struct cut *cut, struct igrad_plan *plan, uint32_t most)
 {
-	uint64_t more = bytes / igrad_slot_bytes(plan, role);
+	uint64_t bytes = 0;
 
-	return plan->slots[role] + more < most ? plan->slots[role] + more : most;
+	memset(plan->slots, 0, sizeof(plan->slots));
+	for (int i = 0; i < cut->num; i++) {
+		enum igrad_role role = cut->roles[i];
+		uint32_t want = cut->need[role] > most ? cut->need[role] : most;
+
+		plan->slots[role] = igrad_min(want, cut->blocks[role]);
+		bytes += plan->slots[role] * cut->slot[role];
+	}
+	return bytes;
+}
+
+/* Not even a block of each operand fits, in whatever order. */
+static bool too_large(const struct igrad_problem *problem, const struct igrad_plan *plan)
+{
+	uint64_t bytes = 0;
+
+	for (int role = 0; role < IGRAD_NUM_ROLES; role++)
+		if ((problem->home | problem->scratch) & 1u << role)
+			bytes += igrad_slot_bytes(plan, role);
+	return bytes > problem->device->sram_bytes;
 }
 
 /* What a resident block of this role saves, each time round. */
@@ -200,55 +233,72 @@ static int weight(const struct igrad_problem *problem, int role)
 }
 
 /* Roles that are loaded again and again because a sweep does not fit their slots. */
-static int list_repeated(const struct igrad_problem *problem, const struct igrad_plan *plan,
-			 enum igrad_role roles[])
+static int list_repeated(const struct igrad_problem *problem, const struct cut *cut,
+			 const struct igrad_plan *plan, enum igrad_role roles[])
 {
 	int n = 0;
 
-	for (int role = 0; role < IGRAD_NUM_ROLES && n < MAX_REPEATED; role++)
-		if (plan->slots[role] && !(role == IGRAD_ROLE_Y && problem->backward) &&
-		    igrad_plan_visits(problem, plan, role).sweep > plan->slots[role])
+	for (int i = 0; i < cut->num && n < MAX_REPEATED; i++) {
+		enum igrad_role role = cut->roles[i];
+
+		if (!(role == IGRAD_ROLE_Y && problem->backward) &&
+		    cut->sweep[role] > plan->slots[role])
 			roles[n++] = role;
+	}
 	return n;
 }
 
-/* Use what is left for keeping part of what does not fit as a whole. */
-static void pin_parts(const struct igrad_problem *problem, struct igrad_plan *plan,
-		      const enum igrad_role roles[], int n)
+/* Use the @left bytes for keeping part of what does not fit as a whole. */
+static void pin_parts(const struct igrad_problem *problem, const struct cut *cut,
+		      struct igrad_plan *plan, const enum igrad_role roles[], int n, uint64_t left)
 {
-	for (int most = 2; most; most--)
-		for (int i = 0; i < n; i++)
-			if (weight(problem, roles[i]) == most)
-				plan->slots[roles[i]] =
-					slots_for(plan, roles[i], room_left(problem, plan),
-						  igrad_plan_visits(problem, plan, roles[i]).sweep);
+	for (int most = 2; most; most--) {
+		for (int i = 0; i < n; i++) {
+			enum igrad_role role = roles[i];
+			uint64_t more = left / cut->slot[role];
+
+			if (weight(problem, role) != most)
+				continue;
+			if (more > cut->sweep[role] - plan->slots[role])
+				more = cut->sweep[role] - plan->slots[role];
+			plan->slots[role] += more;
+			left -= more * cut->slot[role];
+		}
+	}
 }
 
-/* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others. */
-static void residencies(struct search *search, const struct igrad_plan *least)
+/* Every choice of which sweeps to keep in SRAM; what is left over goes to parts of the others.
+ * @least: a plan that takes @bytes */
+static void residencies(struct search *search, const struct cut *cut,
+			const struct igrad_plan *least, uint64_t bytes)
 {
-	struct igrad_plan seen[1 << MAX_REPEATED];
+	uint32_t seen[1 << MAX_REPEATED][IGRAD_NUM_ROLES];
+	uint64_t sram = search->problem->device->sram_bytes;
 	enum igrad_role roles[MAX_REPEATED];
 	int num_seen = 0;
-	int n = list_repeated(search->problem, least, roles);
+	int n = list_repeated(search->problem, cut, least, roles);
 
 	for (uint32_t set = 0; set < 1u << n && !search->err; set++) {
 		struct igrad_plan plan = *least;
+		uint64_t takes = bytes;
 		int again;
 
-		for (int i = 0; i < n; i++)
-			if (set & 1u << i)
-				plan.slots[roles[i]] =
-					igrad_plan_visits(search->problem, &plan, roles[i]).sweep;
-		if (!fits(search->problem, &plan))
+		for (int i = 0; i < n; i++) {
+			if (!(set & 1u << i))
+				continue;
+			plan.slots[roles[i]] = cut->sweep[roles[i]];
+			takes += (cut->sweep[roles[i]] - least->slots[roles[i]]) *
+				 cut->slot[roles[i]];
+		}
+		if (takes > sram)
 			continue;
-		pin_parts(search->problem, &plan, roles, n);
+		pin_parts(search->problem, cut, &plan, roles, n, sram - takes);
 		for (again = 0; again < num_seen; again++)
-			if (!memcmp(plan.slots, seen[again].slots, sizeof(plan.slots)))
+			if (!memcmp(plan.slots, seen[again], sizeof(plan.slots)))
 				break;
 		if (again < num_seen)
 			continue;
-		seen[num_seen++] = plan;
+		memcpy(seen[num_seen++], plan.slots, sizeof(plan.slots));
 		consider(search, &plan);
 	}
 }
@@ -259,14 +309,19 @@ static void residencies(struct search *search, const struct igrad_plan *least)
 static void slots(struct search *search, struct igrad_plan *plan)
 {
 	static const uint32_t depths[] = {UINT32_MAX, 8, 4, 2, 1};
-	uint64_t before = UINT64_MAX;
+	uint64_t sram = search->problem->device->sram_bytes, before = UINT64_MAX;
+	struct cut cut;
 
+	cut_init(&cut, search->problem, plan);
+	if (set_least(&cut, plan, 1) > sram)
+		return;
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
-		set_least(search->problem, plan, depths[i]);
-		if (!fits(search->problem, plan) || igrad_plan_bytes(plan) == before)
+		uint64_t bytes = set_least(&cut, plan, depths[i]);
+
+		if (bytes > sram || bytes == before)
 			continue;
-		before = igrad_plan_bytes(plan);
-		residencies(search, plan);
+		before = bytes;
+		residencies(search, &cut, plan, bytes);
 		if (depths[i] > 1 && search->least == search->compulsory)
 			search->relaxed = true;
 	}
@@ -294,6 +349,8 @@ static void orders(struct search *search, struct igrad_plan *plan)
 		{IGRAD_DIM_O, IGRAD_DIM_B, IGRAD_DIM_I}, {IGRAD_DIM_O, IGRAD_DIM_I, IGRAD_DIM_B},
 	};
 
+	if (too_large(search->problem, plan))
+		return;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && !search->err; i++) {
 		memcpy(plan->order, all[i], sizeof(plan->order));
 		if (!redundant(search->problem, plan))
@@ -365,9 +422,11 @@ static void grow(const struct search *search, struct igrad_plan *plan, enum igra
 	uint32_t high = igrad_min(whole, IGRAD_MAX_BATCH);
 
 	while (low < high) {
+		struct cut cut;
+
 		plan->block[dim] = high - (high - low) / 2;
-		set_least(problem, plan, 1);
-		if (fits(problem, plan))
+		cut_init(&cut, problem, plan);
+		if (set_least(&cut, plan, 1) <= problem->device->sram_bytes)
 			low = plan->block[dim];
 		else
 			high = plan->block[dim] - 1;
@@ -446,44 +505,47 @@ static void refine(struct search *search)
 
 /* ---------------------------------------------------------------- the best */
 
-static int compare(double a, double b)
+#define MAX_KEYS 5
+
+/* A candidate, and numbers that tell how good it is: the first that differs counts. */
+struct entry {
+	const struct igrad_candidate *candidate;
+	double keys[MAX_KEYS];
+};
+
+static int by_keys(const void *a, const void *b)
 {
-	return a < b ? -1 : a > b;
+	const struct entry *ea = a, *eb = b;
+
+	for (int i = 0; i < MAX_KEYS; i++)
+		if (ea->keys[i] != eb->keys[i])
+			return ea->keys[i] < eb->keys[i] ? -1 : 1;
+	return ea->candidate < eb->candidate ? -1 : ea->candidate > eb->candidate;
 }
 
 /* Takes what looks alike to within a percent for as good. */
-static int compare_roughly(double a, double b)
+static double roughly(double value)
 {
-	return compare(floor(log(a) * 100), floor(log(b) * 100));
+	return floor(log(value) * 100);
 }
 
-/* Of those that are as good as each other few commands and little SRAM count. */
-static int by_cycles(const void *a, const void *b)
+/* The objective comes first, then time; of those that are as good as each other few commands and
+ * little SRAM count. */
+static struct entry entry_of(const struct igrad_candidate *candidate,
+			     enum igrad_objective objective)
 {
-	const struct igrad_candidate *ca = a, *cb = b;
-	int order = compare_roughly(ca->cycles, cb->cycles);
+	struct entry entry = {
+		.candidate = candidate,
+		.keys = {0, roughly(candidate->cycles), candidate->commands,
+			 igrad_plan_bytes(&candidate->plan), candidate->cycles},
+	};
 
-	if (!order)
-		order = compare(ca->commands, cb->commands);
-	if (!order)
-		order = compare(igrad_plan_bytes(&ca->plan), igrad_plan_bytes(&cb->plan));
-	return order ? order : compare(ca->cycles, cb->cycles);
-}
-
-/* All move about the same bytes, so that SRAM makes the difference. */
-static int by_energy(const void *a, const void *b)
-{
-	const struct igrad_candidate *ca = a, *cb = b;
-	int order = compare_roughly(ca->accesses, cb->accesses);
-
-	return order ? order : by_cycles(a, b);
-}
-
-static int by_dram(const void *a, const void *b)
-{
-	int order = compare(bytes_moved(a), bytes_moved(b));
-
-	return order ? order : by_cycles(a, b);
+	if (objective == IGRAD_OBJECTIVE_DRAM)
+		entry.keys[0] = bytes_moved(candidate);
+	else if (objective == IGRAD_OBJECTIVE_ENERGY)
+		/* All move about the same bytes, so that SRAM makes the difference. */
+		entry.keys[0] = roughly(candidate->accesses);
+	return entry;
 }
 
 static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
@@ -494,28 +556,40 @@ static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
 }
 
 /* The most promising ones, no cut more than twice. */
-static int pick(struct search *search, enum igrad_objective objective,
-		struct igrad_candidate candidates[])
+static int pick_first(const struct entry *entries, size_t num, struct igrad_candidate candidates[])
 {
-	static int (*const orders[IGRAD_NUM_OBJECTIVES])(const void *, const void *) = {
-		[IGRAD_OBJECTIVE_CYCLES] = by_cycles,
-		[IGRAD_OBJECTIVE_ENERGY] = by_energy,
-		[IGRAD_OBJECTIVE_DRAM] = by_dram,
-	};
-	double enough = search->relaxed ? search->least : NEARLY * search->least;
 	int n = 0;
 
-	if (!search->num)
-		return 0;
-	qsort(search->found, search->num, sizeof(*search->found), orders[objective]);
-	for (size_t i = 0; i < search->num && n < IGRAD_MAX_CANDIDATES; i++) {
+	for (size_t i = 0; i < num && n < IGRAD_MAX_CANDIDATES; i++) {
 		int same = 0;
 
 		for (int c = 0; c < n; c++)
-			same += same_cut(&candidates[c].plan, &search->found[i].plan);
-		if (bytes_moved(&search->found[i]) <= enough && same < 2)
-			candidates[n++] = search->found[i];
+			same += same_cut(&candidates[c].plan, &entries[i].candidate->plan);
+		if (same < 2)
+			candidates[n++] = *entries[i].candidate;
 	}
+	return n;
+}
+
+static int pick(const struct search *search, enum igrad_objective objective,
+		struct igrad_candidate candidates[])
+{
+	double enough = search->relaxed ? search->least : NEARLY * search->least;
+	struct entry *entries;
+	size_t num = 0;
+	int n;
+
+	if (!search->num)
+		return 0;
+	entries = malloc(search->num * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < search->num; i++)
+		if (bytes_moved(&search->found[i]) <= enough)
+			entries[num++] = entry_of(&search->found[i], objective);
+	qsort(entries, num, sizeof(*entries), by_keys);
+	n = pick_first(entries, num, candidates);
+	free(entries);
 	return n;
 }
 

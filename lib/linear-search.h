@@ -12,6 +12,7 @@
  * @traffic: exact
  * @accesses: of SRAM, an estimate
  * @cycles: an estimate; 0 if it takes more commands than a job has
+ * @floor: about the least cycles that are possible
  * @commands: roughly
  */
 struct igrad_candidate {
@@ -19,11 +20,12 @@ struct igrad_candidate {
 	struct igrad_traffic traffic;
 	double accesses;
 	double cycles;
+	double floor;
 	uint64_t commands;
 };
 
-/** igrad_candidate_rate - fill in all but the plan; false when it cannot work */
-bool igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate);
+/** igrad_candidate_rate - estimate what follows from plan and traffic */
+void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_candidate *candidate);
 
 /**
  * igrad_plan_search - the best plans on paper, the most promising first

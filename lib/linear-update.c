@@ -19,12 +19,6 @@ void igrad_adam_constants(const struct igrad_optimizer *optimizer, uint64_t step
 	constants[IGRAD_ADAM_KEEP] = fmaf(-optimizer->lr, optimizer->decay, 1.0f);
 }
 
-static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
-			     struct igrad_part part, enum igrad_window_use use)
-{
-	return igrad_linear_at(&bw->linear, role, part, use);
-}
-
 static struct igrad_part dy_of(const struct igrad_block *block)
 {
 	return (struct igrad_part){block->at[IGRAD_DIM_B],
@@ -54,10 +48,11 @@ static void update_adam(struct igrad_backward *bw, enum igrad_role param, enum i
 	igrad_emit_adam(&bw->linear.e, part.size,
 			&(struct igrad_adam){
 				.w = w,
-				.m = at(bw, first, part, IGRAD_USE_INOUT),
-				.v = at(bw, second, part, IGRAD_USE_INOUT),
-				.dw = at(bw, sum, part, IGRAD_USE_IN),
-				.constants = at(bw, IGRAD_ROLE_ADAM, constants, IGRAD_USE_IN),
+				.m = igrad_backward_at(bw, first, part, IGRAD_USE_INOUT),
+				.v = igrad_backward_at(bw, second, part, IGRAD_USE_INOUT),
+				.dw = igrad_backward_at(bw, sum, part, IGRAD_USE_IN),
+				.constants = igrad_backward_at(bw, IGRAD_ROLE_ADAM, constants,
+							       IGRAD_USE_IN),
 				.decay = bw->step.decay,
 			});
 	igrad_linear_done(&bw->linear, first, part);
@@ -68,13 +63,14 @@ static void update_adam(struct igrad_backward *bw, enum igrad_role param, enum i
 static void update(struct igrad_backward *bw, enum igrad_role param, enum igrad_role sum,
 		   struct igrad_part part)
 {
-	struct igrad_place w = at(bw, param, part, IGRAD_USE_INOUT);
+	struct igrad_place w = igrad_backward_at(bw, param, part, IGRAD_USE_INOUT);
 
 	if (bw->args->optimizer.update == IGRAD_UPDATE_ADAM) {
 		update_adam(bw, param, sum, part, w);
 		return;
 	}
-	igrad_emit_sgd(&bw->linear.e, part.size, &bw->step, w, at(bw, sum, part, IGRAD_USE_IN));
+	igrad_emit_sgd(&bw->linear.e, part.size, &bw->step, w,
+		       igrad_backward_at(bw, sum, part, IGRAD_USE_IN));
 	igrad_linear_done(&bw->linear, param, part);
 }
 
@@ -97,12 +93,13 @@ static void sum_columns(struct igrad_backward *bw, const struct igrad_block *blo
 {
 	struct igrad_part db = {0, dy.col, {1, dy.size.cols}};
 	bool begins = igrad_batch_begins(block), fresh = begins && !sum->velocity;
-	struct igrad_place place = at(bw, sum->role, db, fresh ? IGRAD_USE_OUT : IGRAD_USE_INOUT);
+	struct igrad_place place = igrad_backward_at(bw, sum->role, db,
+						     fresh ? IGRAD_USE_OUT : IGRAD_USE_INOUT);
 
 	if (begins && sum->velocity)
 		igrad_emit_scale(&bw->linear.e, db.size, bw->args->optimizer.momentum, place);
 	igrad_emit_colsum(&bw->linear.e, fresh ? 0 : IGRAD_FLAG_KEEP, dy.size,
-			  at(bw, IGRAD_ROLE_DY, dy, IGRAD_USE_IN), place);
+			  igrad_backward_at(bw, IGRAD_ROLE_DY, dy, IGRAD_USE_IN), place);
 	if (igrad_batch_ends(bw, block))
 		igrad_linear_done(&bw->linear, sum->role, db);
 }

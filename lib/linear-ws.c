@@ -6,12 +6,6 @@
  */
 #include "backward.h"
 
-static struct igrad_place at(struct igrad_backward *bw, enum igrad_role role,
-			     struct igrad_part part, enum igrad_window_use use)
-{
-	return igrad_linear_at(&bw->linear, role, part, use);
-}
-
 static struct igrad_tile whole(const struct igrad_block *block)
 {
 	return (struct igrad_tile){block->at[IGRAD_DIM_I],
@@ -23,7 +17,7 @@ static void stationary(struct igrad_backward *bw, uint16_t flags, struct igrad_s
 		       enum igrad_role role, struct igrad_part part)
 {
 	igrad_emit_tile(&bw->linear.e, IGRAD_OP_LOAD_W, flags, tile,
-			at(bw, role, part, IGRAD_USE_IN));
+			igrad_backward_at(bw, role, part, IGRAD_USE_IN));
 }
 
 /* ---------------------------------------------------------------- the input gradient */
@@ -31,7 +25,7 @@ static void stationary(struct igrad_backward *bw, uint16_t flags, struct igrad_s
 /* Part of dX, to which the out-features @o … are added. */
 static struct igrad_place dx(struct igrad_backward *bw, struct igrad_part part, uint32_t o)
 {
-	return at(bw, IGRAD_ROLE_DX, part, o ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
+	return igrad_backward_at(bw, IGRAD_ROLE_DX, part, o ? IGRAD_USE_INOUT : IGRAD_USE_OUT);
 }
 
 static void dx_done(struct igrad_backward *bw, struct igrad_part part, struct igrad_tile tile)
@@ -56,9 +50,10 @@ static void dgrad_w(struct igrad_backward *bw, const struct igrad_block *block,
 	stationary(bw, IGRAD_FLAG_TRANSPOSE, turned, IGRAD_ROLE_W, igrad_part_w(tile));
 	if (dw_comes_first(bw) && bw->updates && igrad_batch_ends(bw, block))
 		igrad_backward_update(bw, block, tile); /* while the array streams */
-	igrad_emit_fprop(&bw->linear.e, tile.o ? IGRAD_FLAG_ADD : 0, turned, n,
-			 at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
-			 dx(bw, part, tile.o));
+	igrad_emit_fprop(
+		&bw->linear.e, tile.o ? IGRAD_FLAG_ADD : 0, turned, n,
+		igrad_backward_at(bw, IGRAD_ROLE_DY, igrad_part_y(tile, b, n), IGRAD_USE_IN),
+		dx(bw, part, tile.o));
 	dx_done(bw, part, tile);
 }
 
@@ -86,7 +81,8 @@ static void dgrad_dy(struct igrad_backward *bw, struct igrad_tile tile, uint32_t
 
 	stationary(bw, IGRAD_FLAG_TRANSPOSE, turned, IGRAD_ROLE_DY, igrad_part_y(tile, b, n));
 	igrad_emit_fprop(&bw->linear.e, IGRAD_FLAG_TURN | (tile.o ? IGRAD_FLAG_ADD : 0), turned,
-			 tile.size.rows, at(bw, IGRAD_ROLE_W, igrad_part_w(tile), IGRAD_USE_IN),
+			 tile.size.rows,
+			 igrad_backward_at(bw, IGRAD_ROLE_W, igrad_part_w(tile), IGRAD_USE_IN),
 			 dx(bw, part, tile.o));
 	dx_done(bw, part, tile);
 }
@@ -144,7 +140,7 @@ static void prepare_strip(struct igrad_backward *bw, const struct igrad_block *b
 		return;
 	part = igrad_part_w(strip_at(bw, block, strip));
 	igrad_emit_scale(&bw->linear.e, part.size, bw->args->optimizer.momentum,
-			 at(bw, sum->role, part, IGRAD_USE_INOUT));
+			 igrad_backward_at(bw, sum->role, part, IGRAD_USE_INOUT));
 }
 
 /* dY stationary, batch rows on the array's rows and out-features on its columns; in-features of X
@@ -155,8 +151,9 @@ static void wgrad_dy(struct igrad_backward *bw, struct igrad_tile strip, uint32_
 	struct igrad_size size = {n, strip.size.cols};
 
 	stationary(bw, 0, size, IGRAD_ROLE_DY, igrad_part_y(strip, b, n));
-	igrad_emit_fprop(&bw->linear.e, IGRAD_FLAG_TRANSPOSE | add, size, strip.size.rows,
-			 at(bw, IGRAD_ROLE_X, igrad_part_x(strip, b, n), IGRAD_USE_IN), dw);
+	igrad_emit_fprop(
+		&bw->linear.e, IGRAD_FLAG_TRANSPOSE | add, size, strip.size.rows,
+		igrad_backward_at(bw, IGRAD_ROLE_X, igrad_part_x(strip, b, n), IGRAD_USE_IN), dw);
 }
 
 /* X stationary, batch rows on the array's rows and in-features on its columns; out-features of dY
@@ -167,9 +164,9 @@ static void wgrad_x(struct igrad_backward *bw, struct igrad_tile strip, uint32_t
 	struct igrad_size size = {n, strip.size.rows};
 
 	stationary(bw, 0, size, IGRAD_ROLE_X, igrad_part_x(strip, b, n));
-	igrad_emit_fprop(&bw->linear.e, IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | add, size,
-			 strip.size.cols,
-			 at(bw, IGRAD_ROLE_DY, igrad_part_y(strip, b, n), IGRAD_USE_IN), dw);
+	igrad_emit_fprop(
+		&bw->linear.e, IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN | add, size, strip.size.cols,
+		igrad_backward_at(bw, IGRAD_ROLE_DY, igrad_part_y(strip, b, n), IGRAD_USE_IN), dw);
 }
 
 static void sum_strip(struct igrad_backward *bw, const struct igrad_block *block,
@@ -179,8 +176,8 @@ static void sum_strip(struct igrad_backward *bw, const struct igrad_block *block
 
 	for (uint32_t b = block->at[IGRAD_DIM_B], n; b < end; b += n) {
 		bool fresh = !b && !sum->velocity;
-		struct igrad_place dw = at(bw, sum->role, igrad_part_w(strip),
-					   fresh ? IGRAD_USE_OUT : IGRAD_USE_INOUT);
+		struct igrad_place dw = igrad_backward_at(bw, sum->role, igrad_part_w(strip),
+							  fresh ? IGRAD_USE_OUT : IGRAD_USE_INOUT);
 
 		n = igrad_min(bw->linear.plan.tile.rows, end - b);
 		(bw->linear.plan.dw_turned ? wgrad_x : wgrad_dy)(bw, strip, b, n,

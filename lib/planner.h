@@ -24,6 +24,13 @@ enum igrad_objective igrad_task_objective(const struct igrad_task *task);
 const struct igrad_energy_table *igrad_task_energy(const struct igrad_task *task);
 
 /**
+ * igrad_task_problem - check the arguments, and say what is to be planned
+ * @schedule: of a backward pass; means nothing to a forward pass
+ */
+int igrad_task_problem(struct igrad_problem *problem, const struct igrad_device_info *device,
+		       const struct igrad_task *task, enum igrad_schedule schedule);
+
+/**
  * struct igrad_trial - a plan that was executed
  * @estimate: what was known before
  * @report: what came out
@@ -54,12 +61,15 @@ void igrad_bench_close(struct igrad_bench *bench);
 /**
  * igrad_bench_try - execute the most promising plans for a pass
  * @schedule: of a backward pass, not auto
+ * @paper: ws: the best trial of ws-paper, whose commands ws can carry out too; NULL if there is
+ * none
  * @trials: room for IGRAD_MAX_CANDIDATES; the best comes first
  *
  * Returns how many there are, or why there is none.
  */
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, struct igrad_trial trials[]);
+		    enum igrad_schedule schedule, const struct igrad_trial *paper,
+		    struct igrad_trial trials[]);
 
 /**
  * igrad_planner_choose - the best plan for a pass on @device, schedule included

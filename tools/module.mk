@@ -2,4 +2,4 @@
 $(eval $(call program,igrad-info,tools/igrad-info.c,igrad igrad-core,))
 $(eval $(call program,igrad-train,$(wildcard tools/igrad-train*.c) tools/dataset.c,igrad igrad-core,json-c))
 $(eval $(call program,igrad-demo,$(wildcard tools/demo/*.c) tools/dataset.c $(addprefix tools/igrad-train-,output.c session.c settings.c),igrad igrad-core,json-c))
-include tools/sim/module.mk
+include tools/net/module.mk tools/sim/module.mk

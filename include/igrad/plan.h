@@ -41,7 +41,7 @@ struct igrad_tiling {
 	bool dw_turned;
 	bool dw_first;
 	uint32_t sram_bytes;
-	char words[256];
+	char words[384];
 };
 
 /**

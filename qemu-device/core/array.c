@@ -44,7 +44,7 @@ void igrad_array_destroy(struct igrad_array *array)
 }
 
 /* The copies, as far as there are any, are no longer of these weights. */
-static void weights_changed(struct igrad_array *array)
+void igrad_array_weights_changed(struct igrad_array *array)
 {
 	for (unsigned int i = 0; i < IGRAD_WEIGHT_COPIES; i++)
 		array->copy[i].rows = array->copy[i].cols = 0;
@@ -58,7 +58,7 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 		return;
 	memset(array->w, 0, bytes);
 	memset(array->acc, 0, bytes);
-	weights_changed(array);
+	igrad_array_weights_changed(array);
 	array->dirty = false;
 }
 
@@ -76,7 +76,7 @@ void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *
 		igrad_serial_bytes(serial, array->acc + row, config->cols * sizeof(float));
 	}
 	if (serial->loading)
-		weights_changed(array);
+		igrad_array_weights_changed(array);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -129,30 +129,75 @@ const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transp
 /* Commands */
 /* --------------------------------------------------------------------------------------------- */
 
-static void update(struct igrad_core *core, const struct igrad_cmd *cmd)
+/* Of the array, or of a tile: rows and columns. */
+struct part {
+	uint32_t rows;
+	uint32_t cols;
+	uint32_t row;
+	uint32_t col;
+};
+
+static void update(struct igrad_core *core, const struct igrad_cmd *cmd, const struct part *part)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	struct igrad_array *array = &core->array;
 	igrad_row_fn *fn = cmd->flags & IGRAD_FLAG_DECAY ? core->kernels->sgd_decay
 							 : core->kernels->sgd;
 
-	for (size_t r = 0; r < a->rows; r++) {
-		float *w = array->w + r * array->stride;
+	for (size_t r = 0; r < part->rows; r++) {
+		const size_t at = (part->row + r) * array->stride + part->col;
 
-		fn(w, w, array->acc + r * array->stride, a->cols, igrad_float(a->lr),
+		fn(array->w + at, array->w + at, array->acc + at, part->cols, igrad_float(a->lr),
 		   igrad_float(a->keep));
 	}
-	weights_changed(array);
 }
 
-static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
+static void scale_acc(struct igrad_core *core, const struct igrad_cmd *cmd, const struct part *part)
 {
 	const struct igrad_cmd_array *a = &cmd->u.array;
 
-	for (size_t r = 0; r < a->rows; r++) {
-		float *acc = core->array.acc + r * core->array.stride;
+	for (size_t r = 0; r < part->rows; r++) {
+		float *acc = core->array.acc + (part->row + r) * core->array.stride + part->col;
 
-		core->kernels->scale(acc, acc, NULL, a->cols, igrad_float(a->keep), 0.0f);
+		core->kernels->scale(acc, acc, NULL, part->cols, igrad_float(a->keep), 0.0f);
+	}
+}
+
+/* Between p and registers that lie as p does. */
+static void shift(struct igrad_core *core, const struct igrad_cmd *cmd, const struct part *part,
+		  float *registers, bool load)
+{
+	const size_t stride = core->array.stride, p_row = cmd->u.array.p_pitch / sizeof(float);
+	float *p = igrad_words(core, cmd->u.array.p) + part->row * p_row + part->col;
+
+	registers += part->row * stride + part->col;
+	if (load)
+		core->kernels->copy(registers, stride, p, p_row, part->rows, part->cols);
+	else
+		core->kernels->copy(p, p_row, registers, stride, part->rows, part->cols);
+}
+
+/* Commands without streams, but LOAD_W that is transposed or widened. */
+static void execute_part(struct igrad_core *core, const struct igrad_cmd *cmd,
+			 const struct part *part)
+{
+	struct igrad_array *array = &core->array;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_LOAD_W:
+	case IGRAD_OP_DRAIN_W:
+		shift(core, cmd, part, array->w, cmd->opcode == IGRAD_OP_LOAD_W);
+		break;
+	case IGRAD_OP_LOAD_ACC:
+	case IGRAD_OP_DRAIN_ACC:
+		shift(core, cmd, part, array->acc, cmd->opcode == IGRAD_OP_LOAD_ACC);
+		break;
+	case IGRAD_OP_UPDATE:
+		update(core, cmd, part);
+		break;
+	case IGRAD_OP_SCALE_ACC:
+		scale_acc(core, cmd, part);
+		break;
 	}
 }
 
@@ -166,7 +211,6 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 	const float *p = igrad_words(core, a->p);
 	size_t p_row = a->p_pitch / 4;
 
-	weights_changed(array);
 	if (cmd->flags & IGRAD_FLAG_BF16) {
 		for (size_t i = 0; i < rows; i++)
 			core->kernels->widen(array->stage_x + i * IGRAD_STAGE_ROW,
@@ -180,37 +224,73 @@ static void load_w(struct igrad_core *core, const struct igrad_cmd *cmd)
 		core->kernels->copy(array->w, array->stride, p, p_row, rows, cols);
 }
 
+static bool streams(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
+}
+
+static bool changes_weights(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_LOAD_W || cmd->opcode == IGRAD_OP_UPDATE;
+}
+
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const struct igrad_cmd_array *a = &cmd->u.array;
-	struct igrad_array *array = &core->array;
-	float *p = igrad_words(core, a->p);
+	const struct part whole = {.rows = cmd->u.array.rows, .cols = cmd->u.array.cols};
 
-	array->dirty = true;
-	switch (cmd->opcode) {
-	case IGRAD_OP_LOAD_W:
-		load_w(core, cmd);
-		break;
-	case IGRAD_OP_LOAD_ACC:
-		core->kernels->copy(array->acc, array->stride, p, a->p_pitch / 4, a->rows, a->cols);
-		break;
-	case IGRAD_OP_FPROP:
-	case IGRAD_OP_DGRAD:
-	case IGRAD_OP_WGRAD:
-	case IGRAD_OP_INTERLEAVED:
+	core->array.dirty = true;
+	if (changes_weights(cmd))
+		igrad_array_weights_changed(&core->array);
+	if (streams(cmd))
 		igrad_stream_execute(core, cmd);
-		break;
-	case IGRAD_OP_UPDATE:
-		update(core, cmd);
-		break;
-	case IGRAD_OP_SCALE_ACC:
-		scale_acc(core, cmd);
-		break;
-	case IGRAD_OP_DRAIN_ACC:
-		core->kernels->copy(p, a->p_pitch / 4, array->acc, array->stride, a->rows, a->cols);
-		break;
-	case IGRAD_OP_DRAIN_W:
-		core->kernels->copy(p, a->p_pitch / 4, array->w, array->stride, a->rows, a->cols);
-		break;
+	else if (cmd->opcode == IGRAD_OP_LOAD_W && cmd->flags)
+		load_w(core, cmd);
+	else
+		execute_part(core, cmd, &whole);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Strips */
+/* --------------------------------------------------------------------------------------------- */
+
+static uint32_t within(uint32_t n, uint32_t most)
+{
+	return n < most ? n : most;
+}
+
+/* The columns of a transposed copy are rows of w, here those of the strip. */
+const float *igrad_array_turned(struct igrad_core *core, struct igrad_strip *strip, uint32_t cols)
+{
+	struct igrad_array *array = &core->array;
+	float *turned = array->copy[1].words + strip->begin;
+
+	if (strip->turned < cols) {
+		core->kernels->transpose(turned, array->t_stride,
+					 array->w + (size_t)strip->begin * array->stride,
+					 array->stride, strip->end - strip->begin, cols);
+		strip->turned = cols;
 	}
+	return turned;
+}
+
+void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,
+			       struct igrad_strip *strip)
+{
+	const uint32_t size = strip->by_rows ? cmd->u.array.rows : cmd->u.array.cols;
+	const uint32_t n = within(strip->end, size) - within(strip->begin, size);
+	const struct part part = {
+		.rows = strip->by_rows ? n : cmd->u.array.rows,
+		.cols = strip->by_rows ? cmd->u.array.cols : n,
+		.row = strip->by_rows ? strip->begin : 0,
+		.col = strip->by_rows ? 0 : strip->begin,
+	};
+
+	if (changes_weights(cmd))
+		strip->turned = 0;
+	if (!n)
+		return;
+	if (streams(cmd))
+		igrad_stream_execute_strip(core, cmd, strip, n);
+	else
+		execute_part(core, cmd, &part);
 }

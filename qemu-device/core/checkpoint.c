@@ -116,25 +116,16 @@ int igrad_core_save(struct igrad_core *core,
 	struct writer writer = {.write = write, .opaque = opaque};
 	struct igrad_serial serial = {.move = move_out, .opaque = &writer};
 
+	igrad_backlog_close(core->backlog);
 	transfer(core, &serial);
 	return serial.failed ? -EIO : 0;
 }
 
-/* As before the first job: also after half a checkpoint. */
+/* As before the first job: also after half a checkpoint, where the array may hold anything. */
 static void blank(struct igrad_core *core)
 {
-	memset(&core->desc, 0, sizeof(core->desc));
-	core->result = (struct igrad_result){.status = IGRAD_STATUS_OK};
-	core->ended = true;
-	core->next = 0;
-	core->page_first = 0;
-	core->page_count = 0;
-	memset(&core->counters, 0, sizeof(core->counters));
-	igrad_timing_reset(&core->timing);
-	igrad_hazards_reset(&core->hazards);
-	igrad_sram_scrub(&core->sram);
 	core->array.dirty = true;
-	igrad_array_scrub(&core->array, &core->config);
+	igrad_core_clear(core);
 }
 
 int igrad_core_restore(struct igrad_core *core, int (*read)(void *opaque, void *bytes, size_t len),

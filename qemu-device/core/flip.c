@@ -6,6 +6,7 @@ void igrad_core_flip_sram(struct igrad_core *core, uint64_t bit)
 {
 	const uint64_t byte = bit / 8 % core->sram.size;
 
+	igrad_backlog_close(core->backlog);
 	core->sram.bytes[byte] ^= (uint8_t)(1u << bit % 8);
 	igrad_sram_mark(&core->sram, byte, byte + 1);
 }
@@ -17,6 +18,7 @@ void igrad_core_flip_acc(struct igrad_core *core, uint64_t bit)
 		     pe % core->config.cols;
 	uint32_t bits;
 
+	igrad_backlog_close(core->backlog);
 	memcpy(&bits, acc, sizeof(bits));
 	bits ^= 1u << bit % 32;
 	memcpy(acc, &bits, sizeof(bits));

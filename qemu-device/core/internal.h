@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "backlog.h"
 #include "hazard.h"
 #include "igrad_core.h"
 #include "kernels.h"
@@ -123,6 +124,7 @@ struct igrad_core {
 	struct igrad_pool *pool;
 	struct igrad_sram sram;
 	struct igrad_array array;
+	struct igrad_backlog *backlog;
 
 	/* the job */
 	struct igrad_desc desc;
@@ -159,6 +161,9 @@ static inline uint16_t *igrad_halves(struct igrad_core *core, uint32_t addr)
 	return (uint16_t *)(void *)(core->sram.bytes + addr);
 }
 
+/* job.c: as before the first job */
+void igrad_core_clear(struct igrad_core *core);
+
 /* space.c: the job's address space, range-checked once for every backend */
 int igrad_va_check(uint64_t va, size_t len, struct igrad_fault *fault);
 int igrad_space_read(const struct igrad_space *space, uint64_t va, void *buf, size_t len,
@@ -176,9 +181,15 @@ void igrad_array_scrub(struct igrad_array *array, const struct igrad_config *con
 void igrad_array_transfer(struct igrad_array *array, const struct igrad_config *config,
 			  struct igrad_serial *serial);
 void igrad_array_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
+void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,
+			       struct igrad_strip *strip);
+void igrad_array_weights_changed(struct igrad_array *array);
 const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
 				 uint32_t cols, size_t *row);
+const float *igrad_array_turned(struct igrad_core *core, struct igrad_strip *strip, uint32_t cols);
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
+void igrad_stream_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,
+				struct igrad_strip *strip, uint32_t n);
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 int igrad_dma_load(struct igrad_core *core, const struct igrad_cmd *cmd, struct igrad_fault *fault);
 int igrad_dma_store(struct igrad_core *core, const struct igrad_cmd *cmd,

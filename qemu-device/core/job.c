@@ -22,7 +22,8 @@ static int init(struct igrad_core *core, const struct igrad_config *config)
 	    !igrad_hazards_init(&core->hazards, config->sram_bytes) ||
 	    igrad_array_init(&core->array, config))
 		return -ENOMEM;
-	return 0;
+	core->backlog = igrad_backlog_new(core);
+	return core->backlog ? 0 : -ENOMEM;
 }
 
 struct igrad_core *igrad_core_new(const struct igrad_config *config)
@@ -51,6 +52,9 @@ void igrad_core_free(struct igrad_core *core)
 {
 	if (!core)
 		return;
+	if (core->backlog)
+		igrad_backlog_close(core->backlog);
+	igrad_backlog_free(core->backlog);
 	igrad_pool_free(core->pool);
 	igrad_array_destroy(&core->array);
 	igrad_sram_destroy(&core->sram);
@@ -152,13 +156,12 @@ static int hang(struct igrad_core *core)
 /* Running */
 /* --------------------------------------------------------------------------------------------- */
 
-void igrad_core_begin(struct igrad_core *core, const struct igrad_desc *desc,
-		      const struct igrad_space *space)
+void igrad_core_clear(struct igrad_core *core)
 {
-	core->desc = *desc;
-	core->space = *space;
+	igrad_backlog_close(core->backlog);
+	memset(&core->desc, 0, sizeof(core->desc));
 	core->result = (struct igrad_result){.status = IGRAD_STATUS_OK};
-	core->ended = false;
+	core->ended = true;
 	core->next = 0;
 	core->page_first = 0;
 	core->page_count = 0;
@@ -167,7 +170,15 @@ void igrad_core_begin(struct igrad_core *core, const struct igrad_desc *desc,
 	igrad_hazards_reset(&core->hazards);
 	igrad_sram_scrub(&core->sram);
 	igrad_array_scrub(&core->array, &core->config);
+}
 
+void igrad_core_begin(struct igrad_core *core, const struct igrad_desc *desc,
+		      const struct igrad_space *space)
+{
+	igrad_core_clear(core);
+	core->desc = *desc;
+	core->space = *space;
+	core->ended = false;
 	if (desc->flags & IGRAD_DESC_SKIP)
 		end(core, IGRAD_STATUS_SKIPPED, IGRAD_REASON_NONE, 0);
 	else if (igrad_check_desc(desc))
@@ -192,8 +203,17 @@ static const struct igrad_cmd *fetch(struct igrad_core *core, struct igrad_fault
 	return core->page;
 }
 
+static void execute_array(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	core->array.dirty = true;
+	if (igrad_backlog_put(core->backlog, cmd))
+		return;
+	igrad_backlog_close(core->backlog);
+	igrad_array_execute(core, cmd);
+}
+
 static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum igrad_engine engine,
-		   struct igrad_fault *fault)
+		   const struct igrad_areas *areas, struct igrad_fault *fault)
 {
 	if (cmd->opcode == IGRAD_OP_NOP) {
 		if (core->config.hang_tag && cmd->tag == core->config.hang_tag)
@@ -204,13 +224,16 @@ static int execute(struct igrad_core *core, const struct igrad_cmd *cmd, enum ig
 		return 0;
 	switch (engine) {
 	case IGRAD_ENGINE_LOAD:
+		igrad_backlog_clear(core->backlog, areas);
 		return igrad_dma_load(core, cmd, fault);
 	case IGRAD_ENGINE_STORE:
+		igrad_backlog_clear(core->backlog, areas);
 		return igrad_dma_store(core, cmd, fault);
 	case IGRAD_ENGINE_ARRAY:
-		igrad_array_execute(core, cmd);
+		execute_array(core, cmd);
 		return 0;
 	default:
+		igrad_backlog_close(core->backlog);
 		igrad_vector_execute(core, cmd);
 		return 0;
 	}
@@ -294,13 +317,15 @@ static bool step(struct igrad_core *core)
 	core->result.engine = engine;
 	if (!cmd)
 		return faulted(core, &fault);
+	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		igrad_backlog_close(core->backlog); /* its labels will be looked at */
 	reason = check(core, cmd, &engine, &areas);
 	core->result.engine = engine;
 	if (reason)
 		return malformed(core, reason);
 	if (!core->config.timing_only)
 		mark_results(core, &areas);
-	if (execute(core, cmd, engine, &fault))
+	if (execute(core, cmd, engine, &areas, &fault))
 		return faulted(core, &fault);
 	if (igrad_core_cancelled(core))
 		return false;
@@ -321,6 +346,8 @@ bool igrad_core_step(struct igrad_core *core)
 		return false;
 	callers = igrad_fpmode_enter();
 	more = step(core);
+	if (!more)
+		igrad_backlog_close(core->backlog);
 	igrad_fpmode_leave(callers);
 	return more;
 }
@@ -364,7 +391,7 @@ bool igrad_core_finish(struct igrad_core *core, struct igrad_result *result)
 	struct igrad_report report;
 
 	core->ended = true;
-
+	igrad_backlog_close(core->backlog);
 	if (has_report(core)) {
 		igrad_core_report(core, &report);
 		if (igrad_space_write(&core->space, core->desc.report, &report, sizeof(report),

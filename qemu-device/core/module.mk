@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 core-dir := qemu-device/core
 
-CORE_SOURCES := $(addprefix $(core-dir)/, account.c array.c check.c checkpoint.c config.c dma.c flip.c hazard.c \
+CORE_SOURCES := $(addprefix $(core-dir)/, account.c array.c backlog.c check.c checkpoint.c config.c dma.c flip.c hazard.c \
 	job.c kernels.c kernels_avx2.c kernels_avx512.c kernels_portable.c mathfn.c mmu.c overlap.c pool.c serial.c \
 	shadow.c space.c sram.c stream.c strided.c timing.c vector.c)
 

@@ -189,25 +189,38 @@ unsigned int igrad_pool_threads(const struct igrad_pool *pool)
 	return pool->threads;
 }
 
+void igrad_pool_begin(struct igrad_pool *pool, unsigned int parts,
+		      void (*fn)(void *context, unsigned int part), void *context)
+{
+	pool->fn = fn;
+	pool->context = context;
+	atomic_store(&pool->left, parts);
+	atomic_store(&pool->round, (number_of(atomic_load(&pool->round)) + 1ull) << 32 | parts);
+	wake_workers(pool);
+}
+
+void igrad_pool_end(struct igrad_pool *pool)
+{
+	take_parts(pool, true);
+	wait_until_done(pool);
+}
+
+bool igrad_pool_idle(struct igrad_pool *pool)
+{
+	return !atomic_load(&pool->left);
+}
+
 void igrad_pool_run(struct igrad_pool *pool, unsigned int parts, void (*first)(void *context),
 		    void (*fn)(void *context, unsigned int part), void *context)
 {
 	const bool alone = parts <= 1 || !pool->started;
 
-	if (!alone) {
-		pool->fn = fn;
-		pool->context = context;
-		atomic_store(&pool->left, parts);
-		atomic_store(&pool->round,
-			     (number_of(atomic_load(&pool->round)) + 1ull) << 32 | parts);
-		wake_workers(pool);
-	}
+	if (!alone)
+		igrad_pool_begin(pool, parts, fn, context);
 	if (first)
 		first(context);
 	for (unsigned int part = 0; alone && part < parts; part++)
 		fn(context, part);
-	if (!alone) {
-		take_parts(pool, true);
-		wait_until_done(pool);
-	}
+	if (!alone)
+		igrad_pool_end(pool);
 }

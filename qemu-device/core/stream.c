@@ -369,3 +369,57 @@ void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 		advance(&s.g, s.count);
 	}
 }
+
+/* --------------------------------------------------------------------------------------------- */
+/* Strips: @n rows or columns of the tile, for which nothing is staged */
+/* --------------------------------------------------------------------------------------------- */
+
+static void columns(const struct igrad_core *core, struct igrad_tile tile, uint32_t first,
+		    uint32_t n)
+{
+	tile.n = n;
+	tile.b += first;
+	tile.c += first;
+	core->kernels->tile(&tile);
+}
+
+static void run_strip(struct stream *s, struct igrad_strip *strip, uint32_t n)
+{
+	const struct igrad_core *core = s->core;
+	const uint32_t first = strip->begin;
+
+	if (s->cmd->opcode == IGRAD_OP_FPROP)
+		columns(core, fprop(s, 0, s->count), first, n);
+	if (is(s, IGRAD_OP_DGRAD))
+		columns(core, dgrad(s, 0, s->count), first, n);
+	if (is(s, IGRAD_OP_WGRAD)) {
+		const struct igrad_tile rows = wgrad(s, first, first + n);
+
+		if (strip->by_rows)
+			core->kernels->tile(&rows);
+		else
+			columns(core, wgrad(s, 0, s->cmd->u.array.rows), first, n);
+	}
+}
+
+void igrad_stream_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,
+				struct igrad_strip *strip, uint32_t n)
+{
+	const uint32_t batch = cmd->u.array.batch;
+	struct stream s = stream_of(core, cmd);
+
+	s.w = core->array.w;
+	s.w_row = core->array.stride;
+	if (is(&s, IGRAD_OP_DGRAD)) {
+		s.w = igrad_array_turned(core, strip, cmd->u.array.cols) - strip->begin;
+		s.w_row = core->array.t_stride;
+	}
+	for (; s.first < batch && !cancelled(&s); s.first += s.count) {
+		s.count = batch - s.first < IGRAD_CHUNK ? batch - s.first : IGRAD_CHUNK;
+		place_operand(&s.x);
+		place_operand(&s.g);
+		run_strip(&s, strip, n);
+		advance(&s.x, s.count);
+		advance(&s.g, s.count);
+	}
+}

@@ -23,6 +23,9 @@ refuses(2, "'stray' is too much", "an argument too much", *layer, "stray")
 refuses(2, "which network file", "no network", "network")
 refuses(2, "does not go with layer", "an option of another command", *layer, "--csv")
 refuses(2, "does not go with sweep", "one array for a sweep", "sweep", "--in", "4", "--out", "4", "--rows", "4")
+refuses(2, "--shapes does not go with layer", "shapes of a layer", *layer, "--shapes")
+for option in ["--batch", 4], ["--rows", 16], ["--schedule", "ws"], ["--energy", "horowitz-45nm"]:
+    refuses(2, "--shapes goes with --json and --input alone", f"shapes with {option[0]}", "network", "nets/mlp.net", "--shapes", *option)
 refuses(2, "--json or --csv", "two kinds of output", "sweep", "--in", "4", "--out", "4", "--json", "--csv")
 for option, bad, wanted in [
         ("in", "0", "from 1 to 16777216"), ("out", "-1", "from 1 to"), ("in", "1e3", "a whole number"),
@@ -81,7 +84,7 @@ for text, place, wanted in [
         ("batch 4\n  batch 5", "2:3", "a batch already"), ("network a b", "1:11", "should end"),
         ("network", "1:8", "a name"), ("network n\nnetwork m", "2:1", "a name already"), ("network a*b", "1:9", "a name"),
         ("network " + "a" * 64, "1:9", "1 to 63"),
-        ("input", "1:6", "a whole number"), ("input 3 x", "1:9", "a whole number"), ("input 3 x 4", "1:7", "height x width"),
+        ("input", "1:6", "a whole number"), ("input 3 x", "1:10", "a whole number"), ("input 3 x 4", "1:7", "height x width"),
         ("input 3x4x5x6", "1:13", "at most 3"), ("input 4\ninput 5", "2:1", "an input already"),
         ("input 4x-1x4", "1:9", "a whole number"), ("input 99999999999", "1:7", "from 1 to"),
         (flat + "a b: linear out=4", "3:1", "linear, conv"), (flat + ": linear out=4", "3:1", "a name"),
@@ -110,7 +113,12 @@ for text, place, wanted in [
         (head + "a: pool type=max kernel=2\nconcat from=a,input", "5:1", "height and width"),
         ("input 16777216 x 2 x 2\nflatten", "2:1", "more than 16777216"),
         ("input 16777216 x 2 x 2\nconcat from=input,input", "2:1", "at most 16777216"),
-        (flat + "\t relu  # fine\n \trelu x", "4:8", "key=value"), (flat + "relu\n" * 4096, "4098:1", "at most 4096")]:
+        (flat + "\t relu  # fine\n \trelu x", "4:8", "key=value"), (flat + "relu\n" * 4096, "4098:1", "at most 4096"),
+        # blocks and repeats; tests/unit/test-net-limits.c has more
+        (flat + "repeat i=1..16777216\nend", "4:1", "more lines than 65536"),
+        ("block b out\nlinear out={out} kernel=1\nend\n" + flat + "b out=4", "2:18",
+         "linear has no 'kernel'; expected: out, bias, from (in b@6, used in line 6)"),
+        (flat + "repeat i=0..3\nlinear out={4-2*i}\nend", "4:12", "'0': a whole number from 1 to")]:
     refuses(1, [f"bad.net:{place}: ", wanted], f"{place}: {wanted}", "network", "--batch", 4, write("bad.net", text))
 refuses(1, "has no batch; say one with --batch", "a network without a batch", "network", write("n.net", "input 4\nlinear out=4\n"))
 refuses(1, "not binary data", "binary data", "network", write("b.net", b"input 4\0"))

@@ -208,8 +208,8 @@ same(linear[1]["backward"][0]["macs"], 2 * 4096 * 4096 * 128, "the second's does
 ok(all(net["totals"][0][k] == sum(p[k] for layer in linear for p in [layer["forward"]] + layer["backward"])
        for k in ("cycles", "macs", "sram_reads", "dram_read_bytes")), "totals are sums")
 check_result(net["totals"][0], 128, 128, "totals")
-several = parsed("network", "nets/mlp.net", "nets/alexnet.net", "--batch", 8, "--schedule", "ws+os", "--rows", 128, "--cols", 128)
-same([n["network"] for n in several], ["mlp", "alexnet"], "several networks")
+several = parsed("network", "nets/mlp.net", "nets/alexnet-2012.net", "--batch", 8, "--schedule", "ws+os", "--rows", 128, "--cols", 128)
+same([n["network"] for n in several], ["mlp", "alexnet-2012"], "several networks")
 shapes = {layer["name"]: layer["shape"] for layer in several[1]["layers"]}
 same([shapes[n] for n in ("conv1", "pool1", "conv2", "conv3", "pool5", "fc6")],
      ["96 x 55 x 55", "96 x 27 x 27", "256 x 27 x 27", "384 x 13 x 13", "256 x 6 x 6", "4096"], "AlexNet's shapes")
@@ -227,9 +227,9 @@ shape = parsed("network", "--batch", 1, write("s.net", """
 input 4 x 9 x 10   # comments, tabs and CRLF are fine\r
 \ta: conv out=6 kernel=3x2 stride=2x3 pad=1,0,2,0 dilation=2x1 groups=2
 b: pool type=max kernel=2 from=a
-c: pool type=max kernel=2 stride=3 round=up from=a
+c: pool type=max kernel=2 round=up from=a
 """))
-# (9+1-5)/2+1 = 3 and (10+2-2)/3+1 = 4; 3/2 down and (3-2+2)/3+1; and so across
+# (9+1-5)/2+1 = 3 and (10+2-2)/3+1 = 4; 3/2 down and up; 4/2
 same([layer["shape"] for layer in shape["layers"]], ["4 x 9 x 10", "6 x 3 x 4", "6 x 1 x 2", "6 x 2 x 2"], "windows by hand")
 ok("Nothing in this network is costed" in output("network", "--batch", 1, file("s.net")), "a network without linear layers")
 

@@ -238,32 +238,32 @@ static int submit(FIXTURE_DATA(failures) *self)
 	return ret;
 }
 
-TEST_F_TIMEOUT(failures, open_and_close, 600)
+TEST_F(failures, open_and_close)
 {
 	walk(_metadata, self, open_and_close);
 }
 
-TEST_F_TIMEOUT(failures, create_queue, 600)
+TEST_F(failures, create_queue)
 {
 	walk(_metadata, self, create_queue);
 }
 
-TEST_F_TIMEOUT(failures, create_small_bo, 600)
+TEST_F(failures, create_small_bo)
 {
 	walk(_metadata, self, create_small_bo);
 }
 
-TEST_F_TIMEOUT(failures, create_big_bo, 600)
+TEST_F(failures, create_big_bo)
 {
 	walk(_metadata, self, create_big_bo);
 }
 
-TEST_F_TIMEOUT(failures, import_bo, 600)
+TEST_F(failures, import_bo)
 {
 	walk(_metadata, self, import_bo);
 }
 
-TEST_F_TIMEOUT(failures, submit, 600)
+TEST_F(failures, submit)
 {
 	walk(_metadata, self, submit);
 	/* What was refused did not run, and what was accepted ran once. */
@@ -283,7 +283,7 @@ static void walk_if_any(struct __test_metadata *_metadata, FIXTURE_DATA(failures
 	EXPECT_GE(result, 0);
 }
 
-TEST_F_TIMEOUT(failures, others, 600)
+TEST_F(failures, others)
 {
 	walk_if_any(_metadata, self, map_bo);
 	walk_if_any(_metadata, self, export_bo);

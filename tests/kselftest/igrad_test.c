@@ -44,6 +44,19 @@ double test_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+int test_device_info(int fd, struct drm_igrad_device_info *info)
+{
+	struct drm_igrad_dev_query args = {
+		.type = DRM_IGRAD_QUERY_DEVICE,
+		.size = sizeof(*info),
+		.pointer = (uintptr_t)info,
+	};
+
+	memset(info, 0, sizeof(*info));
+
+	return test_ioctl(fd, DRM_IOCTL_IGRAD_DEV_QUERY, &args);
+}
+
 static __s64 deadline(void)
 {
 	struct timespec now;

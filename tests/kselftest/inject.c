@@ -22,6 +22,9 @@
 #define LONG_WORDS (1u << 19)
 #define AN_HOUR_NS "3600000000000"
 
+/* What is lost is missed after so long; a job that is well takes no time to speak of. */
+#define TIMEOUT_MS 5000
+
 FIXTURE(inject)
 {
 	int fd;
@@ -76,6 +79,7 @@ FIXTURE_SETUP(inject)
 		SKIP(return, "no way to the machine's monitor");
 
 	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
+	ASSERT_EQ(0, root_set_patience(self->dir, TIMEOUT_MS, ROOT_PATIENCE_MAX_MS));
 	self->fd = root_open(self->dir);
 	ASSERT_GE(self->fd, 0);
 	self->bad = test_queue_create(self->fd);

@@ -90,15 +90,10 @@ TEST_F(queue, queues_belong_to_a_file)
 
 TEST_F(queue, limit)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	__u32 i;
 
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &info));
 	for (i = 0; i < info.max_queues; i++) {
 		ASSERT_GE(create(self->fd, DRM_IGRAD_PRIORITY_NORMAL, 0, 0), 1);
 	}
@@ -140,18 +135,13 @@ TEST_F(queue, destroyed_with_jobs_that_still_run)
 /* Minutes of work, of a queue that is no more: with the file, what has not begun goes, too. */
 TEST_F(queue, jobs_do_not_outlive_the_file)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	int i, id, other = test_open(0);
 	struct test_cmds cmds;
 	struct test_job job;
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, test_ioctl(other, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(other, &info));
 	id = test_queue_create(other);
 	ASSERT_GE(id, 1);
 	ASSERT_EQ(0, test_cmds_create(other, 256, &cmds));

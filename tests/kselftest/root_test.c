@@ -95,6 +95,25 @@ int root_read(const char *path, char *text, size_t size)
 	return used;
 }
 
+static int set_parameter(const char *name, unsigned int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+
+	return root_write_in("/sys/module/igrad/parameters", name, text);
+}
+
+int root_set_patience(const char *dir, unsigned int timeout_ms, unsigned int limit_ms)
+{
+	const char *name = strrchr(dir, '/') + 1;
+
+	return set_parameter("job_timeout_ms", timeout_ms) ?:
+		set_parameter("job_limit_ms", limit_ms) ?:
+		root_write("/sys/bus/pci/drivers/igrad/unbind", name) ?:
+		root_write("/sys/bus/pci/drivers/igrad/bind", name);
+}
+
 bool root_exists(const char *path)
 {
 	return !access(path, F_OK);

@@ -15,6 +15,13 @@ int root_device_dir(char *dir, size_t size);
 /* Open the node of a PCI device, once it has one. Its number may be a new one each time. */
 int root_open(const char *dir);
 
+/*
+ * How long the driver bears with a job that retires nothing, and with one that does not end. It
+ * takes the device away from whoever has it open, and its node may be another one afterwards.
+ */
+int root_set_patience(const char *dir, unsigned int timeout_ms, unsigned int limit_ms);
+#define ROOT_PATIENCE_MAX_MS 600000
+
 int root_write(const char *path, const char *text);
 int root_write_in(const char *dir, const char *name, const char *text);
 int root_read(const char *path, char *text, size_t size);

@@ -2,6 +2,7 @@
 /* Buffers of others: of vgem, with fences that a test can signal, and of udmabuf. */
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <poll.h>
@@ -40,8 +41,8 @@ FIXTURE(share)
 {
 	int fd, vgem;
 	__u32 queue;
-	__u32 sram_words;
 	struct test_bo data;
+	char dir[PATH_MAX];
 };
 
 static int open_vgem(void)
@@ -72,17 +73,9 @@ static int open_vgem(void)
 
 FIXTURE_SETUP(share)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
-
-	self->fd = test_open(0);
+	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
+	self->fd = root_open(self->dir);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
-	self->sram_words = info.sram_bytes / 4;
 	self->queue = test_queue_create(self->fd);
 	ASSERT_EQ(0, test_bo_create(self->fd, SIZE, &self->data));
 	self->vgem = open_vgem();
@@ -190,7 +183,7 @@ static void check_both_ways(struct __test_metadata *_metadata, FIXTURE_DATA(shar
 		EXPECT_EQ(0x2000 + i, map[i]);
 }
 
-TEST_F_TIMEOUT(share, vgem, 120)
+TEST_F(share, vgem)
 {
 	struct vgem_bo theirs;
 	struct test_bo ours;
@@ -210,7 +203,7 @@ TEST_F_TIMEOUT(share, vgem, 120)
 }
 
 /* What may not be written to through the descriptor may not be by the device either. */
-TEST_F_TIMEOUT(share, read_only, 120)
+TEST_F(share, read_only)
 {
 	struct vgem_bo theirs;
 	struct test_bo ours;
@@ -236,7 +229,7 @@ TEST_F_TIMEOUT(share, read_only, 120)
 	EXPECT_EQ(78, theirs.map[0]);
 }
 
-TEST_F_TIMEOUT(share, export_to_vgem, 120)
+TEST_F(share, export_to_vgem)
 {
 	struct drm_prime_handle prime = { };
 
@@ -254,7 +247,7 @@ TEST_F_TIMEOUT(share, export_to_vgem, 120)
 }
 
 /* A job waits for what others write to a shared buffer. */
-TEST_F_TIMEOUT(share, waits_for_others, 120)
+TEST_F(share, waits_for_others)
 {
 	struct vgem_attach attach = { .flags = VGEM_WRITE };
 	struct vgem_signal signal = { };
@@ -289,8 +282,23 @@ TEST_F_TIMEOUT(share, waits_for_others, 120)
 	EXPECT_EQ(99, *(__u32 *)self->data.map);
 }
 
+/* A job that hangs until the device is reset. */
+static int submit_hang(FIXTURE_DATA(share) *self)
+{
+	struct test_cmds hang;
+	struct test_job job;
+	int ret = test_cmds_create(self->fd, 1, &hang);
+
+	if (ret)
+		return ret;
+	test_nop(&hang, HANG_TAG);
+	test_job_init(&job, &hang);
+
+	return test_submit(self->fd, test_queue_create(self->fd), &job);
+}
+
 /* Others can wait for a job that writes to a shared buffer, and need not for one that reads it. */
-TEST_F_TIMEOUT(share, others_wait, 120)
+TEST_F(share, others_wait)
 {
 	struct vgem_attach attach = { .flags = VGEM_WRITE };
 	struct pollfd pfd = { };
@@ -298,30 +306,38 @@ TEST_F_TIMEOUT(share, others_wait, 120)
 	struct test_bo ours;
 	struct test_cmds cmds;
 	struct test_job job;
-	int i;
 
 	if (self->vgem < 0)
 		SKIP(return, "no vgem");
 
+	close(self->fd);
+	ASSERT_EQ(0, root_set_patience(self->dir, ROOT_PATIENCE_MAX_MS, ROOT_PATIENCE_MAX_MS));
+	self->fd = root_open(self->dir);
+	ASSERT_GE(self->fd, 0);
+	self->queue = test_queue_create(self->fd);
+
 	ASSERT_EQ(0, vgem_create(self->vgem, DRM_CLOEXEC | DRM_RDWR, &theirs));
 	ASSERT_EQ(0, import(self, theirs.dmabuf, &ours));
-	ASSERT_EQ(0, test_cmds_create(self->fd, 600, &cmds));
-	for (i = 0; i < 512; i++)
-		test_fill(&cmds, 0, self->sram_words, 7);
+	ASSERT_EQ(0, test_cmds_create(self->fd, 8, &cmds));
+	test_fill(&cmds, 0, 1, 7);
 	test_dma(&cmds, true, ours.va, 0, 1);
 	test_job_init(&job, &cmds);
 	test_job_bo(&job, &ours, RW);
+	ASSERT_EQ(0, submit_hang(self));
 	ASSERT_EQ(0, test_submit(self->fd, self->queue, &job));
 	attach.handle = theirs.handle;
-	pfd.fd = theirs.dmabuf;
-	pfd.events = POLLIN;
 	EXPECT_EQ(-1, ioctl(self->vgem, VGEM_ATTACH, &attach));
 	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(0, theirs.map[0]);
+
+	ASSERT_EQ(0, root_function_level_reset(self->dir));
+	pfd.fd = theirs.dmabuf;
+	pfd.events = POLLIN;
 	EXPECT_EQ(1, poll(&pfd, 1, WAIT_SECONDS * 1000));
 	EXPECT_EQ(7, theirs.map[0]);
 }
 
-TEST_F_TIMEOUT(share, udmabuf, 120)
+TEST_F(share, udmabuf)
 {
 	struct test_bo ours;
 	int memfd, dmabuf;

@@ -29,18 +29,13 @@ static int low_priority_queue(int fd)
  */
 FIXTURE_SETUP(sync)
 {
-	struct drm_igrad_device_info info = { };
-	struct drm_igrad_dev_query query = {
-		.type = DRM_IGRAD_QUERY_DEVICE,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-	};
+	struct drm_igrad_device_info info;
 	__u32 *words;
 	int i;
 
 	self->fd = test_open(0);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, test_ioctl(self->fd, DRM_IOCTL_IGRAD_DEV_QUERY, &query));
+	ASSERT_EQ(0, test_device_info(self->fd, &info));
 	self->a = low_priority_queue(self->fd);
 	self->b = test_queue_create(self->fd);
 	self->blocked = test_queue_create(self->fd);
@@ -85,23 +80,38 @@ static __u32 result(const FIXTURE_DATA(sync) *self)
 	return ((__u32 *)self->data.map)[128 / 4];
 }
 
-/* Shows that the tests below can fail, and what priorities do. */
-TEST_F(sync, nothing_orders_them)
+static __u32 run_without_order(struct __test_metadata *_metadata, FIXTURE_DATA(sync) *self)
 {
 	__u32 end_a = test_syncobj_create(self->fd);
 	__u32 end_b = test_syncobj_create(self->fd);
 	struct test_job job;
 
-	ASSERT_EQ(0, block(self));
+	memset(self->data.map + 64, 0, 128);
+	EXPECT_EQ(0, block(self));
 	init(self, &job, &self->first);
 	test_job_signal(&job, end_a, 0);
-	ASSERT_EQ(0, test_submit(self->fd, self->a, &job));
+	EXPECT_EQ(0, test_submit(self->fd, self->a, &job));
 	init(self, &job, &self->second);
 	test_job_signal(&job, end_b, 0);
-	ASSERT_EQ(0, test_submit(self->fd, self->b, &job));
-	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_a, 0));
-	ASSERT_EQ(0, test_syncobj_wait(self->fd, end_b, 0));
-	EXPECT_EQ(0, result(self));
+	EXPECT_EQ(0, test_submit(self->fd, self->b, &job));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, end_a, 0));
+	EXPECT_EQ(0, test_syncobj_wait(self->fd, end_b, 0));
+
+	return result(self);
+}
+
+/*
+ * Shows that the tests below can fail, and what priorities do: unless we are so slow that the
+ * device is not busy any more.
+ */
+TEST_F(sync, nothing_orders_them)
+{
+	__u32 found = 1;
+	int i;
+
+	for (i = 0; i < 20 && found; i++)
+		found = run_without_order(_metadata, self);
+	EXPECT_EQ(0, found);
 }
 
 TEST_F(sync, binary)

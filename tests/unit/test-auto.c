@@ -29,7 +29,7 @@ struct layer {
 	struct igrad_device *device;
 	struct igrad_queue *queue;
 	struct igrad_cmdbuf *cmdbuf;
-	struct igrad_matrix x, w, b, y, dy, dx, dw, vw, vb;
+	struct igrad_matrix x, w, b, y, dy, dx, dw, vw, vb, sw, sb, adam;
 	struct igrad_linear_backward backward;
 	struct igrad_linear_forward forward;
 };
@@ -60,6 +60,9 @@ static void layer_open(struct layer *l, const char *uri, uint32_t B, uint32_t I,
 	l->dw = matrix(l->device, I, O);
 	l->vw = matrix(l->device, I, O);
 	l->vb = matrix(l->device, 1, O);
+	l->sw = matrix(l->device, I, O);
+	l->sb = matrix(l->device, 1, O);
+	l->adam = matrix(l->device, 1, IGRAD_ADAM_WORDS);
 	l->forward = (struct igrad_linear_forward){.x = &l->x, .w = &l->w, .b = &l->b, .y = &l->y};
 	l->backward = (struct igrad_linear_backward){
 		.schedule = IGRAD_SCHEDULE_AUTO,
@@ -71,14 +74,17 @@ static void layer_open(struct layer *l, const char *uri, uint32_t B, uint32_t I,
 		.dx = &l->dx,
 		.vw = &l->vw,
 		.vb = &l->vb,
+		.sw = &l->sw,
+		.sb = &l->sb,
+		.adam = &l->adam,
 		.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f, .momentum = 0.9f, .decay = 0},
 	};
 }
 
 static void layer_close(struct layer *l)
 {
-	struct igrad_matrix *all[] = {&l->x,  &l->w,  &l->b,  &l->y, &l->dy,
-				      &l->dx, &l->dw, &l->vw, &l->vb};
+	struct igrad_matrix *all[] = {&l->x,  &l->w,  &l->b,  &l->y,  &l->dy, &l->dx,
+				      &l->dw, &l->vw, &l->vb, &l->sw, &l->sb, &l->adam};
 
 	igrad_cmdbuf_unref(l->cmdbuf);
 	igrad_queue_unref(l->queue);
@@ -139,7 +145,7 @@ static void open_random(struct layer *l, struct igrad_rng *rng)
 		widths[igrad_rng_below(rng, 4)]);
 	layer_open(l, uri, random_between(rng, 1, 300), random_between(rng, 1, 400),
 		   random_between(rng, 1, 400));
-	l->backward.optimizer.update = igrad_rng_below(rng, 3);
+	l->backward.optimizer.update = igrad_rng_below(rng, IGRAD_UPDATE_ADAM + 1);
 	l->backward.optimizer.decay = igrad_rng_below(rng, 2) ? 0.01f : 0.0f;
 	if (l->backward.optimizer.update == IGRAD_UPDATE_NONE)
 		l->backward.dw = &l->dw;
@@ -283,6 +289,44 @@ static void test_explanations(void **state)
 	layer_close(&l);
 }
 
+/* Adam works on more operands than any other update, and each of them has its name. */
+static void test_all_operands_are_named(void **state)
+{
+	static const char *const names[] = {"x",  "w",	"b",  "y",  "dy", "dx",	 "dw",
+					    "db", "vw", "vb", "sw", "sb", "adam"};
+	struct igrad_choice *choices;
+	struct igrad_matrix db;
+	struct layer l;
+	size_t count;
+
+	(void)state;
+	layer_open(&l, "sim:sram-kib=64", 64, 300, 200);
+	db = matrix(l.device, 1, 200);
+	l.backward.optimizer.update = IGRAD_UPDATE_ADAM;
+	l.backward.dw = &l.dw;
+	l.backward.db = &db;
+	assert_int_equal(igrad_linear_explain(l.device, &l.backward, &choices, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		const char *words = strchr(choices[i].tiling.words, ';');
+
+		assert_non_null(words);
+		assert_null(strstr(words, "null"));
+		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+			char name[10];
+
+			snprintf(name, sizeof(name), " %s ", names[n]);
+			if (!strstr(words, name))
+				fail_msg("no %s in \"%s\"", names[n], words);
+		}
+		/* Nothing is cut off. */
+		assert_true(strlen(words) > 3 && (!strcmp(words + strlen(words) - 3, "all") ||
+						  words[strlen(words) - 1] <= '9'));
+	}
+	free(choices);
+	matrix_free(&db);
+	layer_close(&l);
+}
+
 /* Another energy table may lead to another choice, and each is held to its own. */
 static void test_energy_tables(void **state)
 {
@@ -417,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_auto_never_loses),
 		cmocka_unit_test(test_explanations),
+		cmocka_unit_test(test_all_operands_are_named),
 		cmocka_unit_test(test_energy_tables),
 		cmocka_unit_test(test_choices_are_remembered),
 		cmocka_unit_test(test_memory_is_bounded),

@@ -54,6 +54,7 @@ const char help[] =
 	"Output:\n"
 	"  -j, --json          JSON instead of text\n"
 	"      --csv           sweep: CSV instead of text\n"
+	"      --shapes        network: output, parameters and multiply-adds of each layer; no device\n"
 	"      --help          this\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";

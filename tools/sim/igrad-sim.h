@@ -70,6 +70,7 @@ struct settings {
 	bool gemm;
 	bool forward;
 	bool batch_given;
+	bool shapes;
 	struct array_size arrays[MAX_SWEEP];
 	uint32_t num_arrays;
 	uint32_t batches[MAX_SWEEP];

@@ -16,7 +16,7 @@ static const struct command commands[] = {
 		 OPT_BIT(OPT_JSON)},
 	{"network", command_network, "network file", false,
 	 OPT_BIT(OPT_BATCH) | OPTS_ARRAY | OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_INPUT) |
-		 OPT_BIT(OPT_JSON)},
+		 OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_JSON)},
 	{"sweep", command_sweep, NULL, false,
 	 OPTS_SHAPE | OPTS_EXTRAS | OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_ARRAYS) |
 		 OPT_BIT(OPT_BATCHES) | OPT_BIT(OPT_PLOT) | OPT_BIT(OPT_SVG) | OPT_BIT(OPT_CSV) |

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-$(eval $(call program,igrad-sim,$(wildcard tools/sim/*.c),igrad igrad-core,json-c))
+$(eval $(call program,igrad-sim,$(wildcard tools/sim/*.c),igrad-net igrad igrad-core,json-c,-Itools/net))

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "net.h"
 #include "progress.h"
+#include "shapes.h"
 #include "text.h"
 
 /* What a layer came to; @reason: why it is not costed. */
@@ -304,6 +305,14 @@ static int one_network(const struct settings *s, const char *path, struct json_o
 	if (err)
 		return err;
 	a.net = net;
+	if (s->shapes) {
+		if (s->json)
+			json_object_array_add(all, shapes_json(net));
+		else
+			shapes_show(net);
+		net_free(net);
+		return 0;
+	}
 	err = check_batch(s, net, error);
 	if (!err)
 		err = simulator_open(&a.sim, &s->machine, s->energy, error);

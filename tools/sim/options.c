@@ -154,6 +154,7 @@ static const struct option options[] = {
 	{"bias", no_argument, NULL, OPT_BIAS},
 	{"relu", no_argument, NULL, OPT_RELU},
 	{"forward", no_argument, NULL, OPT_FORWARD},
+	{"shapes", no_argument, NULL, OPT_SHAPES},
 	{"energy", required_argument, NULL, OPT_ENERGY},
 	{"arrays", required_argument, NULL, OPT_ARRAYS},
 	{"batches", required_argument, NULL, OPT_BATCHES},
@@ -279,6 +280,9 @@ static void set_output(struct settings *s, int option, char *value)
 	case OPT_SVG:
 		s->svg = value;
 		break;
+	case OPT_SHAPES:
+		s->shapes = true;
+		break;
 	case OPT_CSV:
 		s->csv = true;
 		break;
@@ -328,6 +332,9 @@ static void set_default(struct settings *s)
 
 void settings_parse(struct settings *s, const struct command *c, int argc, char **argv)
 {
+	const unsigned long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
+					  OPT_BIT(OPT_JSON);
+	unsigned long given = 0;
 	char name[64];
 	int option;
 
@@ -335,12 +342,11 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 	snprintf(name, sizeof(name), "igrad-sim %s", command);
 	argv[0] = name; /* for getopt's messages */
 	set_default(s);
-	while ((option = getopt_long(argc, argv, "i:j", options, NULL)) != -1)
-		set_option(s, c,
-			   option == 'i'   ? OPT_INPUT
-			   : option == 'j' ? OPT_JSON
-					   : option,
-			   optarg);
+	while ((option = getopt_long(argc, argv, "i:j", options, NULL)) != -1) {
+		option = option == 'i' ? OPT_INPUT : option == 'j' ? OPT_JSON : option;
+		set_option(s, c, option, optarg);
+		given |= OPT_BIT(option);
+	}
 	s->files = argv + optind;
 	s->num_files = argc - optind;
 	if (c->files && !c->optional && !s->num_files)
@@ -349,6 +355,8 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 		wrong("'%s' is too much", s->files[0]);
 	if (c->options & OPT_BIT(OPT_IN) && (!s->layer.in || !s->layer.out))
 		wrong("--in and --out are needed");
+	if (s->shapes && given & ~with_shapes)
+		wrong("--shapes goes with --json and --input alone: nothing is simulated");
 	if (s->json && s->csv)
 		wrong("--json or --csv");
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How fast the core computes on this host: multiply-adds a second of a layer's backward pass, and
- * their ratio to OpenBLAS sgemm doing the same two products on one thread in the same run, and how
- * much sooner two threads are done.
- *
- * usage: bench-core [--json]
+ * How fast the core computes on this host: a layer's backward pass whose operands are in SRAM, by
+ * one thread against OpenBLAS sgemm doing the same two products on one thread, and by two threads
+ * against one. Rows for the table of `make bench`.
  */
 #include <cblas.h>
-#include <sched.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "igrad_core.h"
 #include "kernels.h"
 
@@ -20,9 +18,7 @@
 #define OUT   1024u
 #define BATCH 256u
 #define MACS  (2.0 * IN * OUT * BATCH)
-#define RUNS  15
-
-#define MAX_CMDS (1 + 4 * (IN / 32) * (OUT / 32))
+#define TIMES 31
 
 /* SRAM addresses */
 enum {
@@ -37,20 +33,6 @@ enum {
 #define DATA_VA (CMDS_VA + (1u << 20))
 
 static uint8_t *memory;
-
-static double clock_of(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* This thread's time: what else the host does should not count. */
-static double now(void)
-{
-	return clock_of(CLOCK_THREAD_CPUTIME_ID);
-}
 
 static int space_read(void *opaque, uint64_t va, void *buf, size_t len, struct igrad_fault *fault)
 {
@@ -156,11 +138,6 @@ static uint32_t build(struct igrad_cmd *cmds, enum layout layout, uint32_t n)
 	return count;
 }
 
-static double least(double a, double b)
-{
-	return a < b ? a : b;
-}
-
 static void start_pass(struct igrad_core *core, uint32_t num_cmds)
 {
 	const struct igrad_space space = {.read = space_read, .write = space_write};
@@ -175,42 +152,28 @@ static void end_pass(struct igrad_core *core)
 	struct igrad_result result;
 
 	igrad_core_finish(core, &result);
-	if (result.status) {
-		fprintf(stderr, "bench-core: status %d, reason %d, command %u\n", result.status,
-			result.reason, result.command);
-		exit(1);
-	}
+	if (result.status)
+		bench_fail("a pass", "the core refuses it");
 }
 
-static double run_pass(struct igrad_core *core, uint32_t num_cmds)
+struct pass {
+	struct igrad_core *core;
+	uint32_t num_cmds;
+	clockid_t clock;
+};
+
+static double run_pass(void *context)
 {
+	const struct pass *pass = context;
 	double start;
 
-	start_pass(core, num_cmds);
-	start = now();
-	while (igrad_core_step(core))
+	start_pass(pass->core, pass->num_cmds);
+	start = bench_clock(pass->clock);
+	while (igrad_core_step(pass->core))
 		;
-	start = now() - start;
-	end_pass(core);
+	start = bench_clock(pass->clock) - start;
+	end_pass(pass->core);
 	return start;
-}
-
-/*
- * Threads are judged by the wall clock, which a busy host stops now and then: so each command for
- * itself, the least that it took in any pass.
- */
-static void time_commands(struct igrad_core *core, uint32_t num_cmds, double *least_of)
-{
-	bool more = true;
-
-	start_pass(core, num_cmds);
-	for (uint32_t i = 1; more; i++) {
-		const double start = clock_of(CLOCK_MONOTONIC);
-
-		more = igrad_core_step(core);
-		least_of[i] = least(least_of[i], clock_of(CLOCK_MONOTONIC) - start);
-	}
-	end_pass(core);
 }
 
 static struct igrad_core *new_core(uint32_t n, uint32_t threads)
@@ -223,167 +186,108 @@ static struct igrad_core *new_core(uint32_t n, uint32_t threads)
 	config.sram_bytes = SRAM_BYTES;
 	config.threads = threads;
 	core = igrad_core_new(&config);
-	if (!core) {
-		perror("bench-core");
-		exit(1);
-	}
+	if (!core)
+		bench_fail("a core", strerror(errno));
 	return core;
 }
 
 /* --------------------------------------------------------------------------------------------- */
-/* The yardstick */
+/* The yardstick, by this thread's clock: what else the host does should not count */
 /* --------------------------------------------------------------------------------------------- */
 
-static double blas_pass(float *dx, float *dw)
+struct products {
+	float *dx;
+	float *dw;
+};
+
+static double run_blas(void *context)
 {
+	const struct products *to = context;
 	const float *w = (const float *)(const void *)(memory + DATA_VA + W);
 	const float *x = (const float *)(const void *)(memory + DATA_VA + X);
 	const float *g = (const float *)(const void *)(memory + DATA_VA + G);
-	const double start = now();
+	const double start = bench_clock(CLOCK_THREAD_CPUTIME_ID);
 
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BATCH, IN, OUT, 1.0f, g, OUT, w, OUT,
-		    0.0f, dx, IN);
+		    0.0f, to->dx, IN);
 	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, IN, OUT, BATCH, 1.0f, x, IN, g, OUT,
-		    0.0f, dw, OUT);
-	return now() - start;
+		    0.0f, to->dw, OUT);
+	return bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
 /* --------------------------------------------------------------------------------------------- */
-/* Both in turn, so that a busy host hurts them alike; the best of each counts */
+/* Rows */
 /* --------------------------------------------------------------------------------------------- */
 
-struct rates {
-	double core;
-	double blas;
-	double speedup; /* of two threads over one, on the wall clock */
-};
-
-static double *times(void)
+static struct bench_figure rate(double seconds, const char *unit)
 {
-	double *p = malloc(MAX_CMDS * sizeof(*p));
-
-	if (!p) {
-		perror("bench-core");
-		exit(1);
-	}
-	for (uint32_t i = 0; i < MAX_CMDS; i++)
-		p[i] = 1e9;
-	return p;
+	return (struct bench_figure){MACS / seconds * 1e-9, unit};
 }
 
-static double sum(const double *p, uint32_t n)
+static void name_row(char *what, size_t size, const char *prefix, enum layout layout, uint32_t n)
 {
-	double s = 0.0;
-
-	for (uint32_t i = 1; i < n; i++)
-		s += p[i];
-	return s;
+	snprintf(what, size, "%s, commands alone, %u × %u, operands in SRAM as %s", prefix, n, n,
+		 layout == TILES ? "tiles" : "matrices");
 }
 
-/* This thread, and those that it creates from now on, on the @index-th of the CPUs that we have. */
-static void run_on(const cpu_set_t *cpus, unsigned int index)
+static void against_blas(struct pass pass, enum layout layout, uint32_t n)
 {
-	cpu_set_t one;
+	struct products products = {malloc(BATCH * IN * sizeof(float)),
+				    malloc(IN * OUT * sizeof(float))};
+	struct bench_pair pair;
+	char what[128];
 
-	CPU_ZERO(&one);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (CPU_ISSET(cpu, cpus) && index-- == 0)
-			CPU_SET(cpu, &one);
-	}
-	sched_setaffinity(0, sizeof(one), &one);
+	if (!products.dx || !products.dw)
+		bench_fail("products", strerror(errno));
+	pass.clock = CLOCK_THREAD_CPUTIME_ID;
+	pair = bench_compare((struct bench_side){run_pass, &pass},
+			     (struct bench_side){run_blas, &products}, TIMES);
+	name_row(what, sizeof(what), "one thread ÷ OpenBLAS", layout, n);
+	bench_row(what, pair.ratio, rate(pair.ours, "GMAC/s"),
+		  rate(pair.reference, "GMAC/s, sgemm"), "≥ 0.80");
+	free(products.dx);
+	free(products.dw);
 }
 
-/* Returns 0 where two threads would have to share a CPU. */
-static double speedup(struct igrad_core *core, uint32_t n, uint32_t count)
+static void against_one_thread(struct pass one, enum layout layout, uint32_t n)
 {
-	double *one, *two, ratio;
-	struct igrad_core *pair;
-	cpu_set_t cpus;
+	struct pass two = {.core = new_core(n, 2), .num_cmds = one.num_cmds};
+	struct bench_pair pair;
+	char what[128];
 
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
-		return 0.0;
-	run_on(&cpus, 1);
-	pair = new_core(n, 2);
-	run_on(&cpus, 0);
-	one = times();
-	two = times();
-	for (unsigned int i = 0; i < 4 * RUNS; i++) {
-		time_commands(core, count, one);
-		time_commands(pair, count, two);
-	}
-	ratio = sum(one, count) / sum(two, count);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-	igrad_core_free(pair);
-	free(one);
-	free(two);
-	return ratio;
+	one.clock = two.clock = CLOCK_MONOTONIC;
+	pair = bench_compare((struct bench_side){run_pass, &two},
+			     (struct bench_side){run_pass, &one}, TIMES);
+	name_row(what, sizeof(what), "two threads ÷ one", layout, n);
+	bench_row(what, pair.ratio, rate(pair.ours, "GMAC/s"),
+		  rate(pair.reference, "GMAC/s, one thread"), "≥ 1.80");
+	igrad_core_free(two.core);
 }
 
-static struct rates measure(enum layout layout, uint32_t n)
+static void measure(enum layout layout, uint32_t n)
 {
-	float *dx = malloc(BATCH * IN * sizeof(float)), *dw = malloc(IN * OUT * sizeof(float));
-	struct igrad_core *core = new_core(n, 1);
-	double core_best = 1e9, blas_best = 1e9, ratio;
-	uint32_t count;
+	struct pass pass = {.core = new_core(n, 1)};
 
-	if (!dx || !dw) {
-		perror("bench-core");
-		exit(1);
-	}
-	count = build((struct igrad_cmd *)(void *)(memory + CMDS_VA), layout, n);
-	for (unsigned int i = 0; i < RUNS; i++) {
-		core_best = least(core_best, run_pass(core, count));
-		blas_best = least(blas_best, blas_pass(dx, dw));
-	}
-	ratio = speedup(core, n, count);
-	igrad_core_free(core);
-	free(dx);
-	free(dw);
-	return (struct rates){MACS / core_best * 1e-9, MACS / blas_best * 1e-9, ratio};
+	pass.num_cmds = build((struct igrad_cmd *)(void *)(memory + CMDS_VA), layout, n);
+	against_blas(pass, layout, n);
+	against_one_thread(pass, layout, n);
+	igrad_core_free(pass.core);
 }
 
-static void report(bool json, enum layout layout, uint32_t n)
+int main(void)
 {
-	const char *name = layout == TILES ? "tiles" : "matrices";
-	const struct rates rates = measure(layout, n);
-
-	if (json)
-		printf("{\"bench\":\"core\",\"isa\":\"%s\",\"array\":%u,\"layout\":\"%s\","
-		       "\"core_gmacs\":%.2f,\"openblas_gmacs\":%.2f,\"ratio\":%.3f,"
-		       "\"two_threads\":%.3f}\n",
-		       igrad_kernels_get(0)->name, n, name, rates.core, rates.blas,
-		       rates.core / rates.blas, rates.speedup);
-	else
-		printf("%3u x %-3u array, SRAM holds %-8s: %5.1f GMAC/s, OpenBLAS sgemm %5.1f, "
-		       "ratio %.2f; two threads: %.2f x one\n",
-		       n, n, name, rates.core, rates.blas, rates.core / rates.blas, rates.speedup);
-}
-
-int main(int argc, char **argv)
-{
-	const bool json = argc == 2 && !strcmp(argv[1], "--json");
-
-	if (argc > 1 && !json) {
-		fprintf(stderr, "usage: bench-core [--json]\n");
-		return 2;
-	}
 	memory = calloc(1, DATA_VA + SRAM_BYTES);
-	if (!memory) {
-		perror("bench-core");
-		return 1;
-	}
+	if (!memory)
+		bench_fail("memory", strerror(errno));
 	for (uint32_t i = 0; i < DX / 4; i++) {
 		const float value = (float)(i * 2654435761u % 1000) * 0.002f - 1.0f;
 
 		memcpy(memory + DATA_VA + i * 4ull, &value, sizeof(value));
 	}
 	openblas_set_num_threads(1);
-	if (!json)
-		printf("backward pass with update, 1024 x 1024, batch 256, 1 thread, %s kernels\n",
-		       igrad_kernels_get(0)->name);
-	for (uint32_t n = 32; n <= 128; n *= 4) {
-		report(json, TILES, n);
-		report(json, MATRICES, n);
+	for (uint32_t n = 128; n >= 32; n /= 4) {
+		measure(TILES, n);
+		measure(MATRICES, n);
 	}
 	free(memory);
 	return 0;

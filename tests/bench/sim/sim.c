@@ -1,53 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How fast a timing-only device goes through command streams: the linear layers of AlexNet, forward
- * and backward. Time should follow the number of commands, not that of cycles.
- *
- * usage: bench-sim [--json]
+ * and backward, against the time that the project allows for them; and one layer with few cycles
+ * and with many for the same commands, which should make no difference. Rows for the table of
+ * `make bench`.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "igrad/igrad.h"
 
-#define LAYERS 3
-#define RUNS   9
-#define LIMIT  0.1 /* seconds for the first case */
+#define MOST_LAYERS 3
+#define TIMES	    31
+#define ALLOWED	    0.1 /* seconds, for the classifier */
 
-static const uint32_t widths[LAYERS + 1] = {9216, 4096, 4096, 1000};
-
-/* Array size and batch of a case; the first is what the others are compared with. */
-static const struct {
-	uint32_t n;
+/* Linear layers in a row, on a square array. */
+struct net {
+	unsigned int layers;
+	uint32_t widths[MOST_LAYERS + 1];
 	uint32_t batch;
-} cases[] = {{128, 128}, {128, 512}, {64, 128}, {64, 512}};
+	uint32_t n;
+	uint32_t sram_kib;
+};
 
-#define NUM_CASES (sizeof(cases) / sizeof(cases[0]))
-
-struct measure {
+/* The passes of a net on a device of its own. */
+struct stream {
+	struct igrad_device *device;
+	struct igrad_queue *queue;
+	struct igrad_cmdbuf *passes[2 * MOST_LAYERS];
+	unsigned int count;
 	uint32_t commands;
 	uint64_t cycles;
-	double plan; /* seconds: choosing tilings and building the commands */
-	double wall; /* seconds: executing them */
-	double cpu;
 };
 
 static void check(int err, const char *what)
 {
-	if (!err)
-		return;
-	fprintf(stderr, "bench-sim: %s: %s\n", what, igrad_strerror(err));
-	exit(1);
-}
-
-static double now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+	if (err)
+		bench_fail(what, igrad_strerror(err));
 }
 
 static struct igrad_matrix matrix(struct igrad_device *device, uint32_t rows, uint32_t cols)
@@ -59,10 +48,10 @@ static struct igrad_matrix matrix(struct igrad_device *device, uint32_t rows, ui
 }
 
 /* A pass in a command buffer of its own, which keeps the buffers. */
-static struct igrad_cmdbuf *build(struct igrad_device *device, uint32_t layer, uint32_t batch,
-				  bool backward)
+static struct igrad_cmdbuf *pass(struct igrad_device *device, const struct net *net,
+				 unsigned int layer, bool backward)
 {
-	uint32_t in = widths[layer], out = widths[layer + 1];
+	const uint32_t in = net->widths[layer], out = net->widths[layer + 1], batch = net->batch;
 	struct igrad_matrix x = matrix(device, batch, in), w = matrix(device, in, out);
 	struct igrad_matrix dx = matrix(device, batch, in), y = matrix(device, batch, out);
 	struct igrad_linear_backward args = {
@@ -87,85 +76,114 @@ static struct igrad_cmdbuf *build(struct igrad_device *device, uint32_t layer, u
 	return cmdbuf;
 }
 
-static void run(struct igrad_queue *queue, struct igrad_cmdbuf *const *passes, struct measure *m)
+static void build(struct stream *stream, const struct net *net)
 {
-	double wall = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+	char uri[96];
 
-	m->cycles = 0;
-	for (int i = 0; i < 2 * LAYERS; i++) {
+	*stream = (struct stream){.count = 2 * net->layers};
+	snprintf(uri, sizeof(uri), "sim:timing-only=on,rows=%u,cols=%u,sram-kib=%u", net->n, net->n,
+		 net->sram_kib);
+	check(igrad_device_open(uri, &stream->device, NULL), uri);
+	check(igrad_queue_new(stream->device, &stream->queue), "queue");
+	for (unsigned int i = 0; i < stream->count; i++) {
+		stream->passes[i] = pass(stream->device, net, i / 2, i % 2);
+		stream->commands += igrad_cmdbuf_length(stream->passes[i]);
+	}
+}
+
+static void release(struct stream *stream)
+{
+	for (unsigned int i = 0; i < stream->count; i++)
+		igrad_cmdbuf_unref(stream->passes[i]);
+	igrad_queue_unref(stream->queue);
+	igrad_device_unref(stream->device);
+}
+
+/* By the process's clock: what else the host does should not count. */
+static double run(void *context)
+{
+	struct stream *stream = context;
+	const double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+
+	stream->cycles = 0;
+	for (unsigned int i = 0; i < stream->count; i++) {
 		struct igrad_report report;
 
-		check(igrad_queue_run(queue, passes[i], &report), "job");
-		m->cycles += report.cycles;
+		check(igrad_queue_run(stream->queue, stream->passes[i], &report), "job");
+		stream->cycles += report.cycles;
 	}
-	wall = now(CLOCK_MONOTONIC) - wall;
-	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	m->wall = wall < m->wall ? wall : m->wall;
-	m->cpu = cpu < m->cpu ? cpu : m->cpu;
+	return bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
 }
 
-/* The best of several runs: a busy host should not count. */
-static struct measure measure(uint32_t n, uint32_t batch)
+static double allowed(void *context)
 {
-	struct measure m = {.wall = 1e9, .cpu = 1e9};
-	struct igrad_cmdbuf *passes[2 * LAYERS];
-	struct igrad_device *device;
-	struct igrad_queue *queue;
-	char uri[64];
-
-	snprintf(uri, sizeof(uri), "sim:timing-only=on,rows=%u,cols=%u", n, n);
-	check(igrad_device_open(uri, &device, NULL), uri);
-	check(igrad_queue_new(device, &queue), "queue");
-	m.plan = now(CLOCK_PROCESS_CPUTIME_ID);
-	for (int i = 0; i < 2 * LAYERS; i++) {
-		passes[i] = build(device, i / 2, batch, i % 2);
-		m.commands += igrad_cmdbuf_length(passes[i]);
-	}
-	m.plan = now(CLOCK_PROCESS_CPUTIME_ID) - m.plan;
-	for (int i = 0; i < RUNS; i++)
-		run(queue, passes, &m);
-	for (int i = 0; i < 2 * LAYERS; i++)
-		igrad_cmdbuf_unref(passes[i]);
-	igrad_queue_unref(queue);
-	igrad_device_unref(device);
-	return m;
+	(void)context;
+	return ALLOWED;
 }
 
-static void show(bool json, size_t i, const struct measure *m, const struct measure *first)
+static void classifier(void)
 {
-	if (json)
-		printf("{\"bench\":\"sim\",\"array\":%u,\"batch\":%u,\"commands\":%u,\"cycles\":%llu,"
-		       "\"plan_seconds\":%.4f,\"wall_seconds\":%.5f,\"cpu_seconds\":%.5f}\n",
-		       cases[i].n, cases[i].batch, m->commands, (unsigned long long)m->cycles,
-		       m->plan, m->wall, m->cpu);
-	else
-		printf("%3u x %-3u batch %3u: %7u commands, %9llu cycles: %7.2f ms (%7.2f ms CPU), "
-		       "%4.0f ns a command; over the first: commands %5.2f, cycles %5.2f, CPU %5.2f; "
-		       "planning %6.0f ms\n",
-		       cases[i].n, cases[i].n, cases[i].batch, m->commands,
-		       (unsigned long long)m->cycles, m->wall * 1e3, m->cpu * 1e3,
-		       m->cpu * 1e9 / m->commands, (double)m->commands / first->commands,
-		       (double)m->cycles / (double)first->cycles, m->cpu / first->cpu,
-		       m->plan * 1e3);
+	const struct net alexnet = {
+		.layers = 3,
+		.widths = {9216, 4096, 4096, 1000},
+		.batch = 128,
+		.n = 128,
+		.sram_kib = 4096,
+	};
+	struct stream stream;
+	struct bench_pair pair;
+	char what[128];
+
+	build(&stream, &alexnet);
+	pair = bench_compare((struct bench_side){run, &stream}, (struct bench_side){allowed, NULL},
+			     TIMES);
+	snprintf(what, sizeof(what),
+		 "0.1 s ÷ AlexNet's classifier, timing only, batch 128, 128 × 128, %u commands",
+		 stream.commands);
+	bench_row(what, pair.ratio, (struct bench_figure){pair.ours * 1e3, "ms"},
+		  (struct bench_figure){pair.reference * 1e3, "ms allowed"}, "≥ 1.00");
+	release(&stream);
 }
 
-int main(int argc, char **argv)
+static double per_command(double seconds, const struct stream *stream)
 {
-	const bool json = argc == 2 && !strcmp(argv[1], "--json");
-	struct measure measures[NUM_CASES];
+	return seconds * 1e9 / stream->commands;
+}
 
-	if (argc > 1 && !json) {
-		fprintf(stderr, "usage: bench-sim [--json]\n");
-		return 2;
-	}
-	if (!json)
-		printf("AlexNet's classifier (9216-4096-4096-1000), forward and backward, timing only\n");
-	for (size_t i = 0; i < NUM_CASES; i++) {
-		measures[i] = measure(cases[i].n, cases[i].batch);
-		show(json, i, &measures[i], &measures[0]);
-	}
-	if (!json)
-		printf("all layers on 128 x 128 in %.3f s, %s\n", measures[0].wall,
-		       measures[0].wall < LIMIT ? "less than 0.1 s" : "MORE than 0.1 s");
+static void cycles_cost_nothing(void)
+{
+	struct net net = {
+		.layers = 1,
+		.widths = {2048, 2048},
+		.batch = 1024,
+		.n = 64,
+		.sram_kib = 65536,
+	};
+	struct stream many, few;
+	struct bench_pair pair;
+	double ours, reference;
+	char what[160];
+
+	build(&many, &net);
+	net.batch = 128;
+	build(&few, &net);
+	pair = bench_compare((struct bench_side){run, &many}, (struct bench_side){run, &few},
+			     TIMES);
+	ours = per_command(pair.ours, &many);
+	reference = per_command(pair.reference, &few);
+	snprintf(
+		what, sizeof(what),
+		"a command's cost, 2048 × 2048 timing only, batch 128 ÷ 1024: %.2f × the commands, %.2f × the cycles",
+		(double)many.commands / few.commands, (double)many.cycles / (double)few.cycles);
+	bench_row(what, reference / ours, (struct bench_figure){ours, "ns a command"},
+		  (struct bench_figure){reference, "ns a command"}, "≈ 1");
+	release(&many);
+	release(&few);
+}
+
+int main(void)
+{
+	classifier();
+	cycles_cost_nothing();
 	return 0;
 }

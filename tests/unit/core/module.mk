@@ -9,6 +9,7 @@ core_test = $(call unit_test,core-$(1),$(core-tests)/$(1).c $(core-tests)/rig.c 
 core-streams := $(addprefix $(core-tests)/, streams.c streams-order.c)
 
 $(eval $(call core_test,property,$(core-reference) $(core-streams)))
+$(eval $(call core_test,backlog))
 $(eval $(call core_test,check))
 $(eval $(call core_test,checkpoint))
 $(eval $(call core_test,kernels))

@@ -12,21 +12,28 @@ static const struct net_layer *input(const struct net *net, const struct net_lay
 
 /* ---------------------------------------------------------------- windows */
 
-/* How many windows there are along one side; 0: none fits. */
-static uint32_t windows(uint64_t size, uint64_t padding, uint64_t kernel, uint64_t stride,
-			uint64_t dilation, bool ceil)
+/*
+ * How many windows there are along one side; 0: none fits. A last window that is not whole begins
+ * in the input or before it, never in the padding behind.
+ */
+static uint64_t windows(uint64_t size, uint64_t before, uint64_t after, uint64_t kernel,
+			uint64_t stride, uint64_t dilation, bool ceil)
 {
-	uint64_t reach = dilation * (kernel - 1) + 1, room = size + padding;
+	uint64_t reach = dilation * (kernel - 1) + 1, room = before + size + after, count;
 
 	if (reach > room)
 		return 0;
-	return (room - reach + (ceil ? stride - 1 : 0)) / stride + 1;
+	count = (room - reach + (ceil ? stride - 1 : 0)) / stride + 1;
+	if (ceil && (count - 1) * stride >= before + size)
+		count--;
+	return count;
 }
 
 static int slide(const struct net_layer *layer, const struct net_shape *in, struct net_shape *out,
 		 const struct net_place *place, struct igrad_error *error)
 {
 	const struct net_padding *pad = &layer->pad;
+	uint64_t h, w;
 	char text[48];
 
 	if (in->flat)
@@ -34,17 +41,37 @@ static int slide(const struct net_layer *layer, const struct net_shape *in, stru
 			error, place,
 			"%s slides over channels x height x width, but its input has %s features",
 			net_kind_name(layer->kind), net_shape_text(in, text));
-	out->h = windows(in->h, (uint64_t)pad->top + pad->bottom, layer->kernel.h, layer->stride.h,
-			 layer->dilation.h, layer->ceil);
-	out->w = windows(in->w, (uint64_t)pad->left + pad->right, layer->kernel.w, layer->stride.w,
-			 layer->dilation.w, layer->ceil);
-	if (!out->h || !out->w)
+	h = windows(in->h, pad->top, pad->bottom, layer->kernel.h, layer->stride.h,
+		    layer->dilation.h, layer->ceil);
+	w = windows(in->w, pad->left, pad->right, layer->kernel.w, layer->stride.w,
+		    layer->dilation.w, layer->ceil);
+	if (!h || !w)
 		return net_bad(
 			error, place,
 			"a kernel of %u x %u, dilation %u x %u, is larger than its padded input of %s",
 			layer->kernel.h, layer->kernel.w, layer->dilation.h, layer->dilation.w,
 			net_shape_text(in, text));
+	if (h > NET_MAX_DIM || w > NET_MAX_DIM)
+		return net_bad(error, place, "its result is larger than %u on a side", NET_MAX_DIM);
+	out->h = h;
+	out->w = w;
 	return 0;
+}
+
+static int infer_pool(struct net_layer *layer, const struct net_shape *in, struct net_shape *out,
+		      const struct net_place *place, struct igrad_error *error)
+{
+	const struct net_padding *pad = &layer->pad;
+
+	if (!layer->kernel.h && !in->flat) /* kernel=all */
+		layer->kernel = (struct net_pair){in->h, in->w};
+	if (layer->kernel.h && (pad->top >= layer->kernel.h || pad->bottom >= layer->kernel.h ||
+				pad->left >= layer->kernel.w || pad->right >= layer->kernel.w))
+		return net_bad(
+			error, place,
+			"windows of nothing but padding: a padding smaller than the kernel of %u x %u was expected",
+			layer->kernel.h, layer->kernel.w);
+	return slide(layer, in, out, place, error);
 }
 
 static int infer_conv(const struct net_layer *layer, const struct net_shape *in,
@@ -129,29 +156,52 @@ static int infer_flatten(const struct net_shape *in, struct net_shape *out,
 	return 0;
 }
 
-int net_infer(struct net *net, struct net_layer *layer, const struct net_place *place,
-	      struct igrad_error *error)
+/* Layers that give what they take, in shape. */
+static int infer_same(const struct net_layer *layer, const struct net_shape *in,
+		      const struct net_place *place, struct igrad_error *error)
+{
+	char text[48];
+
+	if (layer->kind == NET_LRN && in->flat)
+		return net_bad(
+			error, place,
+			"lrn normalises over channels x height x width, but its input has %s features",
+			net_shape_text(in, text));
+	return 0;
+}
+
+static int infer_shape(const struct net *net, struct net_layer *layer,
+		       const struct net_place *place, struct igrad_error *error)
 {
 	const struct net_shape *in = &input(net, layer, 0)->shape;
 
 	layer->shape = *in;
-	layer->learns = layer->kind == NET_LINEAR || layer->kind == NET_CONV ||
-			layer->kind == NET_BATCHNORM;
-	for (uint32_t i = 0; i < layer->num_inputs; i++)
-		layer->learns |= input(net, layer, i)->learns;
 	switch (layer->kind) {
 	case NET_LINEAR:
 		return infer_linear(layer, in, &layer->shape, place, error);
 	case NET_CONV:
 		return infer_conv(layer, in, &layer->shape, place, error);
 	case NET_POOL:
-		return slide(layer, in, &layer->shape, place, error);
+		return infer_pool(layer, in, &layer->shape, place, error);
 	case NET_ADD:
 	case NET_CONCAT:
 		return infer_join(net, layer, &layer->shape, place, error);
 	case NET_FLATTEN:
 		return infer_flatten(in, &layer->shape, place, error);
 	default:
-		return 0;
+		return infer_same(layer, in, place, error);
 	}
+}
+
+int net_infer(struct net *net, struct net_layer *layer, const struct net_place *place,
+	      struct igrad_error *error)
+{
+	int err = infer_shape(net, layer, place, error);
+
+	if (!err)
+		err = net_count(net, layer, place, error);
+	layer->learns = layer->parameters;
+	for (uint32_t i = 0; i < layer->num_inputs; i++)
+		layer->learns |= input(net, layer, i)->learns;
+	return err;
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Networks as igrad-sim reads them: from files of its own format or of SCALE-Sim's. README.md has
- * the grammar. Every error names file, line, column and what was expected.
+ * Networks, read from files of igrad's own format or of SCALE-Sim's. README.md has the grammar.
+ * Every error names file, line, column and what was expected.
  */
-#ifndef IGRAD_SIM_NET_H
-#define IGRAD_SIM_NET_H
+#ifndef IGRAD_NET_H
+#define IGRAD_NET_H
 
-#include "igrad-sim.h"
+#include "igrad/igrad.h"
 
 #define NET_MAX_LAYERS 4096
 #define NET_MAX_INPUTS 16
 #define NET_MAX_DIM    (1u << 24)
+#define NET_MAX_COUNT  (1ull << 50) /* parameters or multiply-adds of a layer */
 #define NET_NAME       64
 
 enum net_kind {
@@ -20,6 +21,7 @@ enum net_kind {
 	NET_POOL,
 	NET_RELU,
 	NET_BATCHNORM,
+	NET_LRN,
 	NET_ADD,
 	NET_CONCAT,
 	NET_FLATTEN,
@@ -56,8 +58,15 @@ struct net_padding {
  * @inputs: the layers whose results it takes, all before it
  * @out: NET_LINEAR, NET_CONV: features or channels
  * @ceil: NET_POOL: a last window that is not whole counts
+ * @average: NET_POOL: else the maximum
+ * @skip_border: NET_POOL: padding does not count in averages
+ * @rate: NET_DROPOUT: of what is dropped
+ * @eps: NET_BATCHNORM: what is added to variances
+ * @lrn: NET_LRN: x / (k + alpha * sum of squares over @size channels)^beta
  * @batch: its own, where a file says it layer by layer; else 0
  * @learns: there are parameters in it or before it, so its result needs a gradient
+ * @parameters: those that are learned
+ * @macs: multiply-adds of a forward pass per batch row, of linear layers and convolutions
  * @note: what a reader should know of it, or NULL; to be freed
  */
 struct net_layer {
@@ -74,9 +83,19 @@ struct net_layer {
 	uint32_t groups;
 	bool bias;
 	bool ceil;
+	bool average;
+	bool skip_border;
+	float rate;
+	float eps;
+	struct {
+		uint32_t size;
+		float alpha, beta, k;
+	} lrn;
 	uint32_t batch;
 	struct net_shape shape;
 	bool learns;
+	uint64_t parameters;
+	uint64_t macs;
 	char *note;
 };
 
@@ -109,11 +128,15 @@ const char *net_shape_text(const struct net_shape *shape, char text[48]);
 
 /* ---------------------------------------------------------------- for the readers */
 
-/** struct net_place - somewhere in a file, for messages; columns count from 1 */
+/**
+ * struct net_place - somewhere in a file, for messages; columns count from 1
+ * @context: said behind the message, or NULL
+ */
 struct net_place {
 	const char *path;
 	unsigned int line;
 	unsigned int column;
+	const char *context;
 };
 
 /** net_bad - an error at a place: -EBADMSG */
@@ -123,13 +146,16 @@ net_bad(struct igrad_error *error, const struct net_place *place, const char *fo
 /** net_append - a zeroed layer with its defaults set; NULL without memory or beyond the limit */
 struct net_layer *net_append(struct net *net, enum net_kind kind, unsigned int line);
 
-/** net_infer - fill in shape and learns of a layer whose inputs are known; says what does not fit
- */
+/** net_infer - fill in what follows from a layer whose inputs are known; says what does not fit */
 int net_infer(struct net *net, struct net_layer *layer, const struct net_place *place,
+	      struct igrad_error *error);
+
+/** net_count - the part of net_infer() that counts parameters and multiply-adds */
+int net_count(const struct net *net, struct net_layer *layer, const struct net_place *place,
 	      struct igrad_error *error);
 
 /** net_read_own, net_read_scalesim - @text ends with a NUL and is overwritten */
 int net_read_own(struct net *net, char *text, struct igrad_error *error);
 int net_read_scalesim(struct net *net, char *text, bool gemm, struct igrad_error *error);
 
-#endif /* IGRAD_SIM_NET_H */
+#endif /* IGRAD_NET_H */

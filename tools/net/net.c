@@ -14,7 +14,7 @@ static const char *const kinds[NET_NUM_KINDS] = {
 	[NET_INPUT] = "input",	   [NET_LINEAR] = "linear",   [NET_CONV] = "conv",
 	[NET_POOL] = "pool",	   [NET_RELU] = "relu",	      [NET_BATCHNORM] = "batchnorm",
 	[NET_ADD] = "add",	   [NET_CONCAT] = "concat",   [NET_FLATTEN] = "flatten",
-	[NET_DROPOUT] = "dropout", [NET_SOFTMAX] = "softmax",
+	[NET_DROPOUT] = "dropout", [NET_SOFTMAX] = "softmax", [NET_LRN] = "lrn",
 };
 
 const char *net_kind_name(enum net_kind kind)
@@ -40,9 +40,22 @@ int net_bad(struct igrad_error *error, const struct net_place *place, const char
 	n = snprintf(error->message, room, "%.100s:%u:%u: ", place->path, place->line,
 		     place->column);
 	va_start(args, format);
-	vsnprintf(error->message + n, room - n, format, args);
+	n += vsnprintf(error->message + n, room - n, format, args);
 	va_end(args);
+	if (place->context && (size_t)n < room)
+		snprintf(error->message + n, room - n, "%s", place->context);
 	return -EBADMSG;
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(struct igrad_error *error, int err,
+						      const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error->message, sizeof(error->message), format, args);
+	va_end(args);
+	return err;
 }
 
 struct net_layer *net_append(struct net *net, enum net_kind kind, unsigned int line)
@@ -68,9 +81,11 @@ struct net_layer *net_append(struct net *net, enum net_kind kind, unsigned int l
 		.dilation = {1, 1},
 		.groups = 1,
 		.bias = kind == NET_LINEAR || kind == NET_CONV,
+		.rate = 0.5f,
+		.eps = 1e-5f,
+		.lrn = {0, 1e-4f, 0.75f, 1.0f},
 	};
-	snprintf(layer->name, sizeof(layer->name), "%s@%u", kinds[kind],
-		 line); /* no other has it */
+	snprintf(layer->name, sizeof(layer->name), "%s@%u", kinds[kind], line);
 	net->num_layers++;
 	return layer;
 }

@@ -46,7 +46,7 @@ static int split(const struct net *net, char *line, unsigned int number, uint32_
 
 	row->count = 0;
 	while (rest) {
-		struct field field = {rest, {net->path, number, rest - start + 1}};
+		struct field field = {rest, {net->path, number, rest - start + 1, NULL}};
 
 		strsep(&rest, ",");
 		trim(&field);
@@ -278,7 +278,7 @@ static void add_notes(struct net *net, bool gemm)
 static int check_heading(const struct net *net, const char *line, struct igrad_error *error)
 {
 	const char *second = strchr(line, ',');
-	struct net_place place = {net->path, 1, 1};
+	struct net_place place = {net->path, 1, 1, NULL};
 
 	if (!second)
 		return 0;
@@ -291,7 +291,7 @@ static int check_heading(const struct net *net, const char *line, struct igrad_e
 
 int net_read_scalesim(struct net *net, char *text, bool gemm, struct igrad_error *error)
 {
-	struct net_place place = {net->path, 0, 1};
+	struct net_place place = {net->path, 0, 1, NULL};
 	struct row row;
 	int err = 0;
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(eval $(call library,igrad-net,$(wildcard tools/net/*.c)))
