@@ -41,6 +41,8 @@ typedef struct IgradStats {
     Stat64 bytes_read;    /* by jobs: commands and data */
     Stat64 bytes_written; /* data and reports */
     Stat64 bus_requests;  /* accesses that the worker had to hand over */
+    Stat64 busy_ns;       /* the worker had a job */
+    Stat64 cpu_ns;        /* ... and a host CPU for it */
 } IgradStats;
 
 /* One less of so many; false when there was none. */

@@ -45,6 +45,10 @@ static const IgradField igrad_counters[] = {
       "bytes that jobs wrote, reports included" },
     { "bus-requests", offsetof(IgradState, stats.bus_requests),
       "accesses that met something else than plain RAM" },
+    { "busy-ns", offsetof(IgradState, stats.busy_ns),
+      "host's time that the worker had a job" },
+    { "cpu-ns", offsetof(IgradState, stats.cpu_ns),
+      "CPU time that the worker took for jobs" },
 };
 
 static void igrad_get_counter(Object *obj, Visitor *v, const char *name,

@@ -6,6 +6,7 @@
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
+#include "qemu/timer.h"
 #include "migration/qemu-file-types.h"
 #include "igrad_worker.h"
 #include "trace.h"
@@ -90,6 +91,24 @@ static void igrad_job_run(IgradWorker *w)
     }
 }
 
+static uint64_t igrad_clock(clockid_t id)
+{
+    struct timespec ts = { 0 };
+
+    clock_gettime(id, &ts);
+    return ts.tv_sec * NANOSECONDS_PER_SECOND + ts.tv_nsec;
+}
+
+static void igrad_job_run_timed(IgradWorker *w)
+{
+    uint64_t busy = igrad_clock(CLOCK_MONOTONIC);
+    uint64_t cpu = igrad_clock(CLOCK_THREAD_CPUTIME_ID);
+
+    igrad_job_run(w);
+    stat64_add(&w->stats->busy_ns, igrad_clock(CLOCK_MONOTONIC) - busy);
+    stat64_add(&w->stats->cpu_ns, igrad_clock(CLOCK_THREAD_CPUTIME_ID) - cpu);
+}
+
 static void *igrad_worker_thread(void *opaque)
 {
     IgradWorker *w = opaque;
@@ -104,7 +123,7 @@ static void *igrad_worker_thread(void *opaque)
         w->state = IGRAD_WORKER_RUNNING;
         qemu_mutex_unlock(&w->lock);
 
-        igrad_job_run(w);
+        igrad_job_run_timed(w);
 
         qemu_mutex_lock(&w->lock);
         w->state = w->cancel ? IGRAD_WORKER_IDLE : IGRAD_WORKER_DONE;

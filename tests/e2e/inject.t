@@ -19,10 +19,9 @@ recipe=(--batch 8 --epochs 20 --lr 0.5 --seed 3)
 
 cat >"$tmp/out/job" <<JOB
 exec 3<>"\$IGRAD_QMP"
-ask() { # JSON: one answer, for there are no events here
+ask() { # JSON
 	echo "\$1" >&3
-	read -r answer <&3
-	echo "\$answer" >>/out/monitor
+	while read -r answer <&3; do case \$answer in *'"return"'* | *'"error"'*) break ;; esac; done
 }
 set_property() {
 	ask '{"execute":"qom-set","arguments":{"path":"/machine/peripheral/igrad0","property":"x-inject-'\$1'","value":'\$2'}}'

@@ -308,6 +308,8 @@ static void test_counters(void)
                      2 * (4 * BATCH * COLS + sizeof(struct igrad_report)));
     g_assert_cmpuint(qom_get_number(&d, "bus-requests"), ==, 0);
     g_assert_cmpuint(qom_get_number(&d, "interrupts"), ==, 2);
+    g_assert_cmpuint(qom_get_number(&d, "cpu-ns"), >, 0);
+    g_assert_cmpuint(qom_get_number(&d, "busy-ns"), >, 0);
 
     put_desc(&d, d.tail, skip);
     doorbell(&d, d.tail + 1);
