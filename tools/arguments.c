@@ -35,7 +35,7 @@ uint64_t whole_number(const char *option, const char *text, int base, uint64_t l
 	errno = 0;
 	value = strtoull(text, &end, base);
 	if (*text < '0' || *text > '9' || *end || errno || value < low || value > high)
-		wrong("--%s %s: a number from %llu to %llu is needed", option, text,
+		wrong("--%s %s: a whole number from %llu to %llu is needed", option, text,
 		      (unsigned long long)low, (unsigned long long)high);
 	return value;
 }

@@ -42,8 +42,8 @@ refuses 2 'unrecognized option' 'unknown option' --frobnicate 4-2
 refuses 2 'ws-paper, ws, ws+os, interleaved and auto' 'unknown schedule' --schedule fast 4-2
 refuses 2 'fp32 and bf16' 'unknown element type' --dtype fp64 4-2
 refuses 2 'cycles, energy and dram' 'unknown objective' --objective money 4-2
-refuses 2 'a number from 1' 'batch of 0' --batch 0 4-2
-refuses 2 'a number from 1' 'batch that is no number' --batch many 4-2
+refuses 2 'a whole number from 1' 'batch of 0' --batch 0 4-2
+refuses 2 'a whole number from 1' 'batch that is no number' --batch many 4-2
 refuses 2 'at least 0' 'negative learning rate' --lr -1 4-2
 refuses 2 'at least 0' 'learning rate that is no number' --lr nan 4-2
 refuses 2 'sgd, with momentum or without, and adam' 'unknown optimiser' --optimizer lion 4-2
