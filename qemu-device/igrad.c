@@ -136,15 +136,26 @@ static uint32_t igrad_read_config(PCIDevice *pci, uint32_t addr, int len)
     return pci_default_read_config(pci, addr, len);
 }
 
+static bool igrad_is_master(PCIDevice *pci)
+{
+    return pci_get_word(pci->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
 static void igrad_write_config(PCIDevice *pci, uint32_t addr, uint32_t val,
                                int len)
 {
     IgradState *s = IGRAD(pci);
+    bool was_master = igrad_is_master(pci);
 
     if (s->inject.dead) {
         return;
     }
     pci_default_write_config(pci, addr, val, len);
+    if (s->active && was_master && !igrad_is_master(pci)) {
+        /* What began before does not write any more when this returns. */
+        igrad_worker_pause(&s->worker);
+        igrad_worker_resume(&s->worker);
+    }
     pcie_cap_flr_write_config(pci, addr, val, len);
     igrad_update_activity(s);
 }

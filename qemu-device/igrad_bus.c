@@ -37,29 +37,69 @@ bool igrad_dma(PCIDevice *pci, uint64_t addr, void *buf, size_t len,
  * Bus accesses
  */
 
-/* Copy what is plain RAM; returns the bytes copied before anything else. */
-static size_t igrad_bus_direct(IgradWorker *w, uint64_t addr, void *buf,
-                               size_t len, DMADirection dir)
+/*
+ * A piece of plain RAM that the segments of one access share: looking it up
+ * takes longer than copying a short row.
+ */
+typedef struct IgradWindow {
+    MemoryRegionCache cache;
+    uint64_t addr;
+    uint64_t len; /* 0: none */
+} IgradWindow;
+
+#define IGRAD_WINDOW_SIZE (1 << 30)
+
+static void igrad_window_close(IgradWindow *window)
+{
+    if (window->len) {
+        address_space_cache_destroy(&window->cache);
+        window->len = 0;
+    }
+}
+
+/* There is at least one byte behind the address. */
+static bool igrad_window_open(IgradWorker *w, IgradWindow *window,
+                              uint64_t addr, bool is_write)
 {
     AddressSpace *as = pci_get_address_space(w->pci);
-    bool is_write = dir == DMA_DIRECTION_FROM_DEVICE;
+    uint64_t most = MIN(IGRAD_WINDOW_SIZE, UINT64_MAX - addr);
+    int64_t len;
+
+    igrad_window_close(window);
+    len = address_space_cache_init(&window->cache, as, addr, most, is_write);
+    if (len > 0 && window->cache.ptr &&
+        memory_region_is_ram(window->cache.mrs.mr)) {
+        window->addr = addr;
+        window->len = len;
+        return true;
+    }
+    address_space_cache_destroy(&window->cache);
+    return false;
+}
+
+/* Copy what is plain RAM; returns the bytes copied before anything else. */
+static size_t igrad_bus_direct(IgradWorker *w, IgradWindow *window,
+                               uint64_t addr, void *buf, size_t len,
+                               bool is_write)
+{
     size_t copied = 0;
 
     while (copied < len) {
-        MemoryRegionCache cache;
-        int64_t l = address_space_cache_init(&cache, as, addr + copied,
-                                             len - copied, is_write);
-        bool direct = l > 0 && cache.ptr && memory_region_is_ram(cache.mrs.mr);
+        uint64_t offset = addr + copied - window->addr;
+        size_t l;
 
-        if (direct && is_write) {
-            memcpy(cache.ptr, buf + copied, l);
-            address_space_cache_invalidate(&cache, 0, l);
-        } else if (direct) {
-            memcpy(buf + copied, cache.ptr, l);
+        if (offset >= window->len) {
+            if (!igrad_window_open(w, window, addr + copied, is_write)) {
+                break;
+            }
+            offset = 0;
         }
-        address_space_cache_destroy(&cache);
-        if (!direct) {
-            break;
+        l = MIN(len - copied, window->len - offset);
+        if (is_write) {
+            memcpy(window->cache.ptr + offset, buf + copied, l);
+            address_space_cache_invalidate(&window->cache, offset, l);
+        } else {
+            memcpy(buf + copied, window->cache.ptr + offset, l);
         }
         copied += l;
     }
@@ -149,21 +189,30 @@ static unsigned int igrad_bus_move_now(IgradWorker *w,
                                        const struct igrad_segment *segments,
                                        unsigned int n, DMADirection dir)
 {
-    for (unsigned int i = 0; i < n; i++) {
+    IgradWindow window = { .len = 0 };
+    size_t copied = 0;
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
         const struct igrad_segment *s = &segments[i];
-        size_t copied;
 
         if (s->addr + s->len < s->addr) {
+            igrad_window_close(&window);
             return i;
         }
-        copied = igrad_bus_direct(w, s->addr, s->bytes, s->len, dir);
+        copied = igrad_bus_direct(w, &window, s->addr, s->bytes, s->len,
+                                  dir == DMA_DIRECTION_FROM_DEVICE);
         if (copied < s->len) {
-            IgradBusRequest req = {
-                .segments = s, .n = n - i, .offset = copied, .dir = dir,
-            };
-
-            return i + igrad_bus_request(w, &req);
+            break;
         }
+    }
+    igrad_window_close(&window);
+    if (i < n) {
+        IgradBusRequest req = {
+            .segments = &segments[i], .n = n - i, .offset = copied, .dir = dir,
+        };
+
+        return i + igrad_bus_request(w, &req);
     }
     return n;
 }
