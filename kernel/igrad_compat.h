@@ -8,6 +8,7 @@
 
 #include <drm/drm_file.h>
 #include <drm/gpu_scheduler.h>
+#include <linux/dma-buf.h>
 
 static inline int igrad_sched_job_init(struct drm_sched_job *job, struct drm_sched_entity *entity,
 				       struct drm_file *file)
@@ -39,6 +40,18 @@ static inline int igrad_drm_sched_init(struct drm_gpu_scheduler *sched,
 #else
 	return drm_sched_init(sched, ops, NULL, DRM_SCHED_PRIORITY_COUNT, credits, 0, timeout,
 			      timeout_wq, NULL, "igrad", dev);
+#endif
+}
+
+/*
+ * Up to some kernel, unmapping a dma-buf of another DRM driver leaves it mapped, for next time.
+ * There is none: the device is going. The caller holds the buffer's reservation.
+ */
+static inline void igrad_dma_buf_forget_mapping(struct dma_buf_attachment *attach)
+{
+#ifdef IGRAD_DMA_BUF_CACHES_MAPPING
+	if (attach->dmabuf->ops->cache_sgt_mapping)
+		attach->sgt = NULL;
 #endif
 }
 

@@ -15,6 +15,7 @@
 
 #include <drm/igrad_accel.h>
 
+#include "igrad_compat.h"
 #include "igrad_device.h"
 #include "igrad_file.h"
 #include "igrad_gem.h"
@@ -126,20 +127,20 @@ static void igrad_bo_note_mapped(struct igrad_bo *bo)
 static void igrad_bo_unmap_dma(struct igrad_bo *bo)
 {
 	struct drm_gem_object *obj = &bo->base.base;
+	struct dma_buf_attachment *attach = obj->import_attach;
+	struct dma_resv *resv = attach ? attach->dmabuf->resv : obj->resv;
 
-	if (obj->import_attach) {
-		dma_buf_unmap_attachment_unlocked(obj->import_attach, bo->base.sgt,
-						  DMA_BIDIRECTIONAL);
-		bo->base.sgt = NULL;
-		return;
+	dma_resv_lock(resv, NULL);
+	if (attach) {
+		igrad_dma_buf_forget_mapping(attach);
+		dma_buf_unmap_attachment(attach, bo->base.sgt, DMA_BIDIRECTIONAL);
+	} else {
+		dma_unmap_sgtable(obj->dev->dev, bo->base.sgt, DMA_BIDIRECTIONAL, 0);
+		sg_free_table(bo->base.sgt);
+		kfree(bo->base.sgt);
 	}
-
-	dma_resv_lock(obj->resv, NULL);
-	dma_unmap_sgtable(obj->dev->dev, bo->base.sgt, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(bo->base.sgt);
-	kfree(bo->base.sgt);
 	bo->base.sgt = NULL;
-	dma_resv_unlock(obj->resv);
+	dma_resv_unlock(resv);
 }
 
 static void igrad_gem_free(struct drm_gem_object *obj)

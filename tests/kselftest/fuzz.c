@@ -28,6 +28,8 @@
 #define THREADS 3
 #define GENOME 4096
 #define CORPUS 512
+/* Whatever tests before this one left. */
+#define PATIENCE_MS 10000
 
 /* The kernel's record of where a thread has been. */
 #define KCOV "/sys/kernel/debug/kcov"
@@ -78,6 +80,7 @@ FIXTURE_SETUP(fuzz)
 	self->corpus = calloc(CORPUS, GENOME);
 	ASSERT_NE(NULL, self->corpus);
 	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
+	ASSERT_EQ(0, root_set_patience(self->dir, PATIENCE_MS, 3 * PATIENCE_MS));
 }
 
 FIXTURE_TEARDOWN(fuzz)
