@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "reference.h"
@@ -21,12 +19,6 @@ struct stream_state {
 	unsigned int pitch; /* cycles from one batch row to the next */
 	bool southward;	    /* psums, else eastward */
 };
-
-static void impossible(const char *what)
-{
-	fprintf(stderr, "reference: %s\n", what);
-	abort();
-}
 
 static void end_cycle(struct traffic *traffic)
 {
@@ -248,7 +240,7 @@ static void pe_cycle(struct stream_state *s, unsigned int t, unsigned int r, uns
 	if (in.token.valid)
 		work(s, pe, &in, ref_takes_part(s->op, r, c));
 	else if (in.x.valid || in.g.valid || in.psum.valid)
-		impossible("data without control");
+		ref_impossible("data without control");
 	if (s->southward && r + 1 == s->device->config.rows)
 		psum_leaves(s, pe, c);
 	if (!s->southward && c + 1 == s->device->config.cols)

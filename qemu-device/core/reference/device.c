@@ -3,6 +3,7 @@
  * The reference device: first every command in program order, for its results and the cycles it
  * takes; then the clock, for when it starts; and on demand all engines at once, as the clock says.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,21 @@ static uint64_t ref_dma(struct ref_device *d, const struct igrad_cmd *cmd)
 		}
 	}
 	return channel.cycles;
+}
+
+void ref_impossible(const char *what)
+{
+	fprintf(stderr, "reference: %s\n", what);
+	abort();
+}
+
+void *ref_zeroed(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	if (!p)
+		ref_impossible("out of memory");
+	return p;
 }
 
 static enum igrad_engine engine_of(const struct igrad_cmd *cmd)

@@ -3,7 +3,6 @@
  * Operands that are images: when may the words of one be met by what comes behind it? Against
  * another of the same images, row by row; against everything else, all of it at once.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "reference.h"
@@ -20,21 +19,6 @@ struct ref_walked {
 	unsigned int per_row;
 	struct ref_walked *before;
 };
-
-static void impossible(const char *what)
-{
-	fprintf(stderr, "reference: %s\n", what);
-	abort();
-}
-
-static void *zeroed(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (!p)
-		impossible("out of memory");
-	return p;
-}
 
 static uint32_t batch_of(const struct ref_walked *w)
 {
@@ -163,7 +147,7 @@ static struct ref_walked *add(struct ref_walked *mine, const struct ref_op *op, 
 			      int64_t first)
 {
 	const struct igrad_cmd_array *a = &op->cmd->u.array;
-	struct ref_walked *w = zeroed(1, sizeof(*w));
+	struct ref_walked *w = ref_zeroed(1, sizeof(*w));
 
 	w->op = *op;
 	w->addr = x ? a->x : a->p;
@@ -176,7 +160,7 @@ static struct ref_walked *add(struct ref_walked *mine, const struct ref_op *op, 
 	w->before = mine;
 	for (uint32_t b = 1; b < batch_of(w); b++) {
 		if (ref_place_of(op, b).output != ref_place_of(op, b - 1).output + 1)
-			impossible("places of batch rows do not follow each other");
+			ref_impossible("places of batch rows do not follow each other");
 	}
 	return w;
 }

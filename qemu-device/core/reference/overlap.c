@@ -4,7 +4,6 @@
  * until it fits: no PE, wire, register or port is used twice in a cycle, and no word of SRAM is met
  * out of order. What is used when is written down PE by PE; nothing here adds up a duration.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,29 +51,14 @@ struct trial {
 	unsigned int *per_cycle; /* words moved, since @start; of loads and drains */
 };
 
-static void impossible(const char *what)
-{
-	fprintf(stderr, "reference: %s\n", what);
-	abort();
-}
-
-static void *zeroed(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (!p)
-		impossible("out of memory");
-	return p;
-}
-
 struct ref_overlap *ref_overlap_new(const struct ref_config *config)
 {
-	struct ref_overlap *o = zeroed(1, sizeof(*o));
+	struct ref_overlap *o = ref_zeroed(1, sizeof(*o));
 
 	o->config = *config;
 	o->num_parts = (config->rows * NUM_PARTS + 1) * config->cols;
-	o->written = zeroed(config->sram_bytes / 2, sizeof(*o->written));
-	o->read = zeroed(config->sram_bytes / 2, sizeof(*o->read));
+	o->written = ref_zeroed(config->sram_bytes / 2, sizeof(*o->written));
+	o->read = ref_zeroed(config->sram_bytes / 2, sizeof(*o->read));
 	for (size_t i = 0; i < config->sram_bytes / 2; i++)
 		o->written[i] = o->read[i] = NEVER;
 	return o;
@@ -103,7 +87,7 @@ static void grow(struct ref_overlap *o, int64_t cycle)
 		return;
 	o->used = realloc(o->used, (size_t)more * sizeof(*o->used));
 	if (!o->used)
-		impossible("out of memory");
+		ref_impossible("out of memory");
 	for (int64_t t = o->num_cycles; t < more; t++)
 		o->used[t] = NULL;
 	o->num_cycles = more;
@@ -120,9 +104,9 @@ static void use_part(struct trial *t, unsigned int part, int64_t cycle)
 	}
 	grow(o, cycle);
 	if (!o->used[cycle])
-		o->used[cycle] = zeroed(o->num_parts, 1);
+		o->used[cycle] = ref_zeroed(o->num_parts, 1);
 	if (o->used[cycle][part])
-		impossible("a part is used twice");
+		ref_impossible("a part is used twice");
 	o->used[cycle][part] = 1;
 }
 
@@ -416,11 +400,11 @@ struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct ref_op *
 	t.walked = ref_walked_of(op, o->config.cols);
 	for (try_command(&t); !t.fits; try_command(&t)) {
 		if (++t.start - first > TOO_LONG)
-			impossible("a command never fits");
+			ref_impossible("a command never fits");
 	}
 	t.take = true;
 	t.end = t.start;
-	t.per_cycle = zeroed(3 * o->config.rows + o->config.cols, sizeof(*t.per_cycle));
+	t.per_cycle = ref_zeroed(3 * o->config.rows + o->config.cols, sizeof(*t.per_cycle));
 	try_command(&t);
 	o->walked = ref_walked_take(o->walked, t.walked, t.start);
 	follow(o, &t);

@@ -232,6 +232,11 @@ float ref_fma(float a, float b, float c);
 float ref_from_bf16(uint16_t half);
 uint16_t ref_to_bf16(float value);
 
+/** ref_impossible - say what must not happen, and abort */
+_Noreturn void ref_impossible(const char *what);
+/** ref_zeroed - calloc() that does not fail; of nothing, too, it gives something */
+void *ref_zeroed(size_t n, size_t size);
+
 /* The manual's functions, in plain steps. */
 float ref_exp(float x);
 float ref_log(float x);

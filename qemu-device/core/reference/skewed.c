@@ -4,7 +4,6 @@
  * overlap.c has placed: values on wires, words in registers. Two in one place are an error, and so
  * is a tile that is swapped in before it is there.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,21 +59,6 @@ struct ref_skewed {
 	unsigned int num_writes;
 };
 
-static void impossible(const char *what)
-{
-	fprintf(stderr, "reference: %s\n", what);
-	abort();
-}
-
-static void *zeroed(size_t n, size_t size)
-{
-	void *p = calloc(n ? n : 1, size);
-
-	if (!p)
-		impossible("out of memory");
-	return p;
-}
-
 static struct pe *at(const struct ref_skewed *m, unsigned int r, unsigned int c)
 {
 	return &m->pe[r * m->device->config.cols + c];
@@ -103,7 +87,7 @@ static void plan(struct ref_skewed *m, const struct ref_placed *p)
 		struct wave *wave = &m->waves[p->start + i];
 
 		if (wave->cmd)
-			impossible("two waves in one");
+			ref_impossible("two waves in one");
 		wave->op = &p->op;
 		wave->cmd = p->op.cmd;
 		wave->row = both ? i / 2 : i;
@@ -117,7 +101,7 @@ static void swap_in(struct ref_skewed *m, const struct ref_op *op, float *reg, s
 	if (!ref_takes_part(op, r, c))
 		return;
 	if (!shadow->valid || shadow->moving || shadow->drained)
-		impossible("a tile is swapped in before it is there");
+		ref_impossible("a tile is swapped in before it is there");
 	ref_set(m->device, reg, shadow->value);
 	shadow->valid = false;
 }
@@ -139,12 +123,12 @@ static void events(struct ref_skewed *m, struct pe *pe, unsigned int r, unsigned
 		    p->start != pe->wave || !ref_takes_part(&p->op, r, c))
 			continue;
 		if (caught.valid)
-			impossible("two tiles are captured at once");
+			ref_impossible("two tiles are captured at once");
 		caught.valid = caught.drained = true;
 		caught.value = ref_get(m->device, opcode == IGRAD_OP_DRAIN_W ? &pe->w : &pe->acc);
 	}
 	if (caught.valid && pe->shadow_acc.valid)
-		impossible("the chain is captured into while it holds a word");
+		ref_impossible("the chain is captured into while it holds a word");
 	if (caught.valid)
 		pe->shadow_acc = caught;
 }
@@ -334,7 +318,7 @@ static void enter(struct ref_skewed *m, struct word *shadow, const struct ref_op
 	if (!ref_takes_part(op, row, c))
 		return;
 	if (shadow->valid)
-		impossible("two words in a register");
+		ref_impossible("two words in a register");
 	wire = ref_read_operand(m->device, op->cmd, ref_tile_at(op, row, c), operand);
 	*shadow = (struct word){true, true, false, wire.value, wire.narrow};
 }
@@ -344,7 +328,7 @@ static void push(struct ref_skewed *m, struct word *from, struct word *to)
 	if (!from->valid || !from->moving)
 		return;
 	if (to->valid)
-		impossible("two words in a register");
+		ref_impossible("two words in a register");
 	ref_hop(m->device, (struct ref_wire){true, from->value, from->narrow});
 	*to = *from;
 	from->valid = false;
@@ -382,9 +366,9 @@ static void leave(struct ref_skewed *m, struct pe *last, int64_t t, unsigned int
 	if (!last->shadow_acc.valid || !last->shadow_acc.moving)
 		return;
 	if (!op || !last->shadow_acc.drained || !ref_takes_part(op, row, c))
-		impossible("a word leaves that should not");
+		ref_impossible("a word leaves that should not");
 	if (last->psum.valid && m->waves[last->wave].cmd->opcode == IGRAD_OP_FPROP)
-		impossible("a psum and a drained word leave together");
+		ref_impossible("a psum and a drained word leave together");
 	write_later(m, ref_tile_at(op, row, c), last->shadow_acc.value,
 		    acc ? IGRAD_ACCESS_ACC_WRITE : IGRAD_ACCESS_W_WRITE);
 	last->shadow_acc.valid = false;
@@ -418,13 +402,13 @@ static void chain_column(struct ref_skewed *m, int64_t t, unsigned int c)
 		struct word *from = &at(m, r - 1, c)->shadow_acc;
 
 		if (from->valid && from->moving && at(m, r, c)->psum_came)
-			impossible("a psum and a word on one wire");
+			ref_impossible("a psum and a word on one wire");
 		push(m, from, &at(m, r, c)->shadow_acc);
 	}
 	if (!op)
 		return;
 	if (at(m, 0, c)->psum_came && ref_takes_part(op, row, c))
-		impossible("a psum and a word on one wire");
+		ref_impossible("a psum and a word on one wire");
 	enter(m, &at(m, 0, c)->shadow_acc, op, row, c, IGRAD_ACCESS_ACC_READ);
 	for (unsigned int r = 0; r < rows && row == 0; r++)
 		stop(&at(m, r, c)->shadow_acc);
@@ -464,7 +448,7 @@ struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_pl
 				  unsigned int n)
 {
 	const unsigned int rows = device->config.rows, cols = device->config.cols;
-	struct ref_skewed *m = zeroed(1, sizeof(*m));
+	struct ref_skewed *m = ref_zeroed(1, sizeof(*m));
 
 	m->device = device;
 	m->placed = placed;
@@ -474,10 +458,10 @@ struct ref_skewed *ref_skewed_new(struct ref_device *device, const struct ref_pl
 
 		m->num_waves = last > m->num_waves ? last : m->num_waves;
 	}
-	m->waves = zeroed((size_t)m->num_waves, sizeof(*m->waves));
-	m->near = zeroed(n, sizeof(*m->near));
-	m->pe = zeroed((size_t)rows * cols, sizeof(*m->pe));
-	m->writes = zeroed((size_t)2 * (rows + cols), sizeof(*m->writes));
+	m->waves = ref_zeroed((size_t)m->num_waves, sizeof(*m->waves));
+	m->near = ref_zeroed(n, sizeof(*m->near));
+	m->pe = ref_zeroed((size_t)rows * cols, sizeof(*m->pe));
+	m->writes = ref_zeroed((size_t)2 * (rows + cols), sizeof(*m->writes));
 	for (unsigned int i = 0; i < rows * cols; i++)
 		m->pe[i].wave = -1;
 	for (unsigned int i = 0; i < n; i++)
