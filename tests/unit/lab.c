@@ -23,3 +23,15 @@ void lab_close(struct lab *lab)
 	igrad_queue_unref(lab->queue);
 	igrad_device_unref(lab->device);
 }
+
+void lab_run(struct lab *lab, struct igrad_report *report)
+{
+	int err = igrad_queue_run(lab->queue, lab->cmdbuf, report);
+	struct igrad_queue_error error;
+
+	if (!err)
+		return;
+	igrad_queue_error(lab->queue, &error);
+	fail_msg("job failed: %s, %s, command %u", igrad_strerror(err),
+		 igrad_reason_string(error.reason), error.command);
+}

@@ -15,4 +15,7 @@ struct lab {
 void lab_open(struct lab *lab, const char *uri);
 void lab_close(struct lab *lab);
 
+/* Runs the command buffer; fails the test where the job does. @report may be NULL. */
+void lab_run(struct lab *lab, struct igrad_report *report);
+
 #endif /* LAB_H */

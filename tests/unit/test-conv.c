@@ -14,6 +14,7 @@
 
 #include "hostref.h"
 #include "igrad/conv.h"
+#include "lab.h"
 #include "matrices.h"
 
 static unsigned int num_cases(void)
@@ -99,77 +100,53 @@ static void dw_product(size_t pixel, size_t output, size_t i, size_t o, size_t w
 
 /* ---------------------------------------------------------------- the laboratory */
 
-struct lab {
-	struct igrad_device *device;
-	struct igrad_queue *queue;
-	struct igrad_cmdbuf *cmdbuf;
+/* A random device, and what else is random. */
+struct trial {
+	struct lab lab;
 	struct igrad_rng rng;
 };
 
-static uint32_t between(struct lab *lab, uint32_t low, uint32_t high)
+static uint32_t between(struct trial *t, uint32_t low, uint32_t high)
 {
-	return random_between(&lab->rng, low, high);
+	return random_between(&t->rng, low, high);
 }
 
-static void lab_open(struct lab *lab, uint64_t seed)
+static void trial_open(struct trial *t, uint64_t seed)
 {
 	static const unsigned int srams[] = {16, 16, 20, 32, 64, 256};
 	static const unsigned int sides[] = {1, 2, 3, 4, 5, 8, 13, 16, 32};
-	struct igrad_error error;
 	char uri[128];
 
-	igrad_rng_seed(&lab->rng, seed);
+	igrad_rng_seed(&t->rng, seed);
 	snprintf(uri, sizeof(uri), "sim:rows=%u,cols=%u,sram-kib=%u,overlap=%s",
-		 sides[between(lab, 0, 8)], sides[between(lab, 0, 8)], srams[between(lab, 0, 5)],
-		 between(lab, 0, 3) ? "on" : "off");
-	if (igrad_device_open(uri, &lab->device, &error))
-		fail_msg("%s: %s", uri, error.message);
-	assert_int_equal(igrad_queue_new(lab->device, &lab->queue), 0);
-	assert_int_equal(igrad_cmdbuf_new(lab->device, &lab->cmdbuf), 0);
+		 sides[between(t, 0, 8)], sides[between(t, 0, 8)], srams[between(t, 0, 5)],
+		 between(t, 0, 3) ? "on" : "off");
+	lab_open(&t->lab, uri);
 }
 
-static void lab_close(struct lab *lab)
-{
-	igrad_cmdbuf_unref(lab->cmdbuf);
-	igrad_queue_unref(lab->queue);
-	igrad_device_unref(lab->device);
-}
-
-static void lab_run(struct lab *lab)
-{
-	int err = igrad_queue_run(lab->queue, lab->cmdbuf, NULL);
-	struct igrad_queue_error error;
-
-	if (!err)
-		return;
-	igrad_queue_error(lab->queue, &error);
-	fail_msg("job failed: %s, %s, command %u", igrad_strerror(err),
-		 igrad_reason_string(error.reason), error.command);
-}
-
-static struct geometry random_geometry(struct lab *lab)
+static struct geometry random_geometry(struct trial *t)
 {
 	struct geometry g;
 
 	do {
-		uint32_t groups = between(lab, 0, 3) ? 1 : between(lab, 2, 4);
+		uint32_t groups = between(t, 0, 3) ? 1 : between(t, 2, 4);
 
 		g.s = (struct igrad_conv_shape){
-			.batch = between(lab, 1, 4),
-			.height = between(lab, 1, 9),
-			.width = between(lab, 1, 9),
-			.in = groups * between(lab, 1, groups > 1 ? 4 : 12),
-			.out = groups * between(lab, 1, groups > 1 ? 4 : 12),
-			.kernel_y = between(lab, 1, 4),
-			.kernel_x = between(lab, 1, 4),
-			.stride_y = between(lab, 1, 3),
-			.stride_x = between(lab, 1, 3),
-			.pad_top = between(lab, 0, 3),
-			.pad_bottom = between(lab, 0, 3),
-			.pad_left = between(lab, 0, 3),
-			.pad_right = between(lab, 0, 3),
-			.dilation_y = between(lab, 1, 2),
-			.dilation_x = between(lab, 1, 2),
+			.batch = between(t, 1, 4),
+			.height = between(t, 1, 9),
+			.width = between(t, 1, 9),
+			.in = groups * between(t, 1, groups > 1 ? 4 : 12),
+			.out = groups * between(t, 1, groups > 1 ? 4 : 12),
+			.kernel_y = between(t, 1, 4),
+			.kernel_x = between(t, 1, 4),
+			.stride_y = between(t, 1, 3),
+			.stride_x = between(t, 1, 3),
+			.pad_top = between(t, 0, 3),
+			.pad_bottom = between(t, 0, 3),
+			.pad_left = between(t, 0, 3),
+			.pad_right = between(t, 0, 3),
+			.dilation_y = between(t, 1, 2),
+			.dilation_x = between(t, 1, 2),
 			.groups = groups,
 		};
 	} while (igrad_conv_output(&g.s, &g.height, &g.width));
@@ -179,12 +156,12 @@ static struct geometry random_geometry(struct lab *lab)
 	return g;
 }
 
-static float *values(struct lab *lab, size_t n)
+static float *values(struct trial *t, size_t n)
 {
 	float *v = calloc(n, sizeof(*v));
 
 	assert_non_null(v);
-	random_values(&lab->rng, v, n, false);
+	random_values(&t->rng, v, n, false);
 	return v;
 }
 
@@ -196,33 +173,33 @@ static float *zeros(size_t n)
 	return v;
 }
 
-static float *moments(struct lab *lab, size_t n)
+static float *moments(struct trial *t, size_t n)
 {
-	float *v = values(lab, n);
+	float *v = values(t, n);
 
 	for (size_t k = 0; k < n; k++)
 		v[k] = fabsf(v[k]);
 	return v;
 }
 
-static struct layer new_layer(struct lab *lab, const struct geometry *g)
+static struct layer new_layer(struct trial *t, const struct geometry *g)
 {
 	const size_t in = g->pixels * g->s.in, out = g->outputs * g->s.out, o = g->s.out;
 
 	return (struct layer){
 		.g = g,
-		.x = values(lab, in),
-		.w = values(lab, g->weights),
-		.b = values(lab, o),
+		.x = values(t, in),
+		.w = values(t, g->weights),
+		.b = values(t, o),
 		.y = zeros(out),
-		.dy = values(lab, out),
+		.dy = values(t, out),
 		.dx = zeros(in),
 		.dw = zeros(g->weights),
 		.db = zeros(o),
-		.vw = values(lab, g->weights),
-		.vb = values(lab, o),
-		.sw = moments(lab, g->weights),
-		.sb = moments(lab, o),
+		.vw = values(t, g->weights),
+		.vb = values(t, o),
+		.sw = moments(t, g->weights),
+		.sb = moments(t, o),
 	};
 }
 
@@ -235,9 +212,9 @@ static void free_layer(struct layer *l)
 		free(all[k]);
 }
 
-static struct igrad_matrix put(struct lab *lab, size_t rows, size_t cols, const float *v)
+static struct igrad_matrix put(struct trial *t, size_t rows, size_t cols, const float *v)
 {
-	struct igrad_matrix m = matrix_new(lab->device, &lab->rng, (uint32_t)rows, (uint32_t)cols);
+	struct igrad_matrix m = matrix_new(t->lab.device, &t->rng, (uint32_t)rows, (uint32_t)cols);
 
 	matrix_put(&m, v);
 	return m;
@@ -265,28 +242,28 @@ static bool check_forward(uint64_t seed)
 	struct igrad_conv_forward args;
 	struct geometry g;
 	struct layer l;
-	struct lab lab;
+	struct trial t;
 	int err;
 
-	lab_open(&lab, seed);
-	g = random_geometry(&lab);
-	l = new_layer(&lab, &g);
-	x = put(&lab, g.pixels, g.s.in, l.x);
-	w = put(&lab, g.weights / g.s.out, g.s.out, l.w);
-	b = put(&lab, 1, g.s.out, l.b);
-	y = put(&lab, g.outputs, g.s.out, l.dy);
+	trial_open(&t, seed);
+	g = random_geometry(&t);
+	l = new_layer(&t, &g);
+	x = put(&t, g.pixels, g.s.in, l.x);
+	w = put(&t, g.weights / g.s.out, g.s.out, l.w);
+	b = put(&t, 1, g.s.out, l.b);
+	y = put(&t, g.outputs, g.s.out, l.dy);
 	args = (struct igrad_conv_forward){
 		.shape = g.s,
 		.x = &x,
 		.w = &w,
-		.b = between(&lab, 0, 1) ? &b : NULL,
+		.b = between(&t, 0, 1) ? &b : NULL,
 		.y = &y,
-		.relu = between(&lab, 0, 1),
+		.relu = between(&t, 0, 1),
 	};
-	err = igrad_conv_forward(lab.cmdbuf, &args);
+	err = igrad_conv_forward(t.lab.cmdbuf, &args);
 	if (err != -ENOSPC) {
 		assert_int_equal(err, 0);
-		lab_run(&lab);
+		lab_run(&t.lab, NULL);
 		forward_reference(&l, args.b, args.relu);
 		assert_matrix_is("y", &y, l.y);
 		assert_margins("y", &y);
@@ -296,7 +273,7 @@ static bool check_forward(uint64_t seed)
 	matrix_free(&b);
 	matrix_free(&y);
 	free_layer(&l);
-	lab_close(&lab);
+	lab_close(&t.lab);
 	return !err;
 }
 
@@ -316,11 +293,11 @@ struct matrices {
 	struct igrad_matrix x, w, b, y, dy, dx, dw, db, vw, vb, sw, sb, adam;
 };
 
-static struct ref_optimizer random_optimizer(struct lab *lab, enum igrad_update *update)
+static struct ref_optimizer random_optimizer(struct trial *t, enum igrad_update *update)
 {
-	struct ref_optimizer opt = {.lr = 0.01f, .decay = between(lab, 0, 1) ? 0.05f : 0.0f};
+	struct ref_optimizer opt = {.lr = 0.01f, .decay = between(t, 0, 1) ? 0.05f : 0.0f};
 
-	*update = (enum igrad_update)between(lab, IGRAD_UPDATE_NONE, IGRAD_UPDATE_ADAM);
+	*update = (enum igrad_update)between(t, IGRAD_UPDATE_NONE, IGRAD_UPDATE_ADAM);
 	opt.use_momentum = *update == IGRAD_UPDATE_MOMENTUM;
 	opt.use_adam = *update == IGRAD_UPDATE_ADAM;
 	opt.momentum = opt.use_momentum ? 0.9f : 0.0f;
@@ -370,23 +347,23 @@ static void backward_reference(struct layer *l, const struct ref_optimizer *opt,
 	}
 }
 
-static void put_all(struct lab *lab, const struct layer *l, struct matrices *m)
+static void put_all(struct trial *t, const struct layer *l, struct matrices *m)
 {
 	const struct geometry *g = l->g;
 	const size_t in = g->s.in, out = g->s.out, rows = g->weights / out;
 
-	m->x = put(lab, g->pixels, in, l->x);
-	m->w = put(lab, rows, out, l->w);
-	m->b = put(lab, 1, out, l->b);
-	m->y = put(lab, g->outputs, out, l->y);
-	m->dy = put(lab, g->outputs, out, l->dy);
-	m->dx = put(lab, g->pixels, in, l->x);
-	m->dw = put(lab, rows, out, l->w);
-	m->db = put(lab, 1, out, l->b);
-	m->vw = put(lab, rows, out, l->vw);
-	m->vb = put(lab, 1, out, l->vb);
-	m->sw = put(lab, rows, out, l->sw);
-	m->sb = put(lab, 1, out, l->sb);
+	m->x = put(t, g->pixels, in, l->x);
+	m->w = put(t, rows, out, l->w);
+	m->b = put(t, 1, out, l->b);
+	m->y = put(t, g->outputs, out, l->y);
+	m->dy = put(t, g->outputs, out, l->dy);
+	m->dx = put(t, g->pixels, in, l->x);
+	m->dw = put(t, rows, out, l->w);
+	m->db = put(t, 1, out, l->b);
+	m->vw = put(t, rows, out, l->vw);
+	m->vb = put(t, 1, out, l->vb);
+	m->sw = put(t, rows, out, l->sw);
+	m->sb = put(t, 1, out, l->sb);
 }
 
 static void free_all(struct matrices *m)
@@ -418,22 +395,22 @@ static void compare(const struct igrad_conv_backward *args, const struct layer *
 		assert_margins("dx", args->dx);
 }
 
-static struct igrad_conv_backward backward_args(struct lab *lab, const struct geometry *g,
+static struct igrad_conv_backward backward_args(struct trial *t, const struct geometry *g,
 						const struct matrices *m, enum igrad_update update,
 						const struct ref_optimizer *opt)
 {
 	const bool momentum = update == IGRAD_UPDATE_MOMENTUM;
-	const bool gradients = update == IGRAD_UPDATE_NONE || (!momentum && between(lab, 0, 1));
+	const bool gradients = update == IGRAD_UPDATE_NONE || (!momentum && between(t, 0, 1));
 
 	return (struct igrad_conv_backward){
 		.shape = g->s,
-		.schedule = between(lab, 0, 1) ? IGRAD_SCHEDULE_INTERLEAVED : IGRAD_SCHEDULE_WS_OS,
+		.schedule = between(t, 0, 1) ? IGRAD_SCHEDULE_INTERLEAVED : IGRAD_SCHEDULE_WS_OS,
 		.x = &m->x,
 		.w = &m->w,
-		.b = between(lab, 0, 1) ? &m->b : NULL,
-		.y = between(lab, 0, 1) ? &m->y : NULL,
+		.b = between(t, 0, 1) ? &m->b : NULL,
+		.y = between(t, 0, 1) ? &m->y : NULL,
 		.dy = &m->dy,
-		.dx = between(lab, 0, 3) ? &m->dx : NULL,
+		.dx = between(t, 0, 3) ? &m->dx : NULL,
 		.dw = gradients ? &m->dw : NULL,
 		.db = gradients ? &m->db : NULL,
 		.vw = &m->vw,
@@ -460,28 +437,28 @@ static bool check_backward(uint64_t seed)
 	struct matrices m;
 	struct geometry g;
 	struct layer l;
-	struct lab lab;
+	struct trial t;
 	int err;
 
-	lab_open(&lab, seed);
-	g = random_geometry(&lab);
-	l = new_layer(&lab, &g);
-	random_values(&lab.rng, l.y, g.outputs * g.s.out, false);
-	opt = random_optimizer(&lab, &update);
-	put_all(&lab, &l, &m);
+	trial_open(&t, seed);
+	g = random_geometry(&t);
+	l = new_layer(&t, &g);
+	random_values(&t.rng, l.y, g.outputs * g.s.out, false);
+	opt = random_optimizer(&t, &update);
+	put_all(&t, &l, &m);
 	ref_adam_constants(&opt, 3, constants);
-	m.adam = put(&lab, 1, IGRAD_ADAM_WORDS, constants);
-	args = backward_args(&lab, &g, &m, update, &opt);
-	err = igrad_conv_backward(lab.cmdbuf, &args);
+	m.adam = put(&t, 1, IGRAD_ADAM_WORDS, constants);
+	args = backward_args(&t, &g, &m, update, &opt);
+	err = igrad_conv_backward(t.lab.cmdbuf, &args);
 	if (err != -ENOSPC) {
 		assert_int_equal(err, 0);
-		lab_run(&lab);
+		lab_run(&t.lab, NULL);
 		backward_reference(&l, &opt, update, args.y, args.b && update, constants);
 		compare(&args, &l);
 	}
 	free_all(&m);
 	free_layer(&l);
-	lab_close(&lab);
+	lab_close(&t.lab);
 	return !err;
 }
 

@@ -23,18 +23,6 @@ static unsigned int num_cases(void)
 	return getenv("IGRAD_TEST_LONG") ? 2500 : 250;
 }
 
-static void lab_run(struct lab *lab, struct igrad_report *report)
-{
-	int err = igrad_queue_run(lab->queue, lab->cmdbuf, report);
-	struct igrad_queue_error error;
-
-	if (!err)
-		return;
-	igrad_queue_error(lab->queue, &error);
-	fail_msg("job failed: %s, %s, command %u", igrad_strerror(err),
-		 igrad_reason_string(error.reason), error.command);
-}
-
 /* Arrays and SRAM of all kinds; small SRAM makes blocking necessary. */
 static void random_uri(struct igrad_rng *rng, char *uri, size_t size)
 {
