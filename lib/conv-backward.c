@@ -4,7 +4,6 @@
  * the pixels that an output has seen; the same stream of dY, with x, gives dW, in the array.
  */
 #include <errno.h>
-#include <math.h>
 
 #include "cmdbuf.h"
 #include "conv.h"
@@ -120,7 +119,7 @@ static void allocate_slabs(struct backward *bw)
 	}
 }
 
-static void allocate(struct backward *bw, const struct igrad_matrix *spill)
+static void allocate(struct backward *bw)
 {
 	const struct igrad_conv_backward *args = bw->args;
 	struct igrad_conv *conv = &bw->conv;
@@ -134,7 +133,7 @@ static void allocate(struct backward *bw, const struct igrad_matrix *spill)
 		igrad_ring_init(conv, &bw->second_moment, args->sw, 8);
 	}
 	igrad_ring_init(conv, &bw->w, args->w, 6);
-	igrad_ring_init(conv, &bw->acc, bw->momentum ? args->vw : args->dw ? args->dw : spill, 6);
+	igrad_ring_init(conv, &bw->acc, bw->momentum ? args->vw : args->dw, 6);
 	if (!conv->e.err)
 		allocate_slabs(bw);
 }
@@ -434,15 +433,22 @@ static void backward_slabs(struct backward *bw)
 /* ---------------------------------------------------------------- the entry point */
 
 /* Sums that nobody asked for, where they do not fit SRAM, need a place between slabs. */
-static int new_spill(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
-		     struct igrad_matrix *spill)
+static bool spills(const struct backward *bw)
 {
-	struct igrad_device *device = cmdbuf->device;
+	const struct igrad_conv_shape *s = &bw->conv.shape;
 
-	*spill = *args->w;
+	return !bw->acc.home && !igrad_ring_stays(&bw->conv, &bw->acc) &&
+	       (bw->cut.images < s->batch || bw->cut.rows < s->height);
+}
+
+static void new_spill(struct backward *bw, struct igrad_matrix *spill)
+{
+	*spill = *bw->args->w;
 	spill->offset = 0;
 	spill->pitch = 0;
-	return igrad_buffer_new(device, (uint64_t)spill->rows * spill->cols * 4, &spill->buffer);
+	bw->conv.e.err = igrad_buffer_new(bw->conv.e.cmdbuf->device,
+					  (uint64_t)spill->rows * spill->cols * 4, &spill->buffer);
+	bw->acc.home = spill;
 }
 
 static int backward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args)
@@ -453,22 +459,17 @@ static int backward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_b
 		.updates = optimizer->update != IGRAD_UPDATE_NONE,
 		.momentum = optimizer->update == IGRAD_UPDATE_MOMENTUM,
 		.adam = optimizer->update == IGRAD_UPDATE_ADAM,
-		.step =
-			{
-				.lr = optimizer->lr,
-				.keep = fmaf(-optimizer->lr, optimizer->decay, 1.0f),
-				.decay = optimizer->decay != 0.0f,
-			},
+		.step = igrad_step_of(optimizer),
 	};
 	struct igrad_matrix spill = {.buffer = NULL};
 	int err = igrad_conv_open(&bw.conv, cmdbuf, &args->shape);
 
 	bw.fused = args->schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates && !bw.adam;
-	if (!err && !args->dw && !bw.momentum)
-		err = new_spill(cmdbuf, args, &spill);
 	if (err)
 		return err;
-	allocate(&bw, &spill);
+	allocate(&bw);
+	if (!bw.conv.e.err && spills(&bw))
+		new_spill(&bw, &spill);
 	if (!bw.conv.e.err) {
 		load_biases(&bw);
 		backward_slabs(&bw);

@@ -5,7 +5,6 @@
 
 #include "cmdbuf.h"
 #include "conv.h"
-#include "sram.h"
 
 #define MAX_SIDE     65535u /* of a window's register */
 #define MAX_TAP	     32767u
@@ -88,21 +87,18 @@ int igrad_conv_open(struct igrad_conv *conv, struct igrad_cmdbuf *cmdbuf,
 		return err;
 	conv->tile.rows = igrad_min(device->rows, shape->in);
 	conv->tile.cols = igrad_min(device->cols, shape->out);
-	conv->sram = igrad_sram_reserve(cmdbuf, device->sram_bytes);
-	conv->end = device->sram_bytes;
+	conv->sram.next = igrad_sram_reserve(cmdbuf, device->sram_bytes);
+	conv->sram.end = device->sram_bytes;
 	return 0;
 }
 
 uint32_t igrad_conv_alloc(struct igrad_conv *conv, uint64_t bytes)
 {
-	uint32_t addr = conv->sram;
+	uint32_t addr = 0;
+	int err = igrad_sram_alloc(&conv->sram, bytes, &addr);
 
-	if (bytes > conv->end - addr) {
-		if (!conv->e.err)
-			conv->e.err = -ENOSPC;
-		return addr;
-	}
-	conv->sram += (uint32_t)bytes;
+	if (err && !conv->e.err)
+		conv->e.err = err;
 	return addr;
 }
 
@@ -112,7 +108,7 @@ static uint32_t largest(const struct igrad_conv *conv,
 					  uint32_t rows),
 			uint32_t most, uint32_t rows, uint32_t slots)
 {
-	uint64_t room = (conv->end - conv->sram) / slots;
+	uint64_t room = (conv->sram.end - conv->sram.next) / slots;
 	uint32_t low = 0, high = most;
 
 	while (low < high) {
@@ -201,15 +197,12 @@ struct igrad_walk igrad_conv_walk(const struct igrad_conv *conv, const struct ig
 
 /* ---------------------------------------------------------------- tiles of weights */
 
-static uint32_t div_up(uint32_t a, uint32_t b)
-{
-	return a / b + (a % b != 0);
-}
-
 uint32_t igrad_conv_tiles(const struct igrad_conv *conv)
 {
-	return conv->shape.kernel_y * conv->shape.kernel_x *
-	       div_up(conv->shape.in, conv->tile.rows) * div_up(conv->shape.out, conv->tile.cols);
+	const struct igrad_conv_shape *s = &conv->shape;
+
+	return s->kernel_y * s->kernel_x *
+	       (uint32_t)igrad_window_blocks((struct igrad_size){s->in, s->out}, conv->tile);
 }
 
 static void set_size(const struct igrad_conv *conv, struct igrad_tap *tap)

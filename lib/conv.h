@@ -13,7 +13,7 @@
 #define IGRAD_LIB_CONV_H
 
 #include "igrad/conv.h"
-#include "tile.h"
+#include "sram.h"
 
 /**
  * struct igrad_slab - part of the images
@@ -48,8 +48,7 @@ struct igrad_cut {
  * @shape: with the group's channels
  * @out_height: of an output image; @out_width
  * @tile: the largest part of the array that its weights use
- * @sram: first address that is not in use yet
- * @end: of SRAM
+ * @sram: what is left of it
  */
 struct igrad_conv {
 	struct igrad_emitter e;
@@ -57,8 +56,7 @@ struct igrad_conv {
 	uint32_t out_height;
 	uint32_t out_width;
 	struct igrad_size tile;
-	uint32_t sram;
-	uint32_t end;
+	struct igrad_sram sram;
 };
 
 /**

@@ -5,7 +5,6 @@
  * the schedules differ in cycles and accesses and in nothing else.
  */
 #include <errno.h>
-#include <math.h>
 
 #include "backward.h"
 
@@ -184,16 +183,10 @@ static void visit_blocks(struct igrad_backward *bw)
 int igrad_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_linear_backward *args,
 			 const struct igrad_plan *plan)
 {
-	const struct igrad_optimizer *optimizer = &args->optimizer;
 	struct igrad_backward bw = {
 		.args = args,
 		.schedule = plan->schedule,
-		.step =
-			{
-				.lr = optimizer->lr,
-				.keep = fmaf(-optimizer->lr, optimizer->decay, 1.0f),
-				.decay = optimizer->decay != 0.0f,
-			},
+		.step = igrad_step_of(&args->optimizer),
 	};
 
 	int err = backward_open(&bw, cmdbuf, plan), closed;

@@ -4,6 +4,15 @@
 
 #include "backward.h"
 
+struct igrad_step igrad_step_of(const struct igrad_optimizer *optimizer)
+{
+	return (struct igrad_step){
+		.lr = optimizer->lr,
+		.keep = fmaf(-optimizer->lr, optimizer->decay, 1.0f),
+		.decay = optimizer->decay != 0.0f,
+	};
+}
+
 void igrad_adam_constants(const struct igrad_optimizer *optimizer, uint64_t step,
 			  float constants[IGRAD_ADAM_WORDS])
 {
@@ -16,7 +25,7 @@ void igrad_adam_constants(const struct igrad_optimizer *optimizer, uint64_t step
 	constants[IGRAD_ADAM_REST2] = (float)(1 - beta2);
 	constants[IGRAD_ADAM_LR] = (float)(optimizer->lr * root / (1 - pow(beta1, (double)step)));
 	constants[IGRAD_ADAM_EPSILON] = (float)(optimizer->epsilon * root);
-	constants[IGRAD_ADAM_KEEP] = fmaf(-optimizer->lr, optimizer->decay, 1.0f);
+	constants[IGRAD_ADAM_KEEP] = igrad_step_of(optimizer).keep;
 }
 
 static struct igrad_part dy_of(const struct igrad_block *block)

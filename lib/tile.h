@@ -41,6 +41,9 @@ struct igrad_step {
 	bool decay; /* whether @keep is applied */
 };
 
+/** igrad_step_of - the constants of one step of @optimizer */
+struct igrad_step igrad_step_of(const struct igrad_optimizer *optimizer);
+
 /** igrad_place_at - the element @row rows down and @col columns to the right */
 struct igrad_place igrad_place_at(struct igrad_place place, uint32_t row, uint32_t col);
 
