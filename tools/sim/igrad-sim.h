@@ -3,6 +3,7 @@
 #ifndef IGRAD_SIM_TOOL_H
 #define IGRAD_SIM_TOOL_H
 
+#include "igrad/conv.h"
 #include "igrad/energy.h"
 #include "igrad/igrad.h"
 #include "arguments.h"
@@ -31,7 +32,8 @@ struct machine {
 };
 
 /**
- * struct layer - a linear layer that is costed
+ * struct layer - a linear layer or a convolution that is costed
+ * @window: of a convolution, without batch and channels; its kernel is 0 x 0 in a linear layer
  * @first: its input needs no gradient
  * @bias, @relu: it has these
  */
@@ -39,10 +41,16 @@ struct layer {
 	uint32_t in;
 	uint32_t out;
 	uint32_t batch;
+	struct igrad_conv_shape window;
 	bool first;
 	bool bias;
 	bool relu;
 };
+
+static inline bool is_conv(const struct layer *layer)
+{
+	return layer->window.kernel_y != 0;
+}
 
 /** struct manner - how a layer is computed */
 struct manner {

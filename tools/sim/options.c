@@ -117,6 +117,12 @@ static const struct option options[] = {
 	{"decay", required_argument, NULL, OPT_DECAY},
 	{"optimizer", required_argument, NULL, OPT_OPTIMIZER},
 	{"dtype", required_argument, NULL, OPT_DTYPE},
+	{"image", required_argument, NULL, OPT_IMAGE},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"stride", required_argument, NULL, OPT_STRIDE},
+	{"pad", required_argument, NULL, OPT_PAD},
+	{"dilation", required_argument, NULL, OPT_DILATION},
+	{"groups", required_argument, NULL, OPT_GROUPS},
 	{"no-input-gradient", no_argument, NULL, OPT_FIRST},
 	{"bias", no_argument, NULL, OPT_BIAS},
 	{"relu", no_argument, NULL, OPT_RELU},
@@ -273,6 +279,7 @@ static void set_option(struct settings *s, const struct command *c, int option, 
 		wrong("--%s does not go with %s", option_name(option), c->name);
 	set_machine(&s->machine, option, value);
 	set_layer(s, option, value);
+	window_set(&s->layer.window, option, value);
 	set_manner(s, option, value);
 	set_output(s, option, value);
 }
@@ -284,7 +291,12 @@ static void set_default(struct settings *s)
 
 	*s = (struct settings){
 		.machine = {{32, 32}, true, 4096, 64, 100},
-		.layer = {.batch = 64},
+		.layer = {.batch = 64,
+			  .window = {.stride_y = 1,
+				     .stride_x = 1,
+				     .dilation_y = 1,
+				     .dilation_x = 1,
+				     .groups = 1}},
 		.manner = {.optimizer = {IGRAD_UPDATE_SGD, .lr = 0.01f, .momentum = 0.9f}},
 		.plot = "utilization",
 		.num_arrays = sizeof(sizes) / sizeof(sizes[0]),
@@ -299,9 +311,9 @@ static void set_default(struct settings *s)
 
 void settings_parse(struct settings *s, const struct command *c, int argc, char **argv)
 {
-	const unsigned long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
-					  OPT_BIT(OPT_JSON);
-	unsigned long given = 0;
+	const unsigned long long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
+					       OPT_BIT(OPT_JSON);
+	unsigned long long given = 0;
 	static char name[64];
 	int option;
 
@@ -322,6 +334,7 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 		wrong("'%s' is too much", s->files[0]);
 	if (c->options & OPT_BIT(OPT_IN) && (!s->layer.in || !s->layer.out))
 		wrong("--in and --out are needed");
+	window_check(&s->layer, given);
 	if (s->shapes && given & ~with_shapes)
 		wrong("--shapes goes with --json and --input alone: nothing is simulated");
 	if (s->json && s->csv)
