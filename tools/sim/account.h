@@ -57,6 +57,7 @@ void account_close(struct account *account);
 enum part {
 	PART_STEP,
 	PART_BACKWARD,
+	NUM_PARTS,
 };
 
 /** account_total - of all costed layers; false unless each of them has the passes */

@@ -70,6 +70,7 @@ struct settings {
 	struct manner manner;
 	uint32_t schedules;
 	const char *energy;
+	const char *area;
 	const char *trace;
 	const char *svg;
 	const char *plot;
@@ -79,6 +80,7 @@ struct settings {
 	bool forward;
 	bool batch_given;
 	bool shapes;
+	bool intergrad;
 	struct array_size arrays[MAX_SWEEP];
 	uint32_t num_arrays;
 	uint32_t batches[MAX_SWEEP];
@@ -89,8 +91,8 @@ struct settings {
 
 /** a command of the program: 0, or a negative errno with @error filled */
 typedef int command_fn(const struct settings *settings, struct igrad_error *error);
-command_fn command_layer, command_network, command_sweep, command_paper, command_explain,
-	command_energy;
+command_fn command_layer, command_network, command_sweep, command_paper, command_intergrad,
+	command_explain, command_energy;
 
 /** fail - put a sentence into @error, and return @err */
 __attribute__((format(printf, 3, 4))) int fail(struct igrad_error *error, int err,

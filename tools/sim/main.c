@@ -21,7 +21,10 @@ static const struct command commands[] = {
 	 OPTS_SHAPE | OPTS_WINDOW | OPTS_EXTRAS | OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_ARRAYS) |
 		 OPT_BIT(OPT_BATCHES) | OPT_BIT(OPT_PLOT) | OPT_BIT(OPT_SVG) | OPT_BIT(OPT_CSV) |
 		 OPT_BIT(OPT_JSON)},
-	{"paper", command_paper, NULL, false, OPT_BIT(OPT_JSON)},
+	{"paper", command_paper, "network file", true,
+	 OPT_BIT(OPT_INTERGRAD) | OPT_BIT(OPT_AREA) | OPT_BIT(OPT_BATCH) | OPTS_ARRAY |
+		 OPTS_MEMORY | (OPTS_MANNER & ~(OPT_BIT(OPT_SCHEDULE) | OPT_BIT(OPT_DTYPE))) |
+		 OPT_BIT(OPT_JSON)},
 	{"explain", command_explain, NULL, false,
 	 OPTS_SHAPE | OPT_BIT(OPT_BATCH) | OPTS_EXTRAS | OPT_BIT(OPT_FORWARD) | OPTS_ARRAY |
 		 OPTS_MEMORY | OPTS_MANNER | OPT_BIT(OPT_JSON)},

@@ -129,6 +129,8 @@ static const struct option options[] = {
 	{"forward", no_argument, NULL, OPT_FORWARD},
 	{"shapes", no_argument, NULL, OPT_SHAPES},
 	{"energy", required_argument, NULL, OPT_ENERGY},
+	{"intergrad", no_argument, NULL, OPT_INTERGRAD},
+	{"area", required_argument, NULL, OPT_AREA},
 	{"arrays", required_argument, NULL, OPT_ARRAYS},
 	{"batches", required_argument, NULL, OPT_BATCHES},
 	{"plot", required_argument, NULL, OPT_PLOT},
@@ -235,6 +237,12 @@ static void set_output(struct settings *s, int option, char *value)
 	case OPT_ENERGY:
 		s->energy = value;
 		break;
+	case OPT_INTERGRAD:
+		s->intergrad = true;
+		break;
+	case OPT_AREA:
+		s->area = value;
+		break;
 	case OPT_ARRAYS:
 		array_sizes(s, value);
 		break;
@@ -284,7 +292,7 @@ static void set_option(struct settings *s, const struct command *c, int option, 
 	set_output(s, option, value);
 }
 
-static void set_default(struct settings *s)
+static void set_default(struct settings *s, const struct command *c)
 {
 	static const uint32_t sizes[] = {16, 32, 64, 128},
 			      batches[] = {8, 16, 32, 64, 128, 256, 512};
@@ -307,6 +315,8 @@ static void set_default(struct settings *s)
 	memcpy(s->batches, batches, sizeof(batches));
 	for (int i = 0; i < IGRAD_NUM_SCHEDULES; i++)
 		s->schedules |= 1u << i;
+	if (c->options & OPT_BIT(OPT_INTERGRAD)) /* about a core of a TPU v2 */
+		s->machine = (struct machine){{128, 128}, true, 16384, 512, 100};
 }
 
 void settings_parse(struct settings *s, const struct command *c, int argc, char **argv)
@@ -320,7 +330,7 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 	snprintf(name, sizeof(name), "igrad-sim %s", c->name);
 	arguments_begin(name, "igrad-sim");
 	argv[0] = name; /* for getopt's messages */
-	set_default(s);
+	set_default(s, c);
 	while ((option = getopt_long(argc, argv, "i:j", options, NULL)) != -1) {
 		option = option == 'i' ? OPT_INPUT : option == 'j' ? OPT_JSON : option;
 		set_option(s, c, option, optarg);
@@ -337,6 +347,9 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 	window_check(&s->layer, given);
 	if (s->shapes && given & ~with_shapes)
 		wrong("--shapes goes with --json and --input alone: nothing is simulated");
+	if (c->options & OPT_BIT(OPT_INTERGRAD) && !s->intergrad &&
+	    (s->num_files || given & ~OPT_BIT(OPT_JSON)))
+		wrong("without --intergrad there is --json alone: layers and devices are given");
 	if (s->json && s->csv)
 		wrong("--json or --csv");
 }
