@@ -126,6 +126,14 @@ for result in parsed(*window):
        result["dram_write_bytes"] >= 4 * (3 * 9 * 14 * 12 + 15 * 240), f"convolution, {result['schedule']}: at least the compulsory bytes")
 text = output(*window, "--forward", "--trace", file("conv.json"), "--svg", file("conv.svg"))
 ok("12 in, 20 out, 3 x 5 on 9 x 14 by 1 x 2, batch 3" in text, "convolution: text")
+output(*window, "--schedule", "interleaved", "--trace", file("conv.json"))
+with open(file("conv.json")) as source:
+    events = [e for e in json.load(source)["traceEvents"] if e["ph"] == "X"]
+registers = {k: v for e in events if e["name"] == "WINDOW" for k, v in e["args"].items()}
+same([registers[k] for k in ("width", "out_width", "stride_y", "stride_x")], [14, 8, 1, 2], "convolution: window registers in a trace")
+streams = {e["name"].rpartition(" b")[0]: e["args"] for e in events if e["name"].startswith("INTERLEAVED")}
+same({n.split()[1]: a["tap_x"] for n, a in streams.items()}, {f"k{k}": k % 5 - 2 for k in range(15)}, "convolution: positions of the kernel")
+same(len(streams), 15 * 3, "convolution: its tiles")
 rows = parsed("sweep", "--in", 12, "--out", 20, "--image", "9x14", "--kernel", 3, "--arrays", "8,16", "--batches", "1,2", "--schedule", "interleaved")
 ok(len(rows) == 4 and rows[1]["macs"] == 2 * rows[0]["macs"], "convolution: sweep")
 

@@ -27,13 +27,18 @@ const char *layer_text(const struct layer *layer, char text[LAYER_TEXT]);
 /** refusal_text - why a pass cannot be executed */
 const char *refusal_text(int err);
 
-/** struct placement - where an operand lay in the device's address space */
+/**
+ * struct placement - where an operand lay in the device's address space
+ * @width: bytes of an element
+ * @period: rows of weights for one position of a convolution's kernel; else 0
+ */
 struct placement {
 	const char *name;
 	uint64_t va;
 	uint32_t rows;
 	uint32_t cols;
-	uint32_t width; /* bytes of an element */
+	uint32_t width;
+	uint32_t period;
 };
 
 /**

@@ -130,7 +130,7 @@ static int operands_make(struct operands *o, struct simulator *sim, const struct
 static int operands_init(struct operands *o, struct simulator *sim, const struct layer *l,
 			 const struct manner *manner, struct igrad_error *error)
 {
-	const uint32_t a = manner->bf16 ? 2 : 4;
+	const uint32_t a = manner->bf16 ? 2 : 4, period = is_conv(l) ? l->in / l->window.groups : 0;
 	char text[LAYER_TEXT];
 	struct sizes n;
 
@@ -142,14 +142,14 @@ static int operands_init(struct operands *o, struct simulator *sim, const struct
 	if (operands_make(o, sim,
 			  (const struct placement[NUM_OPERANDS]){
 				  [X] = {"x", 0, n.inputs, l->in, a},
-				  [W] = {"w", 0, n.weights, l->out, 4},
+				  [W] = {"w", 0, n.weights, l->out, 4, period},
 				  [B] = {"b", 0, 1, l->out, 4},
 				  [Y] = {"y", 0, n.outputs, l->out, a},
 				  [DY] = {"dy", 0, n.outputs, l->out, a},
 				  [DX] = {"dx", 0, n.inputs, l->in, a},
-				  [VW] = {"vw", 0, n.weights, l->out, 4},
+				  [VW] = {"vw", 0, n.weights, l->out, 4, period},
 				  [VB] = {"vb", 0, 1, l->out, 4},
-				  [SW] = {"sw", 0, n.weights, l->out, 4},
+				  [SW] = {"sw", 0, n.weights, l->out, 4, period},
 				  [SB] = {"sb", 0, 1, l->out, 4},
 				  [ADAM] = {"adam", 0, 1, IGRAD_ADAM_WORDS, 4},
 			  }))
