@@ -274,6 +274,38 @@ static void test_hanging(void)
     dev_stop(&d);
 }
 
+/* Stopped before the n-th command of its work from now on */
+static void stop_before(Dev *d, uint32_t n)
+{
+    qom_set_number(d, "x-inject-hang", n);
+    work_submit(d);
+    wait_reg(d, IGRAD_REG_RETIRED_LO, UINT32_MAX, n - 1);
+    qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
+}
+
+/*
+ * Between the command that sets how streams walk over images and those that
+ * do, and before one that sets it anew.
+ */
+static void test_window(void)
+{
+    g_autofree uint8_t *expected = work_undisturbed("");
+    int fd;
+    g_autofree char *file = migration_file(&fd);
+    Dev d;
+
+    for (int i = 0; i < 4; i++) {
+        dev_start(&d, "");
+        dev_setup(&d);
+        stop_before(&d, (20 + i % 2) * WORK_ROUND + WORK_WINDOW + i / 2);
+        g_assert_true(migrate_out(&d, file));
+        migrate_in(&d, file, "");
+        work_check(&d, expected);
+        dev_stop(&d);
+    }
+    close(fd);
+}
+
 static void set_power_state(Dev *d, uint16_t state)
 {
     uint8_t cap = qpci_find_capability(d->pci, PCI_CAP_ID_PM, 0);
@@ -457,10 +489,7 @@ static void save_at_work(Dev *d, const char *file)
 {
     dev_start(d, "");
     dev_setup(d);
-    qom_set_number(d, "x-inject-hang", 300);
-    work_submit(d);
-    wait_reg(d, IGRAD_REG_RETIRED_LO, UINT32_MAX, 299);
-    qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
+    stop_before(d, 300);
     g_assert_true(migrate_out(d, file));
 }
 
@@ -581,6 +610,7 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/migrate/in-flight-live", test_in_flight_live);
     qtest_add_func("igrad/migrate/failed", test_failed);
     qtest_add_func("igrad/migrate/hanging", test_hanging);
+    qtest_add_func("igrad/migrate/window", test_window);
     qtest_add_func("igrad/migrate/asleep", test_asleep);
     qtest_add_func("igrad/migrate/snapshot", test_snapshot);
     qtest_add_func("igrad/migrate/tampered", test_tampered);
