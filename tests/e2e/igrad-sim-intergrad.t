@@ -31,7 +31,7 @@ def row_key(row):
 def check_rows(rows, what):
     """What must hold of any row."""
     same({tuple(r) for r in rows}, {tuple(FIELDS)}, f"{what}: the fields, and no others")
-    same(len({row_key(r) for r in rows}), len(rows), f"{what}: nothing is compared twice")
+    same(len({(r["network"], row_key(r)) for r in rows}), len(rows), f"{what}: nothing is compared twice")
     ok(all(near(r[f"{k}_ratio"], r[f"baseline_{plural}"] / r[plural]) for r in rows
            for k, plural in (("cycles", "cycles"), ("access", "accesses"), ("energy", "energy_pj"))), f"{what}: ratios are baseline / ours")
     same({r["equal"] for r in rows}, {"array", "area"}, f"{what}: at equal size and at equal area")
@@ -138,5 +138,13 @@ refuses(2, "without --intergrad", "options of the comparison alone", "paper", "-
 refuses(2, "without --intergrad", "files of the comparison alone", "paper", net)
 refuses(2, "does not go with paper", "schedules are given", "paper", "--intergrad", "--schedule", "ws")
 refuses(1, "/nowhere.net", "no network", "paper", "--intergrad", "--json", "/nowhere.net")
+all_of_them = parsed("paper", "--intergrad", "--batch", 1)
+check_rows(all_of_them, "the networks that are built in")
+same(list(dict.fromkeys(r["network"] for r in all_of_them)),
+     ["lenet5", "alexnet", "vgg16", "resnet18", "resnet50", "googlenet", "inception-v4", "densenet121", "densenet264"], "which they are")
+shapes = parsed("network", "nets/resnet50.net", "--shapes")["layers"]
+weights = [n["name"] for n in shapes if n["kind"] in ("conv", "linear")]
+counted = {r["layer"]: r["count"] for r in all_of_them if r["network"] == "resnet50" and r["layer"]}
+ok(sum(counted.values()) == len(weights) and set(counted) <= set(weights), "all layers of ResNet-50 are in some row")
 ok(not [f for f in os.listdir(tmp) if f.endswith(".svg")], "nothing is left behind")
 finish()
