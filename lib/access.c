@@ -94,14 +94,14 @@ static void sram_rows(struct igrad_command_use *use, uint32_t address, const str
 	use->sram[use->num_sram++] = matrix(start, rows->count, cols, element, pitch, write);
 }
 
-/* Words of x in a row: of a pixel, if lanes at several positions of a kernel share a tile. */
+/* Words of x in a row: of a pixel, if the stream comes to several positions of a kernel. */
 static uint64_t x_words(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window)
 {
-	uint64_t rows = le16toh(cmd->u.array.rows), channels = le16toh(window->channels);
+	uint64_t words = le16toh(cmd->u.array.rows), channels = le16toh(window->channels);
 
 	if (has_flag(cmd, IGRAD_FLAG_TRANSPOSE))
-		return le32toh(cmd->u.array.batch);
-	return has_flag(cmd, IGRAD_FLAG_TAPS) && channels < rows ? channels : rows;
+		words = le32toh(cmd->u.array.batch);
+	return has_flag(cmd, IGRAD_FLAG_TAPS) && channels < words ? channels : words;
 }
 
 static void psum_use(const struct igrad_cmd *cmd, const struct rows *pixels,

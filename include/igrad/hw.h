@@ -268,7 +268,7 @@ enum igrad_opcode {
 #define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TURN alone: x, or dx, is of images */
 #define IGRAD_FLAG_GROUPS    (1u << 8) /* the array, not with TRANSPOSE, TURN: some PEs only */
 #define IGRAD_FLAG_SCATTER   (1u << 9) /* FPROP with WINDOW alone: p, not x, is of images */
-#define IGRAD_FLAG_TAPS      (1u << 10) /* FPROP, WGRAD with WINDOW alone: several positions a tile */
+#define IGRAD_FLAG_TAPS      (1u << 10) /* FPROP, WGRAD with WINDOW: several positions of the kernel */
 
 /*
  * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
@@ -340,7 +340,8 @@ struct igrad_cmd_dma {
  * images and x is not: a row that is not valid is neither read nor written. With TAPS lane r is at
  * position k = r / channels (of WINDOW), rounded down, from @tap on: its pixel lies k / kernel_x rows
  * of step_y below and k mod kernel_x columns of step_x right of that, and its word there is r mod
- * channels; each lane is valid or not by itself, and g is read for every row.
+ * channels; each lane is valid or not by itself, and g is read for every row. With TRANSPOSE too it is
+ * batch row b that is at position b / channels, and reads word b mod channels.
  */
 struct igrad_cmd_array {
 	igrad_le16 rows;
@@ -380,7 +381,7 @@ struct igrad_cmd_array {
  * @stride_x: pixels from one output to the next
  * @group_rows: in-features of a group, for commands with IGRAD_FLAG_GROUPS; 0: there are no groups
  * @group_cols: out-features of a group, likewise; zero if and only if @group_rows is
- * @channels: lanes at each position, for streams with IGRAD_FLAG_TAPS; 0: there are none
+ * @channels: lanes (with TRANSPOSE, batch rows) at each position, for streams with IGRAD_FLAG_TAPS; 0: there are none
  * @kernel_x: positions in a row of the kernel, likewise; zero if and only if @channels is, as the next
  * @step_y: rows of pixels from one position to the one below
  * @step_x: pixels from one position to the next

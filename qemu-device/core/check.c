@@ -96,6 +96,8 @@ static bool sound_window(uint16_t flags)
 	case F(SCATTER):
 	case F(SCATTER) | F(GROUPS):
 	case F(TAPS):
+	case F(TAPS) | F(TRANSPOSE):
+	case F(TAPS) | F(TRANSPOSE) | F(TURN):
 	case F(GROUPS):
 		return true;
 	default:
@@ -290,7 +292,7 @@ static void areas_array(const struct igrad_cmd_window *window, const struct igra
 	}
 	if (words & X_WORDS) {
 		area = add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
-				 transpose ? a->batch : igrad_window_words(window, cmd));
+				 igrad_window_words(window, cmd));
 		area->image = images && !(cmd->flags & IGRAD_FLAG_SCATTER);
 	}
 	if (words & G_WORDS)

@@ -171,17 +171,17 @@ static void touch_stream(struct touched *t, uint32_t rows, uint32_t cols,
 	const int64_t pitch = both ? 2 : 1;
 	const uint32_t lanes = south ? a->cols : a->rows;
 	const uint32_t bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
-	/* Lanes at several positions: words of a pixel, in as many cycles as all lanes take. */
+	/* At several positions: words of a pixel, in as many cycles as those of all take. */
 	const uint32_t x_words = igrad_window_words(window, cmd);
-	const uint32_t x_rows = a->batch + (a->rows - x_words);
+	const uint32_t x_rows = a->batch + a->rows - x_words;
 	unsigned int n = 0;
 
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
 		t->words[n++] = (struct igrad_words){.addr = a->x,
 						     .pitch = a->x_pitch,
 						     .bytes = bytes,
-						     .rows = a->rows,
-						     .words = a->batch,
+						     .rows = x_rows,
+						     .words = x_words,
 						     .per_row = 1,
 						     .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)

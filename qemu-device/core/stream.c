@@ -537,26 +537,6 @@ static void execute_rows(struct stream *s)
 	}
 }
 
-/* Position after position: each adds to what those before it have left. */
-static void execute_positions(struct igrad_core *core, const struct igrad_cmd *cmd)
-{
-	const struct igrad_cmd_window *window = &core->array.window;
-	const uint32_t n = igrad_num_positions(window, cmd);
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t row;
-		const struct igrad_cmd part = igrad_position(window, cmd, i, &row);
-		struct stream s = stream_of(core, &part);
-
-		s.lane = row;
-		s.tile_rows = cmd->u.array.rows;
-		s.add |= cmd->opcode == IGRAD_OP_FPROP && i;
-		execute_rows(&s);
-		if (cancelled(&s))
-			return;
-	}
-}
-
 static void execute_plain(struct stream *s)
 {
 	const uint32_t batch = s->cmd->u.array.batch;
@@ -619,6 +599,28 @@ static void execute_lanes(struct igrad_core *core, const struct igrad_cmd *cmd)
 	}
 	if (!add)
 		clear_psums_of(core, cmd);
+}
+
+/* Position after position: to the same psums each adds what those before it have left. */
+static void execute_positions(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_window *window = &core->array.window;
+	const uint32_t n = igrad_num_positions(window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row;
+		const struct igrad_cmd part = igrad_position(window, cmd, i, &row);
+		struct stream s = stream_of(core, &part);
+
+		if (igrad_window_lanes(&part)) {
+			execute_lanes(core, &part);
+			continue;
+		}
+		s.lane = row;
+		s.tile_rows = cmd->u.array.rows;
+		s.add |= cmd->opcode == IGRAD_OP_FPROP && i;
+		execute_rows(&s);
+	}
 }
 
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd)

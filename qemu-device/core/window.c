@@ -154,18 +154,31 @@ bool igrad_window_taps_fit(const struct igrad_cmd_window *window, const struct i
 		       x + (int64_t)right * window->step_x) <= INT16_MAX;
 }
 
+/* Lanes of x; or batch rows of x and of psums. */
+static void take_part(const struct igrad_cmd_window *window, struct igrad_cmd *cmd, uint32_t first)
+{
+	struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_TRANSPOSE)) {
+		a->rows = (uint16_t)igrad_min_u32(window->channels, a->rows - first);
+		return;
+	}
+	a->batch = igrad_min_u32(window->channels, a->batch - first);
+	a->p += cmd->flags & IGRAD_FLAG_TURN ? first * 4 : first * a->p_pitch;
+}
+
 struct igrad_cmd igrad_position(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
 				uint32_t index, uint32_t *row)
 {
+	const uint32_t first = index * window->channels;
 	struct igrad_cmd part = *cmd;
 	struct igrad_cmd_array *a = &part.u.array;
 
-	*row = 0;
+	*row = cmd->flags & IGRAD_FLAG_TAPS && !igrad_window_lanes(cmd) ? first : 0;
 	if (!(cmd->flags & IGRAD_FLAG_TAPS))
 		return part;
-	*row = index * window->channels;
+	take_part(window, &part, first);
 	part.flags &= (uint16_t)~IGRAD_FLAG_TAPS;
-	a->rows = (uint16_t)igrad_min_u32(window->channels, a->rows - *row);
 	a->tap = IGRAD_TAP(
 		IGRAD_TAP_Y(a->tap) + (int32_t)(index / window->kernel_x) * window->step_y,
 		IGRAD_TAP_X(a->tap) + (int32_t)(index % window->kernel_x) * window->step_x);

@@ -63,18 +63,22 @@ bool igrad_window_output_valid(const struct igrad_cmd_window *window, const stru
 static inline uint32_t igrad_num_positions(const struct igrad_cmd_window *window,
 					   const struct igrad_cmd *cmd)
 {
+	const uint32_t words = cmd->flags & IGRAD_FLAG_TRANSPOSE ? cmd->u.array.batch
+								 : cmd->u.array.rows;
+
 	if (!(cmd->flags & IGRAD_FLAG_TAPS))
 		return 1;
-	return (cmd->u.array.rows + window->channels - 1u) / window->channels;
+	return (words + window->channels - 1u) / window->channels;
 }
 
-/** igrad_window_words - of x, in a batch row: lanes at other positions are in other pixels */
+/** igrad_window_words - of x, in a row: those at other positions are in other pixels */
 static inline uint32_t igrad_window_words(const struct igrad_cmd_window *window,
 					  const struct igrad_cmd *cmd)
 {
-	const uint32_t rows = cmd->u.array.rows;
+	const uint32_t words = cmd->flags & IGRAD_FLAG_TRANSPOSE ? cmd->u.array.batch
+								 : cmd->u.array.rows;
 
-	return cmd->flags & IGRAD_FLAG_TAPS ? igrad_min_u32(window->channels, rows) : rows;
+	return cmd->flags & IGRAD_FLAG_TAPS ? igrad_min_u32(window->channels, words) : words;
 }
 
 /** igrad_window_taps_fit - are the taps of all positions of a stream with IGRAD_FLAG_TAPS taps? */

@@ -405,7 +405,7 @@ static bool go_together(uint32_t flags)
         return !scatter && !taps && !(groups && turned);
     }
     return !(turned && !(flags & IGRAD_FLAG_TRANSPOSE)) &&
-           turned + (groups || scatter) + taps <= 1;
+           (turned || taps) + (groups || scatter) <= 1;
 }
 
 /* Each bit that the opcode does not have, and each set of those that it has */

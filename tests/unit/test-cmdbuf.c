@@ -221,7 +221,7 @@ static void make_images(const struct maker *maker, struct igrad_cmd *cmd, uint32
 	cmd->flags |= IGRAD_FLAG_WINDOW;
 	if (plain && fprop && below(2))
 		cmd->flags |= IGRAD_FLAG_SCATTER;
-	else if (plain && (fprop || wgrad) && below(2))
+	else if ((fprop || wgrad) && below(2))
 		cmd->flags |= IGRAD_FLAG_TAPS;
 	cmd->u.array.first = output;
 	cmd->u.array.tap = IGRAD_TAP((int)below(5) - 2, (int)below(5) - 2);

@@ -67,7 +67,9 @@ static struct walker walker_of(const struct ref_op *op, uint32_t b, unsigned int
 {
 	const bool taps = op->cmd->flags & IGRAD_FLAG_TAPS;
 
-	return (struct walker){by_lanes(op) ? r : b, taps ? r / op->window->channels : 0};
+	const uint32_t word = op->cmd->flags & IGRAD_FLAG_TRANSPOSE ? b : r;
+
+	return (struct walker){by_lanes(op) ? r : b, taps ? word / op->window->channels : 0};
 }
 
 bool ref_x_valid(const struct ref_op *op, uint32_t b, unsigned int r)
@@ -97,7 +99,7 @@ uint32_t ref_x_at(const struct ref_op *op, uint32_t b, unsigned int r)
 	if (x_of_images(op))
 		row = image_row(op, walker_of(op, b, r));
 	if (op->cmd->flags & IGRAD_FLAG_TAPS)
-		word = r % op->window->channels;
+		word %= op->window->channels;
 	return a->x + row * a->x_pitch + word * ref_word_size(op->cmd);
 }
 

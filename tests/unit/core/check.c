@@ -239,7 +239,7 @@ static void test_window_with_other_flags(void **state)
 					IGRAD_FLAG_SCATTER, IGRAD_FLAG_TAPS};
 	/* bit i: ways[i] */
 	const uint32_t with_window = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 12 |
-				     1u << 16;
+				     1u << 16 | 1u << 17 | 1u << 19;
 	const uint32_t alone = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
 
 	(void)state;

@@ -60,9 +60,9 @@ static void other_ways(struct rng *rng, const struct igrad_cmd_window *window,
 					IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN, IGRAD_FLAG_SCATTER};
 	const bool taps = window->channels && rng_below(rng, 2);
 
-	if (cmd->opcode == IGRAD_OP_FPROP && !taps && rng_below(rng, 2))
-		cmd->flags |= ways[rng_below(rng, 3)];
-	else if (taps && (cmd->opcode == IGRAD_OP_FPROP || cmd->opcode == IGRAD_OP_WGRAD))
+	if (cmd->opcode == IGRAD_OP_FPROP && rng_below(rng, 2))
+		cmd->flags |= ways[rng_below(rng, taps ? 2 : 3)];
+	if (taps && (cmd->opcode == IGRAD_OP_FPROP || cmd->opcode == IGRAD_OP_WGRAD))
 		cmd->flags |= IGRAD_FLAG_TAPS;
 }
 
@@ -80,7 +80,7 @@ struct window_rows window_stream(struct rng *rng, const struct igrad_cmd_window 
 	other_ways(rng, window, cmd);
 	a->tap = IGRAD_TAP(tap(rng, window->height), tap(rng, window->width));
 	if (cmd->flags & IGRAD_FLAG_TAPS) /* the last position is one too */
-		a->tap = IGRAD_TAP(IGRAD_TAP_Y(a->tap) % 32000, IGRAD_TAP_X(a->tap) % 32000);
+		a->tap = IGRAD_TAP(IGRAD_TAP_Y(a->tap) % 30000, IGRAD_TAP_X(a->tap) % 30000);
 	a->first = rng_below(rng, 2) ? 0 : rng_below(rng, 2 * an_image);
 	if (cmd->flags & IGRAD_FLAG_TRANSPOSE) {
 		r.x = a->rows;
