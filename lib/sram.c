@@ -47,10 +47,15 @@ static uint64_t block_pieces(const struct igrad_window *window)
 	return igrad_window_blocks(window->block, window->piece);
 }
 
+static uint64_t slot_bytes(const struct igrad_window *window)
+{
+	return (uint64_t)window->block.rows * window->block.cols *
+	       igrad_element_bytes(window->dtype);
+}
+
 static int init_slots(struct igrad_window *window, struct igrad_sram *sram)
 {
-	uint64_t bytes = (uint64_t)window->block.rows * window->block.cols *
-			 igrad_element_bytes(window->dtype);
+	uint64_t bytes = slot_bytes(window);
 
 	for (uint32_t i = 0; i < window->num_slots; i++) {
 		struct igrad_slot *slot = &window->slots[i];
@@ -148,8 +153,8 @@ static void write_back(struct igrad_window *window, struct igrad_emitter *e,
 	if (!window->home)
 		return;
 	part = piece_part(window, slot, index);
-	igrad_emit_store(e, window->home, part.row, part.col, part.size,
-			 part_place(window, slot, &part));
+	igrad_emit_store_late(e, window->home, part.row, part.col, part.size,
+			      part_place(window, slot, &part));
 }
 
 static void bring_in(struct igrad_window *window, struct igrad_emitter *e, struct igrad_slot *slot,
@@ -221,6 +226,7 @@ static void write_back_all(struct igrad_window *window, struct igrad_emitter *e,
 			e->err = -EINVAL; /* it would be rounded too early: the plan is wrong */
 		write_back(window, e, slot, i);
 	}
+	igrad_emit_late_from(e, slot->addr, slot_bytes(window));
 }
 
 /* The slot that holds the block beginning at (@row, @col), or from now on does. */
@@ -323,4 +329,5 @@ void igrad_window_flush(struct igrad_window *window, struct igrad_emitter *e)
 {
 	for (uint32_t i = 0; i < window->num_slots; i++)
 		write_back_all(window, e, &window->slots[i]);
+	igrad_emit_late(e);
 }

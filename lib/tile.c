@@ -14,10 +14,18 @@ static igrad_le32 bits_of(float value)
 	return htole32(bits);
 }
 
+static bool is_stream(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_FPROP || cmd->opcode == IGRAD_OP_DGRAD ||
+	       cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+}
+
 static void emit(struct igrad_emitter *e, const struct igrad_cmd *cmd, struct igrad_buffer *buffer)
 {
 	if (!e->err)
 		e->err = igrad_cmdbuf_emit(e->cmdbuf, cmd, buffer);
+	if (is_stream(cmd))
+		igrad_emit_late(e);
 }
 
 uint32_t igrad_element_bytes(enum igrad_element dtype)
@@ -71,6 +79,34 @@ void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uin
 		      uint32_t col, struct igrad_size size, struct igrad_place from)
 {
 	emit_dma(e, IGRAD_OP_DMA_STORE, m, row, col, size, from);
+}
+
+void igrad_emit_store_late(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+			   uint32_t col, struct igrad_size size, struct igrad_place from)
+{
+	if (e->num_late == IGRAD_MAX_LATE)
+		igrad_emit_late(e);
+	e->late[e->num_late++] = (struct igrad_late){m, row, col, size, from};
+}
+
+void igrad_emit_late(struct igrad_emitter *e)
+{
+	for (unsigned int i = 0; i < e->num_late; i++) {
+		const struct igrad_late *late = &e->late[i];
+
+		igrad_emit_store(e, late->m, late->row, late->col, late->size, late->from);
+	}
+	e->num_late = 0;
+}
+
+void igrad_emit_late_from(struct igrad_emitter *e, uint32_t addr, uint64_t bytes)
+{
+	for (unsigned int i = 0; i < e->num_late; i++) {
+		if (e->late[i].from.addr >= addr && e->late[i].from.addr - addr < bytes) {
+			igrad_emit_late(e);
+			return;
+		}
+	}
 }
 
 static struct igrad_cmd array_cmd(enum igrad_opcode op, uint16_t flags, struct igrad_size tile,
