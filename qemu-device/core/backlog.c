@@ -382,6 +382,30 @@ static void remember(struct igrad_backlog *backlog, const struct touch *t)
 		e->last_write = e->last_touch;
 }
 
+static bool touches(const struct igrad_cmd *cmd, const struct igrad_area *a)
+{
+	struct touch t[3];
+	const unsigned int n = touches_of(cmd, t);
+
+	for (unsigned int i = 0; i < n; i++) {
+		if ((t[i].written || a->written) && t[i].addr < igrad_area_end(a) &&
+		    a->addr < t[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* How many of the first @count commands have to be done before an area may be worked on? */
+static uint32_t before(const struct igrad_backlog *backlog, const struct igrad_area *a,
+		       uint32_t count)
+{
+	while ((int32_t)(count - backlog->reached) > 0 &&
+	       !touches(&backlog->cmd[(count - 1) % ROOM], a))
+		count--;
+	return count;
+}
+
+/* The extents tell that most areas are no concern of anybody's, and until when others may be. */
 void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas *areas)
 {
 	if (!backlog->open)
@@ -393,7 +417,9 @@ void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas
 			const struct extent *e = &backlog->extent[role];
 
 			if (meets(e, a->addr, igrad_area_end(a), a->written))
-				catch_up(backlog, a->written ? e->last_touch : e->last_write);
+				catch_up(backlog,
+					 before(backlog, a,
+						a->written ? e->last_touch : e->last_write));
 		}
 	}
 }
