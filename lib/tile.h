@@ -25,8 +25,12 @@ struct igrad_size {
 	uint32_t cols;
 };
 
-/** struct igrad_late - a store that is to be emitted later */
+/**
+ * struct igrad_late - a store that is to be emitted later
+ * @streams: when so many streams have been emitted
+ */
 struct igrad_late {
+	uint64_t streams;
 	const struct igrad_matrix *m;
 	uint32_t row;
 	uint32_t col;
@@ -34,16 +38,18 @@ struct igrad_late {
 	struct igrad_place from;
 };
 
-#define IGRAD_MAX_LATE 16
+#define IGRAD_MAX_LATE 32
 
 /**
  * struct igrad_emitter - where commands go
  * @err: the first error; nothing is emitted after it, so that a sequence is checked once at its end
- * @late, @num_late: stores that wait for the next stream
+ * @streams: how many have been emitted
+ * @late, @num_late: stores that wait for later ones
  */
 struct igrad_emitter {
 	struct igrad_cmdbuf *cmdbuf;
 	int err;
+	uint64_t streams;
 	struct igrad_late late[IGRAD_MAX_LATE];
 	unsigned int num_late;
 };
@@ -68,19 +74,20 @@ void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uin
 		      uint32_t col, struct igrad_size size, struct igrad_place from);
 
 /**
- * igrad_emit_store_late - a store that comes behind the next stream, in the order of these calls
+ * igrad_emit_store_late - a store that comes behind the next streams, in the order of these calls
  *
  * Engines run when they can, whatever stands between their commands. But whoever carries commands
- * out one by one has a stream at hand for other threads while a late store waits for the drain
+ * out one by one has streams at hand for other threads while a late store waits for the drain
  * before it, and is made.
  */
 void igrad_emit_store_late(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
 			   uint32_t col, struct igrad_size size, struct igrad_place from);
 /** igrad_emit_late - emit the stores that wait */
 void igrad_emit_late(struct igrad_emitter *e);
-/** igrad_emit_late_from - the same, if one of them reads the @bytes at @addr, which are to change
+/** igrad_emit_late_from - that one which begins at @addr, where something is to change, and those
+ * before it
  */
-void igrad_emit_late_from(struct igrad_emitter *e, uint32_t addr, uint64_t bytes);
+void igrad_emit_late_from(struct igrad_emitter *e, uint32_t addr);
 
 /* The array; @tile is in-features × out-features of the array, @batch what is streamed */
 void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
