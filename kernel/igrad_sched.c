@@ -109,9 +109,7 @@ int igrad_sched_init(struct igrad_device *idev)
 	unsigned int look = min(patience / IGRAD_LOOKS_PER_TIMEOUT, IGRAD_MAX_LOOK_MS);
 	int ret;
 
-	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */
-	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery",
-						    WQ_MEM_RECLAIM | WQ_FREEZABLE);
+	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery", WQ_MEM_RECLAIM);
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
