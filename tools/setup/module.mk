@@ -35,7 +35,7 @@ MODULE := $(BUILD)/module/igrad.ko
 $(BUILD)/kernel.id: | fetch
 $(MODULE): $(wildcard kernel/*.[ch] kernel/Kbuild include/igrad/*.h include/uapi/drm/*.h) $(SETUP)/build-module $(BUILD)/kernel.id | fetch
 	@echo 'igrad: building igrad.ko'
-	@$(SETUP)/build-module W=1
+	@$(SETUP)/build-module kernel igrad W=1
 	@touch $@
 
 # Whether anything is to do is ninja's business, and kbuild's.
@@ -48,4 +48,4 @@ module: $(MODULE)
 
 # For the newest kernel that there is, which no warning is too small for.
 newest-module: | fetch fetch-newest-kernel
-	@$(SETUP)/build-module --newest W=1 KCFLAGS=-Werror
+	@$(SETUP)/build-module --newest kernel igrad W=1 KCFLAGS=-Werror
