@@ -12,7 +12,7 @@ struct igrad_queue;
 struct igrad_vm;
 
 /* Jobs that enter the ring together: as many come before one that is more urgent. */
-#define IGRAD_BATCH_JOBS	8
+#define IGRAD_BATCH_JOBS	16
 
 /* Two batches fit in the ring, so that one waits there for the other, or IGRAD_RING_JOBS jobs. */
 #define IGRAD_BATCH_CREDITS	5

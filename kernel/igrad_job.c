@@ -69,12 +69,6 @@ static int igrad_job_load_bos(struct igrad_job *job, struct drm_file *file,
 	int ret;
 	u32 i;
 
-	if (!array->count)
-		return 0;
-	job->bos = kvcalloc(array->count, sizeof(*job->bos), GFP_KERNEL_ACCOUNT);
-	if (!job->bos)
-		return -ENOMEM;
-
 	for (i = 0; i < array->count; i++) {
 		struct igrad_job_bo *bo = &job->bos[i];
 
@@ -162,7 +156,7 @@ struct igrad_job *igrad_job_create(struct drm_file *file, const struct drm_igrad
 	if (ret)
 		return ERR_PTR(ret);
 
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	job = kvzalloc(struct_size(job, bos, args->bos.count), GFP_KERNEL_ACCOUNT);
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
@@ -228,6 +222,5 @@ void igrad_job_destroy(struct igrad_job *job)
 	kvfree(job->signals);
 	for (i = 0; i < job->num_bos; i++)
 		igrad_mapping_put(job->bos[i].mapping);
-	kvfree(job->bos);
-	kfree(job);
+	kvfree(job);
 }

@@ -54,8 +54,8 @@ struct igrad_job_signal {
  * @ring_node: in &igrad_ring.jobs
  * @num_bos: number of @bos
  * @num_signals: number of @signals
- * @bos: buffers
  * @signals: syncobjs
+ * @bos: buffers
  */
 struct igrad_job {
 	struct igrad_batch *batch;
@@ -73,8 +73,8 @@ struct igrad_job {
 
 	u32 num_bos;
 	u32 num_signals;
-	struct igrad_job_bo *bos;
 	struct igrad_job_signal *signals;
+	struct igrad_job_bo bos[];
 };
 
 struct igrad_job *igrad_job_create(struct drm_file *file, const struct drm_igrad_job *args);

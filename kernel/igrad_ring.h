@@ -22,7 +22,7 @@ struct igrad_job;
  * priorities. Jobs in batches may be more, see struct igrad_batch.
  */
 #define IGRAD_RING_JOBS		(1 + IGRAD_RING_PREFETCH)
-#define IGRAD_RING_LOG2		4
+#define IGRAD_RING_LOG2		5
 #define IGRAD_RING_ENTRIES	BIT(IGRAD_RING_LOG2)
 
 enum igrad_ring_state {

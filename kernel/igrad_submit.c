@@ -29,16 +29,21 @@
  */
 #define IGRAD_FENCES_PER_BO	3
 
+/* Room for buffers that are locked; if there are more, it grows. */
+#define IGRAD_SUBMIT_BOS	512
+
 /**
  * struct igrad_submit - a submission being made
  * @queue: that it is for
  * @count: number of jobs
+ * @num_bos: number of buffers that they list, some of them several times
  * @num_batches: number of batches made so far
  * @batches: made so far
  */
 struct igrad_submit {
 	struct igrad_queue *queue;
 	u32 count;
+	u32 num_bos;
 	u32 num_batches;
 	struct igrad_batch **batches;
 };
@@ -99,6 +104,7 @@ static int igrad_submit_load_job(struct igrad_submit *submit, struct drm_file *f
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 
+	submit->num_bos += job->num_bos;
 	shares = igrad_job_shares(job);
 	batch = igrad_submit_batch(submit, file, !shares && !args->waits.count);
 	if (IS_ERR(batch)) {
@@ -280,7 +286,9 @@ static int igrad_submit_run(struct igrad_submit *submit, u64 *seqno)
 	if (ret)
 		return ret;
 
-	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
+	/* Room for a page of buffers, if it is not told how many, and most submissions list few. */
+	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
+		      clamp(submit->num_bos, 1, IGRAD_SUBMIT_BOS));
 	ret = igrad_submit_lock(submit, &exec) ?:
 		igrad_submit_add_implicit(submit) ?:
 		igrad_submit_commit(submit, seqno);
