@@ -322,7 +322,9 @@ struct igrad_mmu *igrad_bus_mmu(IgradWorker *w)
 static bool igrad_space_corrupt(IgradWorker *w, const struct igrad_rows *rows,
                                 struct igrad_fault *fault)
 {
-    for (uint32_t i = 0; i < rows->rows; i++) {
+    uint32_t armed = qatomic_read(&w->inject->ecc);
+
+    for (uint32_t i = 0; armed && i < rows->rows; i++) {
         if (igrad_inject_due(&w->inject->ecc)) {
             trace_igrad_inject(w->name, "uncorrectable error");
             rows->bytes[i * rows->stride] ^= 3;
@@ -338,7 +340,9 @@ static bool igrad_space_unreachable(IgradWorker *w,
                                     const struct igrad_rows *rows,
                                     struct igrad_fault *fault)
 {
-    for (uint32_t i = 0; i < rows->rows; i++) {
+    uint64_t armed = qatomic_read__nocheck(&w->inject->fault);
+
+    for (uint32_t i = 0; armed && i < rows->rows; i++) {
         if (igrad_inject_fault(w->inject, rows->va + i * rows->pitch,
                                rows->len, fault)) {
             trace_igrad_inject(w->name, "unreachable address");
