@@ -35,14 +35,16 @@ static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
 	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
 	struct igrad_batch *batch = to_igrad_batch(sched_job);
 	struct dma_fence *fence = batch->hw_fence;
-	int idx, ret;
+	bool cookie = dma_fence_begin_signalling();
+	int idx, ret = -ENODEV;
 
-	if (!drm_dev_enter(&idev->drm, &idx)) {
-		igrad_ring_refuse(idev, batch, -ENODEV);
-		return ERR_PTR(-ENODEV);
+	if (drm_dev_enter(&idev->drm, &idx)) {
+		ret = igrad_ring_push(idev, batch);
+		drm_dev_exit(idx);
+	} else {
+		igrad_ring_refuse(idev, batch, ret);
 	}
-	ret = igrad_ring_push(idev, batch);
-	drm_dev_exit(idx);
+	dma_fence_end_signalling(cookie);
 
 	return ret ? ERR_PTR(ret) : fence;
 }
@@ -109,9 +111,7 @@ int igrad_sched_init(struct igrad_device *idev)
 	unsigned int look = min(patience / IGRAD_LOOKS_PER_TIMEOUT, IGRAD_MAX_LOOK_MS);
 	int ret;
 
-	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */
-	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery",
-						    WQ_MEM_RECLAIM | WQ_FREEZABLE);
+	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery", WQ_MEM_RECLAIM);
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
