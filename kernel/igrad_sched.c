@@ -10,10 +10,10 @@
 #include <drm/drm_managed.h>
 #include <linux/dma-fence.h>
 
+#include "igrad_batch.h"
 #include "igrad_compat.h"
 #include "igrad_device.h"
 #include "igrad_irq.h"
-#include "igrad_job.h"
 #include "igrad_queue.h"
 #include "igrad_reset.h"
 #include "igrad_sched.h"
@@ -33,16 +33,16 @@ static struct igrad_device *igrad_sched_to_device(struct drm_gpu_scheduler *sche
 static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
 {
 	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
-	struct igrad_job *job = to_igrad_job(sched_job);
-	struct dma_fence *fence = job->hw_fence;
+	struct igrad_batch *batch = to_igrad_batch(sched_job);
+	struct dma_fence *fence = batch->hw_fence;
 	bool cookie = dma_fence_begin_signalling();
 	int idx, ret = -ENODEV;
 
 	if (drm_dev_enter(&idev->drm, &idx)) {
-		ret = igrad_ring_push(idev, job);
+		ret = igrad_ring_push(idev, batch);
 		drm_dev_exit(idx);
 	} else {
-		igrad_ring_refuse(idev, job, ret);
+		igrad_ring_refuse(idev, batch, ret);
 	}
 	dma_fence_end_signalling(cookie);
 
@@ -57,7 +57,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 {
 	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
 	/* Keeps the scheduler, too, when the job is freed behind our back. */
-	struct igrad_queue *queue = igrad_queue_get(to_igrad_job(sched_job)->queue);
+	struct igrad_queue *queue = igrad_queue_get(to_igrad_batch(sched_job)->queue);
 	bool cookie = dma_fence_begin_signalling();
 	enum drm_gpu_sched_stat stat;
 	int idx;
@@ -65,7 +65,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 	if (drm_dev_enter(&idev->drm, &idx)) {
 		igrad_irq_sync(idev);
 		/* An interrupt may have been lost, and the jobs be long done. */
-		if (igrad_ring_process(idev))
+		if (igrad_ring_process(idev, true))
 			igrad_reset_run(idev, -EIO);
 		else if (igrad_ring_is_stuck(idev))
 			igrad_reset_run(idev, -ETIME);
@@ -81,7 +81,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 
 static void igrad_sched_free_job(struct drm_sched_job *sched_job)
 {
-	igrad_job_release(to_igrad_job(sched_job));
+	igrad_batch_release(to_igrad_batch(sched_job));
 }
 
 static const struct drm_sched_backend_ops igrad_sched_ops = {
@@ -115,7 +115,7 @@ int igrad_sched_init(struct igrad_device *idev)
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
-	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_RING_JOBS,
+	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_CREDITS,
 				   max(msecs_to_jiffies(look), 1UL), idev->recovery_wq,
 				   idev->drm.dev);
 	if (ret) {
