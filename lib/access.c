@@ -189,27 +189,28 @@ static int array_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window 
 	}
 }
 
-static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+static void constants(struct igrad_command_use *use, const struct igrad_cmd_vec *vec, uint32_t rows)
+{
+	sram(use, vec->imm, rows, le32toh(vec->cols), WORD, vec->imm2, false);
+}
+
+/* Everything besides a and d. */
+static void vec_use_others(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 {
 	const struct igrad_cmd_vec *vec = &cmd->u.vec;
 	uint64_t rows = le32toh(vec->rows), cols = le32toh(vec->cols);
-	uint32_t element = element_of(cmd);
-	bool sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
 
-	use->engine = IGRAD_ENGINE_VECTOR;
-	if (!rows || !cols)
-		return -EINVAL;
-
-	if (cmd->opcode != IGRAD_OP_VEC_FILL)
-		sram(use, vec->a, rows, cols, element, vec->a_pitch, false);
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
+	case IGRAD_OP_VEC_COLSQ:
 		sram(use, vec->b, 1, cols, WORD, 0, false);
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
-		sram(use, vec->b, rows, cols, element, vec->b_pitch, false);
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
+		sram(use, vec->b, rows, cols, element_of(cmd), vec->b_pitch, false);
 		break;
 	case IGRAD_OP_VEC_ADAM:
 		sram(use, vec->b, rows, cols, WORD, vec->b_pitch, true);
@@ -220,9 +221,79 @@ static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
 		sram(use, vec->b, rows, 1, WORD, vec->b_pitch, false);
 		sram(use, vec->imm2, 1, rows, WORD, 0, true);
 		break;
+	case IGRAD_OP_VEC_NORM:
+		constants(use, vec, IGRAD_NORM_ROWS);
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		sram(use, vec->b, rows, cols, WORD, vec->b_pitch, false);
+		constants(use, vec, IGRAD_NORM_ROWS_SUMS);
+		break;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		sram(use, vec->b, rows, cols, WORD, vec->b_pitch, false);
+		constants(use, vec, IGRAD_NORM_ROWS_GRAD);
+		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		sram(use, vec->b, 1, IGRAD_DROPOUT_WORDS, WORD, 0, false);
+		break;
 	}
-	sram(use, vec->d, sums ? 1 : rows, cols, sums ? WORD : element, vec->d_pitch, true);
+}
+
+static int vec_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	const struct igrad_cmd_vec *vec = &cmd->u.vec;
+	uint64_t rows = le32toh(vec->rows), cols = le32toh(vec->cols);
+	uint64_t results = rows;
+	uint32_t element = element_of(cmd), result = element;
+
+	use->engine = IGRAD_ENGINE_VECTOR;
+	if (!rows || !cols)
+		return -EINVAL;
+	if (cmd->opcode == IGRAD_OP_VEC_COLSUM || cmd->opcode == IGRAD_OP_VEC_COLSQ) {
+		results = 1;
+		result = WORD;
+	} else if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS) {
+		results = 2;
+	}
+	if (cmd->opcode != IGRAD_OP_VEC_FILL)
+		sram(use, vec->a, rows, cols, element, vec->a_pitch, false);
+	vec_use_others(cmd, use);
+	sram(use, vec->d, results, cols, result, vec->d_pitch, true);
 	return 0;
+}
+
+/* Images, or outputs, that lie one behind the other. */
+static int run_of(struct igrad_command_use *use, igrad_le32 address, uint64_t images, uint64_t area,
+		  uint64_t cols, bool write)
+{
+	uint64_t pixels = images * area;
+
+	if (images > DMA_MAX || cols > DMA_MAX || pixels > DMA_MAX || pixels * cols > DMA_MAX)
+		return -ERANGE;
+	if (!pixels || !cols)
+		return -EINVAL;
+	sram(use, address, 1, pixels * cols, WORD, 0, write);
+	return 0;
+}
+
+static int pool_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+	uint64_t images = le32toh(p->images), cols = le32toh(p->cols);
+	uint64_t pixels = (uint64_t)le16toh(p->height) * le16toh(p->width);
+	uint64_t outputs = (uint64_t)le16toh(p->out_height) * le16toh(p->out_width);
+	bool max = cmd->opcode == IGRAD_OP_VEC_POOL_MAX;
+	bool max_grad = cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD;
+	bool grad = max_grad || cmd->opcode == IGRAD_OP_VEC_POOL_SUM_GRAD;
+	bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+	int ret;
+
+	use->engine = IGRAD_ENGINE_VECTOR;
+	ret = run_of(use, p->a, images, grad || divide ? outputs : pixels, cols, false);
+	if (!ret && (max_grad || (max && has_flag(cmd, IGRAD_FLAG_INDEX))))
+		ret = run_of(use, p->b, images, outputs, cols, max);
+	if (!ret)
+		ret = run_of(use, p->d, images, grad ? pixels : outputs, cols, true);
+	return ret;
 }
 
 static int nop_use(const struct igrad_cmd *cmd, struct igrad_command_use *use)
@@ -243,7 +314,9 @@ int igrad_command_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window
 		return dma_use(cmd, use);
 	if (opcode >= IGRAD_OP_LOAD_W && opcode <= IGRAD_OP_WINDOW)
 		return array_use(cmd, window, use);
-	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_ADAM)
+	if (opcode >= IGRAD_OP_VEC_FILL && opcode <= IGRAD_OP_VEC_DROPOUT)
 		return vec_use(cmd, use);
+	if (opcode >= IGRAD_OP_VEC_POOL_MAX && opcode <= IGRAD_OP_VEC_POOL_DIVIDE)
+		return pool_use(cmd, use);
 	return -EINVAL;
 }

@@ -6,6 +6,7 @@
  * array are those of overlap=off: with shadow registers commands share it, see overlap.c.
  */
 #include "internal.h"
+#include "pooling.h"
 
 static uint64_t div_up(uint64_t n, uint64_t d)
 {
@@ -46,6 +47,22 @@ static uint64_t array_cycles(const struct igrad_config *config, const struct igr
 	}
 }
 
+static uint64_t pool_outputs(const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+
+	return (uint64_t)p->images * p->out_height * p->out_width * p->cols;
+}
+
+/* Pixels are seen one by one; a gradient that goes to one of them, and a quotient, is one element.
+ */
+static uint64_t pool_elements(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD || cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE)
+		return pool_outputs(cmd);
+	return igrad_pool_terms(&cmd->u.pool);
+}
+
 static uint64_t vector_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
 {
 	const uint64_t rows = cmd->u.vec.rows;
@@ -64,6 +81,8 @@ uint64_t igrad_account_cycles(const struct igrad_config *config, const struct ig
 		return div_up(dma_bytes(cmd), config->dram_bytes_per_cycle);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
 		return array_cycles(config, cmd);
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX)
+		return div_up(pool_elements(cmd), config->cols);
 	return vector_cycles(config, cmd);
 }
 
@@ -292,14 +311,53 @@ static void account_vector_words(struct igrad_report *counters, const struct igr
 		      [update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
-/* An element is one operation, except where updates round several times: see the manual. */
+/* An element is one operation, except where it is rounded several times: see the manual. */
 static uint64_t vector_ops(const struct igrad_cmd *cmd)
 {
 	const uint64_t decay = cmd->flags & IGRAD_FLAG_DECAY ? 1 : 0;
 
-	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_ADAM:
 		return 9 + decay;
-	return cmd->opcode == IGRAD_OP_VEC_SGD ? 1 + decay : 1;
+	case IGRAD_OP_VEC_SGD:
+		return 1 + decay;
+	case IGRAD_OP_VEC_COLSQ:
+		return 2;
+	case IGRAD_OP_VEC_RSQRT:
+	case IGRAD_OP_VEC_NORM:
+		return 3;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		return 4;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		return 5;
+	default:
+		return 1;
+	}
+}
+
+static void account_pool(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const uint64_t outputs = pool_outputs(cmd), elements = pool_elements(cmd);
+	uint64_t reads = elements, writes = outputs;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_POOL_MAX:
+		if (cmd->flags & IGRAD_FLAG_INDEX)
+			writes += outputs;
+		break;
+	case IGRAD_OP_VEC_POOL_MAX_GRAD: /* as if all were in the image: gradient, number, pixel */
+		reads = 3 * outputs;
+		break;
+	case IGRAD_OP_VEC_POOL_SUM_GRAD: /* the gradient once, and each pixel */
+		reads = outputs + elements;
+		writes = elements;
+		break;
+	default:
+		break;
+	}
+	counters->vector_ops += elements;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_READ] += reads;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
@@ -307,9 +365,14 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	const uint64_t rows = cmd->u.vec.rows;
 	const uint64_t cols = cmd->u.vec.cols;
 	const uint64_t n = rows * cols;
+	const uint64_t keep = cmd->flags & IGRAD_FLAG_KEEP ? 1 : 0;
 	uint64_t reads = n;
 	uint64_t writes = n;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		account_pool(counters, cmd);
+		return;
+	}
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_FILL:
 		reads = 0;
@@ -318,10 +381,29 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 		reads = 2 * n;
 		break;
+	case IGRAD_OP_VEC_COLSQ: /* column by column, as COLSUM: constants stay, and sums do */
+		reads = n + cols + keep * cols;
+		writes = cols;
+		break;
+	case IGRAD_OP_VEC_NORM:
+		reads = n + IGRAD_NORM_ROWS * cols;
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		reads = 2 * n + (IGRAD_NORM_ROWS_SUMS + 2 * keep) * cols;
+		writes = 2 * cols;
+		break;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		reads = 2 * n + IGRAD_NORM_ROWS_GRAD * cols;
+		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		reads = n + IGRAD_DROPOUT_WORDS;
+		break;
 	case IGRAD_OP_VEC_COLSUM:
-		reads = n + (cmd->flags & IGRAD_FLAG_KEEP ? cols : 0);
+		reads = n + keep * cols;
 		writes = cols;
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:

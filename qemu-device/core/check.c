@@ -4,6 +4,7 @@
  * semaphore numbers, shape, alignment, range, overlap, data.
  */
 #include "internal.h"
+#include "pooling.h"
 
 /* A set of the ten words of a command's body, by number. */
 #define WORD(n)		   (1u << (n))
@@ -22,7 +23,10 @@ enum {
 	D_ADDR = WORD(6),
 	IMM_WORD = WORD(8),
 	IMM2_WORD = WORD(9),
-	KEEP_WORD = IMM2_WORD, /* of struct igrad_cmd_array */
+	KEEP_WORD = IMM2_WORD,		    /* of struct igrad_cmd_array */
+	CONSTANTS_WORDS = WORDS(8, 9),	    /* of struct igrad_cmd_vec */
+	POOL_WORDS = WORDS(0, 7) | WORD(9), /* of struct igrad_cmd_pool */
+	INDEX_WORD = WORD(8),
 };
 
 #define SHAPE WORD(0)
@@ -32,7 +36,7 @@ struct op_rules {
 	bool exists;
 	enum igrad_engine engine;
 	uint16_t flags;
-	uint16_t words; /* fields in use; IMM2_WORD too with DECAY, WINDOW_WORDS with WINDOW */
+	uint16_t words; /* fields in use; with DECAY, WINDOW and INDEX further ones */
 };
 
 #define OP(engine_, flags_, words_)                                                  \
@@ -76,6 +80,19 @@ static const struct op_rules rules[] = {
 					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
 	[IGRAD_OP_VEC_SCALE] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_ADAM] = OP(VECTOR, F(DECAY), WORDS(0, 9)),
+	[IGRAD_OP_VEC_ADD] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_MUL] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_RSQRT] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_COLSQ] = OP(VECTOR, F(KEEP), DIMS | A_WORDS | B_ADDR | D_ADDR),
+	[IGRAD_OP_VEC_NORM] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | CONSTANTS_WORDS),
+	[IGRAD_OP_VEC_NORM_SUMS] = OP(VECTOR, F(KEEP), WORDS(0, 9)),
+	[IGRAD_OP_VEC_NORM_GRAD] = OP(VECTOR, 0, WORDS(0, 9)),
+	[IGRAD_OP_VEC_DROPOUT] = OP(VECTOR, 0, WORDS(0, 9) & ~WORD(5)),
+	[IGRAD_OP_VEC_POOL_MAX] = OP(VECTOR, F(INDEX), POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_MAX_GRAD] = OP(VECTOR, 0, POOL_WORDS | INDEX_WORD),
+	[IGRAD_OP_VEC_POOL_SUM] = OP(VECTOR, 0, POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_SUM_GRAD] = OP(VECTOR, 0, POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_DIVIDE] = OP(VECTOR, 0, POOL_WORDS),
 };
 
 static const struct op_rules *rules_of(uint8_t opcode)
@@ -128,6 +145,8 @@ static enum igrad_reason check_unused(const struct op_rules *op, const struct ig
 		used |= IMM2_WORD;
 	if (cmd->flags & IGRAD_FLAG_WINDOW)
 		used |= WINDOW_WORDS;
+	if (cmd->flags & IGRAD_FLAG_INDEX)
+		used |= INDEX_WORD;
 	for (unsigned int i = 0; i < 10; i++) {
 		if (!(used & WORD(i)) && cmd->u.words[i])
 			return IGRAD_REASON_RESERVED;
@@ -321,27 +340,73 @@ static enum igrad_reason shape_array(const struct igrad_config *config,
 	return IGRAD_REASON_NONE;
 }
 
+static bool sums_columns(uint8_t opcode)
+{
+	return opcode == IGRAD_OP_VEC_COLSUM || opcode == IGRAD_OP_VEC_COLSQ ||
+	       opcode == IGRAD_OP_VEC_NORM_SUMS;
+}
+
+static uint64_t rows_of_b(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			       cmd->opcode == IGRAD_OP_VEC_DROPOUT
+		       ? 1
+		       : cmd->u.vec.rows;
+}
+
+static uint64_t cols_of_b(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		return 1;
+	case IGRAD_OP_VEC_DROPOUT:
+		return IGRAD_DROPOUT_WORDS;
+	default:
+		return cmd->u.vec.cols;
+	}
+}
+
+static uint64_t rows_of_d(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS)
+		return 2;
+	return sums_columns(cmd->opcode) ? 1 : cmd->u.vec.rows;
+}
+
+/* Losses, and rows of constants. */
+static void areas_more(const struct igrad_cmd *cmd, struct igrad_areas *areas)
+{
+	const struct igrad_cmd_vec *v = &cmd->u.vec;
+
+	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS, v->cols);
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS_SUMS, v->cols);
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM_GRAD)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS_GRAD, v->cols);
+}
+
 static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
 				   struct igrad_areas *areas)
 {
 	const struct igrad_cmd_vec *v = &cmd->u.vec;
 	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
-	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+	const bool dropout = cmd->opcode == IGRAD_OP_VEC_DROPOUT;
+	const bool sums = sums_columns(cmd->opcode);
 	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
+	const bool same_ok = !softmax && !sums;
 
 	if (!v->rows || v->rows > IGRAD_MAX_VEC_DIM || !v->cols || v->cols > IGRAD_MAX_VEC_DIM)
 		return IGRAD_REASON_SHAPE;
-	add_words(areas, bf16 && !colsum, v->d, v->d_pitch, colsum ? 1 : v->rows, v->cols)
-		->written = true;
+	add_words(areas, bf16 && !sums, v->d, v->d_pitch, rows_of_d(cmd), v->cols)->written = true;
 	if (words & A_WORDS)
-		add_words(areas, bf16, v->a, v->a_pitch, v->rows, v->cols)->same_ok = !softmax &&
-										      !colsum;
+		add_words(areas, bf16, v->a, v->a_pitch, v->rows, v->cols)->same_ok = same_ok;
 	if (words & B_ADDR)
-		add_words(areas, bf16, v->b, v->b_pitch, bias ? 1 : v->rows, softmax ? 1 : v->cols)
-			->same_ok = !softmax && (!bias || v->rows == 1);
-	if (softmax)
-		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;
+		add_words(areas, bf16, v->b, v->b_pitch, rows_of_b(cmd), cols_of_b(cmd))->same_ok =
+			same_ok && !dropout && rows_of_b(cmd) == v->rows;
+	areas_more(cmd, areas);
 	return IGRAD_REASON_NONE;
 }
 
@@ -357,6 +422,30 @@ static enum igrad_reason shape_adam(const struct igrad_cmd *cmd, struct igrad_ar
 	add_area(areas, v->imm2, v->b_pitch, v->rows, v->cols)->written = true;
 	add_area(areas, v->a, v->a_pitch, v->rows, v->cols);
 	add_area(areas, v->imm, 4, 1, IGRAD_ADAM_WORDS);
+	return IGRAD_REASON_NONE;
+}
+
+static struct igrad_area *add_run(struct igrad_areas *areas, uint64_t addr, uint64_t words)
+{
+	return add_area(areas, addr, words * 4, 1, words);
+}
+
+static enum igrad_reason shape_pool(const struct igrad_config *config, const struct igrad_cmd *cmd,
+				    struct igrad_areas *areas)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+	const bool grad = igrad_pool_is_grad(cmd->opcode);
+	const bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+	struct igrad_pool_sizes sizes;
+	struct igrad_area *area;
+
+	if (!igrad_pool_sound(cmd) || !igrad_pool_sizes(p, config->sram_bytes / 4, !divide, &sizes))
+		return IGRAD_REASON_SHAPE;
+	add_run(areas, p->d, grad ? sizes.pixels : sizes.outputs)->written = true;
+	area = add_run(areas, p->a, grad || divide ? sizes.outputs : sizes.pixels);
+	area->same_ok = divide;
+	if (cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD || cmd->flags & IGRAD_FLAG_INDEX)
+		add_run(areas, p->b, sizes.outputs)->written = !grad;
 	return IGRAD_REASON_NONE;
 }
 
@@ -387,6 +476,8 @@ static enum igrad_reason check_shape(const struct igrad_config *config,
 		return shape_array(config, window, cmd, op->words, areas);
 	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
 		return shape_adam(cmd, areas);
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX)
+		return shape_pool(config, cmd, areas);
 	return shape_vec(cmd, op->words, areas);
 }
 

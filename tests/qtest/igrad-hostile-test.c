@@ -227,6 +227,8 @@ static uint16_t reason_of(Dev *d, const struct igrad_cmd *cmd)
 
 #define STREAM_FLAGS (IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS)
 #define TILE (2 << 16 | 3) /* 3 rows, 2 columns */
+#define POOL_WORDS (0x2ff & ~W(8))
+#define POOL(n) ((n) << 16 | (n))
 
 typedef struct {
     uint8_t opcode;
@@ -297,6 +299,33 @@ static const Good good[] = {
       { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x3f800000, 0 } },
     { IGRAD_OP_VEC_ADAM, IGRAD_FLAG_DECAY, 0x3ff,
       { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 0x4000 } },
+    { IGRAD_OP_VEC_ADD, 0, W(0) | W(1) | A_WORDS | B_WORDS | D_WORDS,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0, 0 } },
+    { IGRAD_OP_VEC_MUL, 0, W(0) | W(1) | A_WORDS | B_WORDS | D_WORDS,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0, 0 } },
+    { IGRAD_OP_VEC_RSQRT, 0, W(0) | W(1) | A_WORDS | D_WORDS | W(8),
+      { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x3f800000, 0 } },
+    { IGRAD_OP_VEC_COLSQ, IGRAD_FLAG_KEEP, W(0) | W(1) | A_WORDS | W(4) | W(6),
+      { 3, 2, 0x1000, 8, 0x2000, 0, 0x3000, 0, 0, 0 } },
+    { IGRAD_OP_VEC_NORM, 0,
+      W(0) | W(1) | A_WORDS | D_WORDS | W(8) | W(9),
+      { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_NORM_SUMS, IGRAD_FLAG_KEEP, 0x3ff,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_NORM_GRAD, 0, 0x3ff,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_DROPOUT, 0, 0x3ff & ~W(5),
+      { 3, 2, 0x1000, 8, 0x2000, 0, 0x3000, 8, 7, 9 } },
+    { IGRAD_OP_VEC_POOL_MAX, IGRAD_FLAG_INDEX, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_MAX_GRAD, 0, POOL_WORDS | W(8),
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0x2000, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_SUM, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_SUM_GRAD, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_DIVIDE, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
 };
 
 static struct igrad_cmd command(const Good *op)
@@ -321,6 +350,9 @@ static bool is_dimension(const Good *op, int word)
 {
     if (op->opcode == IGRAD_OP_DMA_LOAD || op->opcode == IGRAD_OP_DMA_STORE) {
         return word == 5 || word == 6;
+    }
+    if (op->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+        return word < 4 || word == 5 || word == 6;
     }
     return word < 2 && op->used & W(word);
 }
@@ -426,7 +458,7 @@ static void test_every_flag(void)
             cmd.flags = cpu_to_le16(1 << bit | good[i].flags);
             g_assert_cmphex(reason_of(&d, &cmd), ==, IGRAD_REASON_FLAGS);
         }
-        for (uint32_t flags = 0; flags < 2048; flags++) {
+        for (uint32_t flags = 0; flags < 4096; flags++) {
             uint16_t reason;
 
             if (flags & ~good[i].flags) {

@@ -458,16 +458,52 @@ static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
 		a->p = place(rng, of.p, of.p_words, 4, &a->p_pitch);
 }
 
+static void random_pool(struct rng *rng, struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_pool *p = &cmd->u.pool;
+	const bool max = cmd->opcode == IGRAD_OP_VEC_POOL_MAX;
+	uint32_t none, pixels, outputs;
+
+	memset(&cmd->u, 0, sizeof(cmd->u));
+	while (!random_windows(rng, cmd))
+		;
+	p->images = 1;
+	p->cols = 1;
+	pixels = (uint32_t)p->height * p->width;
+	outputs = (uint32_t)p->out_height * p->out_width;
+	p->a = place(rng, 1, pixels < outputs ? outputs : pixels, 4, &none);
+	p->d = place(rng, 1, pixels < outputs ? outputs : pixels, 4, &none);
+	if (max && rng_below(rng, 2))
+		cmd->flags = IGRAD_FLAG_INDEX;
+	if (cmd->flags || cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD)
+		p->b = place(rng, 1, outputs, 4, &none);
+}
+
+static uint32_t rows_of_constants(uint8_t opcode)
+{
+	return opcode == IGRAD_OP_VEC_NORM	  ? IGRAD_NORM_ROWS
+	       : opcode == IGRAD_OP_VEC_NORM_SUMS ? IGRAD_NORM_ROWS_SUMS
+						  : IGRAD_NORM_ROWS_GRAD;
+}
+
 static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_vec *v = &cmd->u.vec;
 	const char *words = rig_words_of((enum igrad_opcode)cmd->opcode);
 	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
-	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM || cmd->opcode == IGRAD_OP_VEC_COLSQ;
+	const bool sums = cmd->opcode == IGRAD_OP_VEC_NORM_SUMS;
+	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			  cmd->opcode == IGRAD_OP_VEC_DROPOUT;
 	uint32_t none;
 
-	if (colsum)
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		random_pool(rng, cmd);
+		return;
+	}
+	if (sums || cmd->opcode == IGRAD_OP_VEC_COLSQ)
+		cmd->flags = (uint16_t)(rng_u32(rng) & IGRAD_FLAG_KEEP);
+	else if (colsum)
 		cmd->flags = (uint16_t)(rng_u32(rng) & (IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16));
 	else if (cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
 		cmd->flags = (uint16_t)(rng_u32(rng) & IGRAD_FLAG_BF16);
@@ -482,8 +518,13 @@ static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 		v->imm = place(rng, 1, IGRAD_ADAM_WORDS, 4, &none);
 		v->imm2 = rng_below(rng, (WINDOW - span) / 4 + 1) * 4;
 	}
-	v->d = place(rng, colsum ? 1 : v->rows, v->cols, colsum ? 4 : element(cmd),
-		     colsum ? &none : &v->d_pitch);
+	if (cmd->opcode >= IGRAD_OP_VEC_NORM && cmd->opcode <= IGRAD_OP_VEC_NORM_GRAD)
+		v->imm = place(rng, rows_of_constants(cmd->opcode), v->cols, 4, &v->imm2);
+	v->d = place(rng,
+		     colsum ? 1
+		     : sums ? 2
+			    : v->rows,
+		     v->cols, colsum ? 4 : element(cmd), colsum ? &none : &v->d_pitch);
 	if (softmax)
 		v->imm2 = place(rng, v->rows, 1, 4, &none);
 }
@@ -512,7 +553,7 @@ static struct igrad_cmd any_command(struct rng *rng, const struct igrad_cmd_wind
 		random_array(rng, window, &cmd);
 		return cmd;
 	default:
-		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 11), rows, cols);
+		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 24), rows, cols);
 		random_vec(rng, &cmd);
 		return cmd;
 	}

@@ -174,18 +174,59 @@ static void touch_stream(struct races *races, const struct igrad_cmd *cmd)
 			   turn ? lanes : a->batch, turn ? a->batch : lanes, a->p_pitch, 4, write);
 }
 
+static void touch_pool(struct races *races, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+	const uint32_t pixels = p->images * p->height * p->width * p->cols;
+	const uint32_t outputs = p->images * p->out_height * p->out_width * p->cols;
+	const bool max_grad = cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD;
+	const bool grad = max_grad || cmd->opcode == IGRAD_OP_VEC_POOL_SUM_GRAD;
+	const bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+
+	touch(races, p->a, 1, grad || divide ? outputs : pixels, 0, 4, false);
+	if (max_grad || cmd->flags & IGRAD_FLAG_INDEX)
+		touch(races, p->b, 1, outputs, 0, 4, !grad);
+	if (grad)
+		touch(races, p->d, 1, pixels, 0, 4, false);
+	touch(races, p->d, 1, grad ? pixels : outputs, 0, 4, true);
+}
+
 static void touch_vec(struct races *races, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_vec *v = &cmd->u.vec;
 	const unsigned int size = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM ||
+			    cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			    cmd->opcode == IGRAD_OP_VEC_NORM_SUMS;
+	const uint32_t rows = !colsum ? v->rows : cmd->opcode == IGRAD_OP_VEC_NORM_SUMS ? 2 : 1;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		touch_pool(races, cmd);
+		return;
+	}
 	if (cmd->opcode != IGRAD_OP_VEC_FILL)
 		touch(races, v->a, v->rows, v->cols, v->a_pitch, size, false);
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
+	case IGRAD_OP_VEC_COLSQ:
 		touch(races, v->b, 1, v->cols, 0, size, false);
 		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		touch(races, v->b, 1, IGRAD_DROPOUT_WORDS, 0, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM:
+		touch(races, v->imm, 4, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		touch(races, v->b, v->rows, v->cols, v->b_pitch, 4, false);
+		touch(races, v->imm, 2, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		touch(races, v->b, v->rows, v->cols, v->b_pitch, 4, false);
+		touch(races, v->imm, 5, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
@@ -207,8 +248,8 @@ static void touch_vec(struct races *races, const struct igrad_cmd *cmd)
 		break;
 	}
 	if (colsum && cmd->flags & IGRAD_FLAG_KEEP)
-		touch(races, v->d, 1, v->cols, 0, 4, false);
-	touch(races, v->d, colsum ? 1 : v->rows, v->cols, v->d_pitch, colsum ? 4 : size, true);
+		touch(races, v->d, rows, v->cols, v->d_pitch, 4, false);
+	touch(races, v->d, rows, v->cols, v->d_pitch, colsum ? 4 : size, true);
 }
 
 static void touch_all(struct races *races, const struct igrad_cmd *cmd)

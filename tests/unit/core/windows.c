@@ -99,3 +99,46 @@ struct window_rows window_stream(struct rng *rng, const struct igrad_cmd_window 
 		r.x = pixels;
 	return r;
 }
+
+static int between(struct rng *rng, int low, int high)
+{
+	return low + (int)rng_below(rng, (uint32_t)(high - low + 1));
+}
+
+/* Every window has a pixel along this side. */
+static bool none_empty(int tap, int kernel, int stride, int size, int outputs)
+{
+	for (int o = 0; o < outputs; o++)
+		if (o * stride + tap >= size || o * stride + tap + kernel <= 0)
+			return false;
+	return true;
+}
+
+bool random_windows(struct rng *rng, struct igrad_cmd *cmd)
+{
+	const int size_y = between(rng, 1, 8), size_x = between(rng, 1, 8);
+	const int kernel_y = between(rng, 1, 4), kernel_x = between(rng, 1, 4);
+	const int stride_y = between(rng, 1, 3), stride_x = between(rng, 1, 3);
+	const int outputs_y = between(rng, 1, 5), outputs_x = between(rng, 1, 5);
+	const int tap_y = between(rng, -4, 3), tap_x = between(rng, -4, 3);
+
+	if (cmd->opcode != IGRAD_OP_VEC_POOL_MAX_GRAD &&
+	    cmd->opcode != IGRAD_OP_VEC_POOL_SUM_GRAD &&
+	    (!none_empty(tap_y, kernel_y, stride_y, size_y, outputs_y) ||
+	     !none_empty(tap_x, kernel_x, stride_x, size_x, outputs_x)))
+		return false;
+	cmd->u.pool = (struct igrad_cmd_pool){
+		.height = (uint16_t)size_y,
+		.width = (uint16_t)size_x,
+		.out_height = (uint16_t)outputs_y,
+		.out_width = (uint16_t)outputs_x,
+		.kernel_y = (uint16_t)kernel_y,
+		.kernel_x = (uint16_t)kernel_x,
+		.stride_y = (uint16_t)stride_y,
+		.stride_x = (uint16_t)stride_x,
+		.tap = IGRAD_TAP(tap_y, tap_x),
+		.images = rng_between(rng, 1, 3),
+		.cols = rng_between(rng, 1, 9),
+	};
+	return true;
+}

@@ -31,4 +31,7 @@ struct window_rows window_stream(struct rng *rng, const struct igrad_cmd_window 
 /** window_groups - with IGRAD_FLAG_GROUPS now and then, if the window and other flags allow it */
 uint16_t window_groups(struct rng *rng, const struct igrad_cmd_window *window, uint16_t flags);
 
+/** random_windows - a command of pooling whose images and outputs are small; false: none found */
+bool random_windows(struct rng *rng, struct igrad_cmd *cmd);
+
 #endif /* IGRAD_TEST_WINDOWS_H */
