@@ -229,6 +229,17 @@ void result_add(struct result *sum, const struct result *part, const struct simu
 		sum->utilization = t->macs / ((double)t->cycles * info->rows * info->cols);
 }
 
+static bool add_vector(const struct account *a, struct result *sum)
+{
+	struct result forward, backward;
+
+	if (!account_vector(a, false, &forward) || !account_vector(a, true, &backward))
+		return false;
+	result_add(sum, &forward, &a->sim);
+	result_add(sum, &backward, &a->sim);
+	return true;
+}
+
 bool account_total(const struct account *a, enum part part, enum igrad_schedule schedule,
 		   struct result *sum)
 {
@@ -238,13 +249,14 @@ bool account_total(const struct account *a, enum part part, enum igrad_schedule 
 
 		if (!cost)
 			continue;
-		if (!cost->backward[schedule].there || (part == PART_STEP && !cost->forward.there))
+		if (!cost->backward[schedule].there ||
+		    (part != PART_BACKWARD && !cost->forward.there))
 			return false;
 		result_add(sum, &cost->backward[schedule].result, &a->sim);
-		if (part == PART_STEP)
+		if (part != PART_BACKWARD)
 			result_add(sum, &cost->forward.result, &a->sim);
 	}
-	return sum->report.cycles != 0;
+	return sum->report.cycles != 0 && (part != PART_STEP || add_vector(a, sum));
 }
 
 uint64_t account_macs(const struct account *a, bool costed)

@@ -74,12 +74,13 @@ void account_close(struct account *account);
 
 /** enum part - what of a training step is summed up */
 enum part {
-	PART_STEP,
-	PART_BACKWARD,
+	PART_BACKWARD, /* of convolutions and linear layers */
+	PART_ARRAY,    /* their forward passes, too */
+	PART_STEP,     /* and the vector unit's layers */
 	NUM_PARTS,
 };
 
-/** account_total - of all costed layers; false unless each of them has the passes */
+/** account_total - of all layers; false unless each of them has the passes */
 bool account_total(const struct account *account, enum part part, enum igrad_schedule schedule,
 		   struct result *sum);
 

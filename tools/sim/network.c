@@ -120,16 +120,17 @@ static void show_totals(const struct account *a)
 	unsigned int count = 0;
 
 	if (!a->num_costs) {
-		printf("\nNothing in this network is costed.\n");
+		printf("\nNothing in this network is done by the array.\n");
+		show_vector_totals(a);
 		return;
 	}
-	printf("\nAll costed layers, forward and backward, each a job of its own:\n\n");
+	printf("\nAll convolutions and linear layers, forward and backward, each a job of its own:\n\n");
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
-		count += account_total(a, PART_STEP, s, &results[count]);
+		count += account_total(a, PART_ARRAY, s, &results[count]);
 	text_results(&a->sim, results, count);
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
 		if (a->settings->schedules & 1u << s &&
-		    !account_total(a, PART_STEP, s, &results[0]))
+		    !account_total(a, PART_ARRAY, s, &results[0]))
 			printf("%-12s no total: some of these layers cannot be done so\n",
 			       igrad_schedule_name(s));
 	if (account_macs(a, true) < account_macs(a, false))
@@ -260,7 +261,7 @@ static struct json_object *json_account(const struct account *a)
 		if (listed(a, &a->rows[i]))
 			json_object_array_add(layers, json_row(a, &a->rows[i]));
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
-		if (account_total(a, PART_STEP, s, &sum))
+		if (account_total(a, PART_ARRAY, s, &sum))
 			json_object_array_add(totals, json_result(&a->sim, &sum));
 	json_object_object_add(object, "notes", notes);
 	json_object_object_add(object, "layers", layers);

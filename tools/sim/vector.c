@@ -59,9 +59,8 @@ static int pool(struct build *b, bool backward)
 	uint32_t height, width;
 	uint64_t rows;
 
-	b->err = igrad_pool_output(s, &height, &width);
-	if (b->err)
-		return b->err;
+	if (igrad_pool_output(s, &height, &width))
+		return -ENOTSUP; /* images larger than windows can be */
 	rows = (uint64_t)s->batch * height * width;
 	x = like_input(b);
 	y = matrix(b, rows, b->layer->channels);
