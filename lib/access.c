@@ -66,21 +66,23 @@ struct rows {
 	uint64_t count;
 };
 
-/* Of x and dx: the batch's, or all pixels of the images that the stream walks over. */
+/* Of x, or dx: the batch's, the lanes', or all pixels of the images that these walk over. */
 static int find_rows(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
 		     struct rows *rows)
 {
 	uint64_t pixels = (uint64_t)le16toh(window->height) * le16toh(window->width);
 	uint64_t outputs = (uint64_t)le16toh(window->out_height) * le16toh(window->out_width);
-	uint64_t first = le32toh(cmd->u.array.first), batch = le32toh(cmd->u.array.batch);
+	uint64_t first = le32toh(cmd->u.array.first), length = le32toh(cmd->u.array.batch);
 
-	*rows = (struct rows){0, batch};
+	if (has_flag(cmd, IGRAD_FLAG_TRANSPOSE))
+		length = le16toh(cmd->u.array.rows);
+	*rows = (struct rows){0, length};
 	if (!has_flag(cmd, IGRAD_FLAG_WINDOW))
 		return 0;
 	if (!pixels || !outputs)
 		return -EINVAL;
 	rows->first = first / outputs * pixels;
-	rows->count = ((first + batch - 1) / outputs + 1) * pixels - rows->first;
+	rows->count = ((first + length - 1) / outputs + 1) * pixels - rows->first;
 	return rows->first + rows->count > DMA_MAX ? -ERANGE : 0;
 }
 
@@ -92,30 +94,49 @@ static void sram_rows(struct igrad_command_use *use, uint32_t address, const str
 	use->sram[use->num_sram++] = matrix(start, rows->count, cols, element, pitch, write);
 }
 
+/* Words of x in a row: of a pixel, if the stream comes to several positions of a kernel. */
+static uint64_t x_words(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window)
+{
+	uint64_t words = le16toh(cmd->u.array.rows), channels = le16toh(window->channels);
+
+	if (has_flag(cmd, IGRAD_FLAG_TRANSPOSE))
+		words = le32toh(cmd->u.array.batch);
+	return has_flag(cmd, IGRAD_FLAG_TAPS) && channels < words ? channels : words;
+}
+
+static void psum_use(const struct igrad_cmd *cmd, const struct rows *pixels,
+		     struct igrad_command_use *use)
+{
+	const struct igrad_cmd_array *array = &cmd->u.array;
+	bool fprop = cmd->opcode == IGRAD_OP_FPROP, turn = has_flag(cmd, IGRAD_FLAG_TURN);
+	uint64_t lanes = le16toh(fprop ? array->cols : array->rows);
+	uint64_t batch = le32toh(array->batch);
+
+	if (!fprop || has_flag(cmd, IGRAD_FLAG_SCATTER))
+		sram_rows(use, array->p, pixels, lanes, WORD, array->p_pitch, true);
+	else
+		sram(use, array->p, turn ? lanes : batch, turn ? batch : lanes, WORD,
+		     array->p_pitch, true);
+}
+
 static int stream_use(const struct igrad_cmd *cmd, const struct igrad_cmd_window *window,
 		      struct igrad_command_use *use)
 {
 	const struct igrad_cmd_array *array = &cmd->u.array;
-	uint64_t rows = le16toh(array->rows), cols = le16toh(array->cols);
-	uint64_t batch = le32toh(array->batch);
+	uint64_t batch = le32toh(array->batch), words = x_words(cmd, window);
 	uint32_t element = element_of(cmd);
-	bool transpose = has_flag(cmd, IGRAD_FLAG_TRANSPOSE), turn = has_flag(cmd, IGRAD_FLAG_TURN);
-	struct rows pixels;
+	struct rows pixels, rows = {0, batch};
 	int ret = batch ? find_rows(cmd, window, &pixels) : -EINVAL;
 
-	if (ret)
-		return ret;
-	if (transpose)
-		sram(use, array->x, rows, batch, element, array->x_pitch, false);
-	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		sram_rows(use, array->x, &pixels, rows, element, array->x_pitch, false);
+	if (ret || !words)
+		return ret ? ret : -EINVAL;
+	if (cmd->opcode != IGRAD_OP_DGRAD)
+		sram_rows(use, array->x, has_flag(cmd, IGRAD_FLAG_SCATTER) ? &rows : &pixels, words,
+			  element, array->x_pitch, false);
 	if (cmd->opcode != IGRAD_OP_FPROP)
-		sram(use, array->g, batch, cols, element, array->g_pitch, false);
-	else
-		sram(use, array->p, turn ? cols : batch, turn ? batch : cols, WORD, array->p_pitch,
-		     true);
-	if (cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED)
-		sram_rows(use, array->p, &pixels, rows, WORD, array->p_pitch, true);
+		sram(use, array->g, batch, le16toh(array->cols), element, array->g_pitch, false);
+	if (cmd->opcode != IGRAD_OP_WGRAD)
+		psum_use(cmd, &pixels, use);
 	return 0;
 }
 

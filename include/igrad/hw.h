@@ -278,9 +278,11 @@ enum igrad_opcode {
 #define IGRAD_FLAG_BF16      (1u << 4) /* what lies in SRAM is bf16: see below */
 #define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
 #define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
-#define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TRANSPOSE, TURN: x, or dx, is of images */
+#define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TURN alone: x, or dx, is of images */
 #define IGRAD_FLAG_GROUPS    (1u << 8) /* the array, not with TRANSPOSE, TURN: some PEs only */
-#define IGRAD_FLAG_INDEX     (1u << 9) /* VEC_POOL_MAX: where the maximum was is written */
+#define IGRAD_FLAG_SCATTER   (1u << 9) /* FPROP with WINDOW alone: p, not x, is of images */
+#define IGRAD_FLAG_TAPS      (1u << 10) /* FPROP, WGRAD with WINDOW: several positions of the kernel */
+#define IGRAD_FLAG_INDEX     (1u << 11) /* VEC_POOL_MAX: where the maximum was is written */
 
 /*
  * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
@@ -346,6 +348,14 @@ struct igrad_cmd_dma {
  * pixel is (y, x) = (oy·stride_y, ox·stride_x) + @tap, at address + ((n·height + y)·width + x)·pitch.
  * A row whose pixel is outside its image is not valid: it takes its time, but no part in sums; only
  * its psum of an FPROP is written like any other.
+ *
+ * FPROP with WINDOW and TRANSPOSE: lanes of x walk, not batch rows: x[r][b] is word b of the pixel of
+ * output number @first + r; a lane that is not valid adds nothing to any psum. With SCATTER p is of
+ * images and x is not: a row that is not valid is neither read nor written. With TAPS lane r is at
+ * position k = r / channels (of WINDOW), rounded down, from @tap on: its pixel lies k / kernel_x rows
+ * of step_y below and k mod kernel_x columns of step_x right of that, and its word there is r mod
+ * channels; each lane is valid or not by itself, and g is read for every row. With TRANSPOSE too it is
+ * batch row b that is at position b / channels, and reads word b mod channels.
  */
 struct igrad_cmd_array {
 	igrad_le16 rows;
@@ -385,9 +395,13 @@ struct igrad_cmd_array {
  * @stride_x: pixels from one output to the next
  * @group_rows: in-features of a group, for commands with IGRAD_FLAG_GROUPS; 0: there are no groups
  * @group_cols: out-features of a group, likewise; zero if and only if @group_rows is
+ * @channels: lanes (with TRANSPOSE, batch rows) at each position, for streams with IGRAD_FLAG_TAPS; 0: there are none
+ * @kernel_x: positions in a row of the kernel, likewise; zero if and only if @channels is, as the next
+ * @step_y: rows of pixels from one position to the one below
+ * @step_x: pixels from one position to the next
  * @reserved: zero
  *
- * All but groups are at least 1. They hold until the next WINDOW of the job; before the first there
+ * All but groups and positions are at least 1. They hold until the next WINDOW of the job; before the first there
  * is none.
  *
  * With IGRAD_FLAG_GROUPS, PE(r,c) takes part only if r / group_rows = c / group_cols, rounded down;
@@ -403,7 +417,11 @@ struct igrad_cmd_window {
 	igrad_le16 stride_x;
 	igrad_le16 group_rows;
 	igrad_le16 group_cols;
-	igrad_le32 reserved[6];
+	igrad_le16 channels;
+	igrad_le16 kernel_x;
+	igrad_le16 step_y;
+	igrad_le16 step_x;
+	igrad_le32 reserved[4];
 };
 
 /**

@@ -54,11 +54,12 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16) | F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_FPROP] = OP(ARRAY,
-			      F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW) | F(GROUPS),
+			      F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW) | F(GROUPS) |
+				      F(SCATTER) | F(TAPS),
 			      DIMS | X_WORDS | P_WORDS),
 	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16) | F(WINDOW) | F(GROUPS),
 			      DIMS | G_WORDS | P_WORDS),
-	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS) | F(TAPS),
 			      DIMS | X_WORDS | G_WORDS),
 	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
 				    DIMS | X_WORDS | G_WORDS | P_WORDS),
@@ -66,7 +67,7 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_DRAIN_W] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, F(GROUPS), SHAPE | KEEP_WORD),
-	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 3)),
+	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 5)),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
@@ -101,13 +102,37 @@ static const struct op_rules *rules_of(uint8_t opcode)
 	return &rules[opcode];
 }
 
-/* Some do not go together: images and groups lie one way round only. */
+/* What goes with WINDOW: nothing that says where operands lie, or one thing; x may be turned too.
+ */
+static bool sound_window(uint16_t flags)
+{
+	switch (flags & (F(TRANSPOSE) | F(TURN) | F(SCATTER) | F(TAPS) | F(GROUPS))) {
+	case 0:
+	case F(TRANSPOSE):
+	case F(TRANSPOSE) | F(TURN):
+	case F(SCATTER):
+	case F(SCATTER) | F(GROUPS):
+	case F(TAPS):
+	case F(TAPS) | F(TRANSPOSE):
+	case F(TAPS) | F(TRANSPOSE) | F(TURN):
+	case F(GROUPS):
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Some do not go together: groups lie one way round only. */
 static enum igrad_reason check_flags(const struct op_rules *op, const struct igrad_cmd *cmd)
 {
-	if (cmd->flags & ~op->flags)
+	const uint16_t flags = cmd->flags;
+
+	if (flags & ~op->flags)
 		return IGRAD_REASON_FLAGS;
-	if (cmd->flags & (IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS) &&
-	    cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN))
+	if (flags & F(WINDOW))
+		return sound_window(flags) ? IGRAD_REASON_NONE : IGRAD_REASON_FLAGS;
+	if (flags & (F(SCATTER) | F(TAPS)) ||
+	    (flags & F(GROUPS) && flags & (F(TRANSPOSE) | F(TURN))))
 		return IGRAD_REASON_FLAGS;
 	return IGRAD_REASON_NONE;
 }
@@ -282,12 +307,12 @@ static void areas_array(const struct igrad_cmd_window *window, const struct igra
 		area = add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch,
 				 p_rows, p_cols);
 		area->written = cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
-		area->image = images && cmd->opcode != IGRAD_OP_FPROP;
+		area->image = images && igrad_window_psums(cmd);
 	}
 	if (words & X_WORDS) {
 		area = add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
-				 transpose ? a->batch : a->rows);
-		area->image = images;
+				 igrad_window_words(window, cmd));
+		area->image = images && !(cmd->flags & IGRAD_FLAG_SCATTER);
 	}
 	if (words & G_WORDS)
 		add_words(areas, bf16, a->g, a->g_pitch, a->batch, a->cols);
@@ -305,6 +330,9 @@ static enum igrad_reason shape_array(const struct igrad_config *config,
 	if (streams(cmd->opcode) && (!a->batch || a->batch > IGRAD_MAX_BATCH))
 		return IGRAD_REASON_SHAPE;
 	if (cmd->flags & IGRAD_FLAG_GROUPS && !window->group_rows)
+		return IGRAD_REASON_SHAPE;
+	if (cmd->flags & IGRAD_FLAG_TAPS &&
+	    (!window->channels || !igrad_window_taps_fit(window, cmd)))
 		return IGRAD_REASON_SHAPE;
 	areas_array(window, cmd, words, areas);
 	if (cmd->flags & IGRAD_FLAG_WINDOW)

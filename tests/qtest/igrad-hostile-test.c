@@ -249,12 +249,14 @@ static const Good good[] = {
     { IGRAD_OP_LOAD_ACC, IGRAD_FLAG_GROUPS, W(0) | P_WORDS,
       { TILE, 0, 0, 0, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_FPROP, IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16 |
-      IGRAD_FLAG_TURN | STREAM_FLAGS, W(0) | W(1) | X_WORDS | P_WORDS,
+      IGRAD_FLAG_TURN | IGRAD_FLAG_SCATTER | IGRAD_FLAG_TAPS | STREAM_FLAGS,
+      W(0) | W(1) | X_WORDS | P_WORDS,
       { TILE, 2, 0x1000, 12, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_DGRAD, IGRAD_FLAG_ADD | IGRAD_FLAG_BF16 | STREAM_FLAGS,
       W(0) | W(1) | G_WORDS | P_WORDS,
       { TILE, 2, 0, 0, 0x2000, 8, 0x3000, 12, 0, 0 } },
-    { IGRAD_OP_WGRAD, IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | STREAM_FLAGS,
+    { IGRAD_OP_WGRAD, IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_TAPS |
+      STREAM_FLAGS,
       W(0) | W(1) | X_WORDS | G_WORDS,
       { TILE, 2, 0x1000, 12, 0x2000, 8, 0, 0, 0, 0 } },
     { IGRAD_OP_INTERLEAVED, IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP |
@@ -269,8 +271,9 @@ static const Good good[] = {
       { TILE, 0, 0, 0, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_SCALE_ACC, IGRAD_FLAG_GROUPS, W(0) | W(9),
       { TILE, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f800000 } },
-    { IGRAD_OP_WINDOW, 0, W(0) | W(1) | W(2) | W(3),
-      { 3 << 16 | 2, 3 << 16 | 2, 1 << 16 | 1, 2 << 16 | 2, 0, 0, 0, 0, 0, 0 } },
+    { IGRAD_OP_WINDOW, 0, W(0) | W(1) | W(2) | W(3) | W(4) | W(5),
+      { 3 << 16 | 2, 3 << 16 | 2, 1 << 16 | 1, 2 << 16 | 2, 2 << 16 | 1,
+        1 << 16 | 1, 0, 0, 0, 0 } },
     { IGRAD_OP_VEC_FILL, 0, W(0) | W(1) | D_WORDS | W(8),
       { 3, 2, 0, 0, 0, 0, 0x3000, 8, 0, 0 } },
     { IGRAD_OP_VEC_COPY, 0, W(0) | W(1) | A_WORDS | D_WORDS,
@@ -426,8 +429,15 @@ static void test_every_opcode(void)
 
 static bool go_together(uint32_t flags)
 {
-    return !(flags & STREAM_FLAGS) ||
-           !(flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN));
+    bool turned = flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN);
+    bool groups = flags & IGRAD_FLAG_GROUPS, taps = flags & IGRAD_FLAG_TAPS;
+    bool scatter = flags & IGRAD_FLAG_SCATTER;
+
+    if (!(flags & IGRAD_FLAG_WINDOW)) {
+        return !scatter && !taps && !(groups && turned);
+    }
+    return !(turned && !(flags & IGRAD_FLAG_TRANSPOSE)) &&
+           (turned || taps) + (groups || scatter) <= 1;
 }
 
 /* Each bit that the opcode does not have, and each set of those that it has */
@@ -448,7 +458,7 @@ static void test_every_flag(void)
             cmd.flags = cpu_to_le16(1 << bit | good[i].flags);
             g_assert_cmphex(reason_of(&d, &cmd), ==, IGRAD_REASON_FLAGS);
         }
-        for (uint32_t flags = 0; flags < 1024; flags++) {
+        for (uint32_t flags = 0; flags < 4096; flags++) {
             uint16_t reason;
 
             if (flags & ~good[i].flags) {

@@ -195,20 +195,34 @@ static struct igrad_cmd_window make_window(void)
 		.stride_x = 1 + below(3),
 		.group_rows = 1 + below(6),
 		.group_cols = 1 + below(6),
+		.channels = 1 + below(6),
+		.kernel_x = 1 + below(3),
+		.step_y = 1,
+		.step_x = 1,
 	};
 }
 
-/* Makes a stream walk over images, if they are few: from which of their pixels on, how many? */
+/*
+ * Makes a stream walk over images, if they are few: from which of their pixels on, how many? An
+ * FPROP may scatter instead; with TRANSPOSE lanes walk.
+ */
 static void make_images(const struct maker *maker, struct igrad_cmd *cmd, uint32_t *first,
 			uint32_t *count)
 {
+	bool plain = !(cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN));
+	bool fprop = cmd->opcode == IGRAD_OP_FPROP, wgrad = cmd->opcode == IGRAD_OP_WGRAD;
 	uint32_t outputs = window.out_height * window.out_width;
 	uint32_t pixels = window.height * window.width, output = below(2 * outputs);
-	uint32_t end = ((output + cmd->u.array.batch - 1) / outputs + 1) * pixels;
+	uint32_t length = plain ? cmd->u.array.batch : cmd->u.array.rows;
+	uint32_t end = ((output + length - 1) / outputs + 1) * pixels;
 
 	if (end > maker->dim)
 		return;
 	cmd->flags |= IGRAD_FLAG_WINDOW;
+	if (plain && fprop && below(2))
+		cmd->flags |= IGRAD_FLAG_SCATTER;
+	else if ((fprop || wgrad) && below(2))
+		cmd->flags |= IGRAD_FLAG_TAPS;
 	cmd->u.array.first = output;
 	cmd->u.array.tap = IGRAD_TAP((int)below(5) - 2, (int)below(5) - 2);
 	*first = output / outputs * pixels;
@@ -239,16 +253,22 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 	bool fprop = cmd->opcode == IGRAD_OP_FPROP, transpose = fprop && below(2),
 	     turn = fprop && below(2);
 	struct igrad_cmd_array *array = &cmd->u.array;
-	uint32_t first = 0, count = batch;
+	uint32_t first = 0, count = transpose ? rows : batch;
+	uint32_t words = transpose ? batch : rows;
+	bool scatter, windowed;
 	struct matrix m;
 
 	cmd->flags |= (transpose ? IGRAD_FLAG_TRANSPOSE : 0) | (turn ? IGRAD_FLAG_TURN : 0);
 	array->batch = batch;
-	if (window.height && !transpose && !turn && below(2))
+	if (window.height && (transpose || !turn) && below(2))
 		make_images(maker, cmd, &first, &count);
+	windowed = cmd->flags & IGRAD_FLAG_WINDOW;
+	scatter = cmd->flags & IGRAD_FLAG_SCATTER;
+	if (cmd->flags & IGRAD_FLAG_TAPS && words > window.channels)
+		words = window.channels;
 	if (cmd->opcode != IGRAD_OP_DGRAD) {
-		m = transpose ? sram_of(maker, rows, batch, element, READ)
-			      : sram_images(maker, first, count, rows, element, READ);
+		m = scatter ? sram_of(maker, batch, rows, element, READ)
+			    : sram_images(maker, first, count, words, element, READ);
 		array->x = m.address;
 		array->x_pitch = m.pitch;
 	}
@@ -257,10 +277,11 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 		array->g = m.address;
 		array->g_pitch = m.pitch;
 	}
-	if (fprop)
+	if (fprop && !scatter)
 		set_p(array, sram(maker, turn ? cols : batch, turn ? batch : cols, WRITE));
 	else if (cmd->opcode != IGRAD_OP_WGRAD)
-		set_p(array, sram_images(maker, first, count, rows, 4, WRITE));
+		set_p(array, sram_images(maker, windowed ? first : 0, windowed ? count : batch,
+					 fprop ? cols : rows, 4, WRITE));
 }
 
 /* Rows of a tile in SRAM. */

@@ -39,7 +39,7 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 		return cmd_stream(opcode, R, C, 0);
 	case IGRAD_OP_WINDOW:
 		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW,
-					  .u.window = {2, 2, 2, 2, 1, 1, 3, 4, {0}}};
+					  .u.window = {2, 2, 2, 2, 1, 1, 3, 4, 1, 2, 1, 1, {0}}};
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
 		return *cmd_p(cmd_x(&cmd, 0, R), 4096, C);
@@ -296,20 +296,65 @@ static struct igrad_cmd windowed(enum igrad_opcode opcode)
 	return cmd;
 }
 
+/* Which of the flags that say how operands lie go with WINDOW, and alone. */
 static void test_window_with_other_flags(void **state)
 {
-	struct igrad_cmd cmd = windowed(IGRAD_OP_FPROP);
+	static const uint16_t ways[] = {IGRAD_FLAG_TRANSPOSE, IGRAD_FLAG_TURN, IGRAD_FLAG_GROUPS,
+					IGRAD_FLAG_SCATTER, IGRAD_FLAG_TAPS};
+	/* bit i: ways[i] */
+	const uint32_t with_window = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 12 |
+				     1u << 16 | 1u << 17 | 1u << 19;
+	const uint32_t alone = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
 
 	(void)state;
-	cmd.flags |= IGRAD_FLAG_ADD | IGRAD_FLAG_BF16;
+	for (uint32_t set = 0; set < 64; set++) {
+		struct igrad_cmd cmd = good(IGRAD_OP_FPROP);
+		const bool window = set & 32;
+
+		cmd.flags = IGRAD_FLAG_ADD | (window ? IGRAD_FLAG_WINDOW : 0);
+		for (unsigned int i = 0; i < 5; i++)
+			cmd.flags |= set & 1u << i ? ways[i] : 0;
+		if ((window ? with_window : alone) & 1u << set % 32)
+			accepted(cmd);
+		else
+			refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	}
+	for (enum igrad_opcode op = IGRAD_OP_DGRAD; op <= IGRAD_OP_INTERLEAVED; op++) {
+		struct igrad_cmd cmd = windowed(op);
+
+		cmd.flags |= IGRAD_FLAG_SCATTER;
+		refused_windowed(cmd, IGRAD_REASON_FLAGS);
+		cmd = windowed(op);
+		cmd.flags |= IGRAD_FLAG_TAPS;
+		if (op == IGRAD_OP_WGRAD)
+			accepted(cmd);
+		else
+			refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	}
+}
+
+/* The tap of every position is a tap; positions are described as a whole or not at all. */
+static void test_positions(void **state)
+{
+	struct igrad_cmd window = good(IGRAD_OP_WINDOW), cmd = windowed(IGRAD_OP_WGRAD);
+
+	(void)state;
+	cmd.flags |= IGRAD_FLAG_TAPS;
+	cmd.u.array.rows = 5; /* three rows of the kernel */
+	cmd.u.array.tap = IGRAD_TAP(32765, 32766);
 	accepted(cmd);
-	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TRANSPOSE;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
-	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TURN;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
-	cmd = good(IGRAD_OP_LOAD_W);
-	cmd.flags = IGRAD_FLAG_GROUPS | IGRAD_FLAG_TRANSPOSE;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	cmd.u.array.tap = IGRAD_TAP(32766, 32766);
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	cmd.u.array.tap = IGRAD_TAP(32765, 32767);
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	cmd.u.array.tap = 0;
+	window.u.window.step_y = 65535;
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
+	window.u.window.step_y = 0;
+	refused(window, IGRAD_REASON_SHAPE);
+	window.u.window.step_x = window.u.window.kernel_x = window.u.window.channels = 0;
+	accepted(window);
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
 }
 
 static void test_window_is_set_by_the_job(void **state)
@@ -1086,6 +1131,7 @@ int main(void)
 		cmocka_unit_test(test_opcode),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_window_with_other_flags),
+		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_window_is_set_by_the_job),
 		cmocka_unit_test(test_window_uses_its_fields),
 		cmocka_unit_test(test_extent_of_groups),

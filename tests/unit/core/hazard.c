@@ -394,19 +394,25 @@ static struct igrad_cmd random_window(struct rng *rng)
 	return cmd;
 }
 
-/* Rows that x or dx must have room for. */
-static uint32_t maybe_images(struct rng *rng, const struct igrad_cmd_window *window,
-			     struct igrad_cmd *cmd)
+/* What x and p must have room for. */
+static struct window_rows maybe_images(struct rng *rng, const struct igrad_cmd_window *window,
+				       struct igrad_cmd *cmd)
 {
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE,
+		   turn = cmd->flags & IGRAD_FLAG_TURN;
+	const uint32_t lanes = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+	const struct window_rows plain = {transpose ? a->rows : a->batch,
+					  transpose ? a->batch : a->rows, turn ? lanes : a->batch,
+					  turn ? a->batch : lanes};
 	struct igrad_cmd images = *cmd;
-	uint32_t rows;
+	struct window_rows rows;
 
-	if (!window->height || cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN) ||
-	    rng_below(rng, 2))
-		return cmd->u.array.batch;
+	if (!window->height || transpose || turn || rng_below(rng, 2))
+		return plain;
 	rows = window_stream(rng, window, &images);
-	if (rows * (MAX_SIZE + 8) * 4 > WINDOW)
-		return cmd->u.array.batch;
+	if ((rows.x > rows.p ? rows.x : rows.p) * (MAX_SIZE + 8) * 4 > WINDOW)
+		return plain;
 	*cmd = images;
 	return rows;
 }
@@ -427,13 +433,12 @@ static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
 	struct igrad_cmd_array *a = &cmd->u.array;
 	const bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
 	const uint32_t batch = rng_between(rng, 1, MAX_SIZE);
-	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
-	const uint32_t lanes = fprop ? a->cols : a->rows;
-	uint32_t rows;
+	struct window_rows of;
 	bool turned;
 
 	cmd->flags = (uint16_t)(rng_u32(rng) & flags[cmd->opcode - IGRAD_OP_LOAD_W]);
-	cmd->flags = window_groups(rng, window, cmd->flags);
+	if (!streams)
+		cmd->flags = window_groups(rng, window, cmd->flags);
 	turned = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	if (!streams && cmd->opcode != IGRAD_OP_UPDATE && cmd->opcode != IGRAD_OP_SCALE_ACC) {
 		a->p = place(rng, turned ? a->cols : a->rows, turned ? a->rows : a->cols,
@@ -443,19 +448,14 @@ static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
 	if (!streams)
 		return;
 	a->batch = batch;
-	rows = maybe_images(rng, window, cmd);
+	of = maybe_images(rng, window, cmd);
+	cmd->flags = window_groups(rng, window, cmd->flags);
 	if (cmd->opcode != IGRAD_OP_DGRAD)
-		a->x = place(rng, turned ? a->rows : rows, turned ? batch : a->rows, element(cmd),
-			     &a->x_pitch);
+		a->x = place(rng, of.x, of.x_words, element(cmd), &a->x_pitch);
 	if (cmd->opcode != IGRAD_OP_FPROP)
 		a->g = place(rng, batch, a->cols, element(cmd), &a->g_pitch);
-	turned = cmd->flags & IGRAD_FLAG_TURN;
 	if (cmd->opcode != IGRAD_OP_WGRAD)
-		a->p = place(rng,
-			     turned  ? lanes
-			     : fprop ? batch
-				     : rows,
-			     turned ? batch : lanes, 4, &a->p_pitch);
+		a->p = place(rng, of.p, of.p_words, 4, &a->p_pitch);
 }
 
 static void random_pool(struct rng *rng, struct igrad_cmd *cmd)

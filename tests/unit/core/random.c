@@ -86,7 +86,8 @@ static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 	for (const char *digit = rig_words_of(cmd.opcode); *digit; digit++)
 		cmd.u.words[*digit - '0'] = plausible(rng, cmd.opcode, *digit - '0');
 	if (cmd.opcode >= IGRAD_OP_LOAD_W && cmd.opcode < IGRAD_OP_VEC_FILL && rng_below(rng, 4))
-		cmd.flags = 1u << rng_below(rng, 9);
+		cmd.flags = 1u << rng_below(rng, 9) |
+			    (rng_below(rng, 8) ? 0 : rng_u32(rng) & 0x780);
 	if (cmd.flags & IGRAD_FLAG_WINDOW) {
 		cmd.u.array.tap = rng_u32(rng) & 0x00030003;
 		cmd.u.array.first = rng_below(rng, 16);

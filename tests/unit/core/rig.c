@@ -286,7 +286,7 @@ const char *rig_words_of(enum igrad_opcode opcode)
 	case IGRAD_OP_SCALE_ACC:
 		return "09";
 	case IGRAD_OP_WINDOW:
-		return "0123";
+		return "012345";
 	case IGRAD_OP_VEC_FILL:
 		return "01678";
 	case IGRAD_OP_VEC_COPY:

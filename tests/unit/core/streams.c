@@ -204,19 +204,20 @@ static bool random_stream(struct stream *s)
 	const struct igrad_cmd window = maybe_window(s);
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
-	uint32_t x_rows = transpose ? rows : batch, p_rows = turn ? lanes : batch;
+	struct window_rows of = {.x = transpose ? rows : batch,
+				 .x_words = transpose ? batch : rows,
+				 .p = turn ? lanes : batch,
+				 .p_words = turn ? batch : lanes};
 	struct access accesses[3];
 	struct region x, g, p;
 	unsigned int n = 0;
 
-	cmd.flags = window_groups(s->rng, windowed ? &window.u.window : &s->window, flags);
-	if (windowed) {
-		x_rows = window_stream(s->rng, &window.u.window, &cmd);
-		p_rows = opcode == IGRAD_OP_FPROP ? batch : x_rows;
-	}
-	if (!place(s, word_of(flags), x_rows, transpose ? batch : rows, &x) ||
-	    !place(s, word_of(flags), batch, cols, &g) ||
-	    !place(s, 4, p_rows, turn ? batch : lanes, &p))
+	cmd.flags = flags;
+	if (windowed)
+		of = window_stream(s->rng, &window.u.window, &cmd);
+	cmd.flags = window_groups(s->rng, windowed ? &window.u.window : &s->window, cmd.flags);
+	if (!place(s, word_of(flags), of.x, of.x_words, &x) ||
+	    !place(s, word_of(flags), batch, cols, &g) || !place(s, 4, of.p, of.p_words, &p))
 		return false;
 	if (opcode != IGRAD_OP_DGRAD) {
 		a->x = x.addr;
