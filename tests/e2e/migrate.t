@@ -11,7 +11,8 @@ from tap import finish, note, ok, same  # noqa: E402
 from machine import Machine, wait_for  # noqa: E402
 from training import DEVICE, NETWORK, START, expected, figures, hop, share  # noqa: E402
 
-RECIPE = ["--epochs", "5", "--batch", "64", "--lr", "0.1", "--seed", "7"]
+LONG = 4 if os.environ.get("IGRAD_TEST_LONG") else 1
+RECIPE = ["--epochs", str(5 * LONG), "--batch", "64", "--lr", "0.1", "--seed", "7"]
 
 seed = int(os.environ.get("IGRAD_TEST_SEED", time.time_ns() % 1000000))
 random.seed(seed)
@@ -40,7 +41,7 @@ digest, counts = expected(os.path.join(directory, "data"), RECIPE)
 machines = [Machine("migrate", "--out", directory, "--device-props", DEVICE, "--mem", "512", command=START)]
 try:
     machines[0].wait_print("ready")
-    for number, kind in enumerate(("file", "unix", "file"), 1):
+    for number, kind in enumerate(("file", "unix", "file") * LONG, 1):
         if not ok(stop_at_work(machines[-1]), f"hop {number}: stopped with a job executing"):
             break
         after = hop(machines[-1], kind, number)
@@ -49,7 +50,7 @@ try:
         machines[-1].end()
         machines.append(after)
     last = machines[-1]
-    last.wait_print("done")
+    last.wait_print("done", 600)
     printed = last.printed()
     same(printed.split("saved ")[1].split()[0], digest, "the same parameters as in the simulator")
     same(figures(printed), counts, "the same cycles and accesses as in the simulator")

@@ -332,6 +332,34 @@ static void test_counters(void)
     dev_stop(&d);
 }
 
+/* What a job leaves in the trace, from the doorbell to the interrupt */
+static void test_trace(void)
+{
+    static const char *const steps[] = {
+        "igrad_doorbell", "igrad_fetch", "igrad_start", "igrad_worker_begin",
+        "igrad_worker_end", "igrad_job_end", "igrad_complete",
+        "igrad_irq_raise", "igrad_irq_send",
+    };
+    g_autofree char *name = NULL, *args = NULL, *trace = NULL;
+    const char *at;
+    Dev d;
+
+    close(g_file_open_tmp("igrad-XXXXXX", &name, NULL));
+    args = g_strdup_printf("-trace 'igrad_*' -D %s", name);
+    dev_start_machine(&d, args, "");
+    dev_setup(&d);
+    check_works(&d);
+    dev_stop(&d);
+    g_assert_true(g_file_get_contents(name, &trace, NULL, NULL));
+    unlink(name);
+    at = trace;
+    for (int i = 0; i < G_N_ELEMENTS(steps); i++) {
+        g_test_message("%s", steps[i]);
+        at = strstr(at, steps[i]);
+        g_assert_nonnull(at);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -351,6 +379,7 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/inject/acc-flip", test_acc_flip);
     qtest_add_func("igrad/inject/dead", test_dead);
     qtest_add_func("igrad/counters", test_counters);
+    qtest_add_func("igrad/trace", test_trace);
 
     return g_test_run();
 }

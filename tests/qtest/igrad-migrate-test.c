@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "igrad-vtd.h"
 #include "igrad-work.h"
 
 /*
@@ -58,26 +59,29 @@ static char *run_state(Dev *d)
 }
 
 /* Begin to load into a new process. */
-static void incoming(Dev *d, const char *file, const char *device_args)
+static void incoming(Dev *d, const char *file, const char *machine_args,
+                     const char *device_args)
 {
     g_autofree char *uri = g_strdup_printf("file:%s", file);
 
     qtest_quit(d->qts);
-    d->qts = qtest_initf("-M q35 -nodefaults -incoming defer "
+    d->qts = qtest_initf("-M q35 -nodefaults %s -incoming defer "
                          "-device igrad,id=dut,addr=4%s%s",
-                         *device_args ? "," : "", device_args);
+                         machine_args, *device_args ? "," : "", device_args);
     d->bus->qts = d->qts;
     qtest_qmp_assert_success(d->qts, "{'execute': 'migrate-incoming',"
                              " 'arguments': {'uri': %s}}", uri);
 }
 
 /* Go on there; the device is opened as it was left. */
-static void migrate_in(Dev *d, const char *file, const char *device_args)
+static void migrate_in_machine(Dev *d, const char *file,
+                               const char *machine_args,
+                               const char *device_args)
 {
     gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
     g_autofree char *state = NULL;
 
-    incoming(d, file, device_args);
+    incoming(d, file, machine_args, device_args);
     do {
         g_assert_cmpint(g_get_monotonic_time(), <, end);
         g_usleep(5000);
@@ -87,6 +91,11 @@ static void migrate_in(Dev *d, const char *file, const char *device_args)
     if (strcmp(state, "running")) {
         qtest_qmp_assert_success(d->qts, "{'execute': 'cont'}");
     }
+}
+
+static void migrate_in(Dev *d, const char *file, const char *device_args)
+{
+    migrate_in_machine(d, file, "", device_args);
 }
 
 static void test_migrate(void)
@@ -228,6 +237,27 @@ static void test_in_flight_live(void)
     close(fd);
 }
 
+/* Every access asks an IOMMU, here and there. */
+static void test_in_flight_iommu(void)
+{
+    g_autofree uint8_t *expected = work_undisturbed("");
+    int fd;
+    g_autofree char *file = migration_file(&fd);
+    Dev d;
+
+    vtd_start(&d, "");
+    dev_setup(&d);
+    work_submit(&d);
+    for (int hop = 0; hop < 3; hop++) {
+        stop_at_random(&d);
+        g_assert_true(migrate_out(&d, file));
+        migrate_in_machine(&d, file, VTD_MACHINE, "");
+    }
+    work_check(&d, expected);
+    close(fd);
+    dev_stop(&d);
+}
+
 /* To somebody who does not listen: the source goes on as if nothing was. */
 static void test_failed(void)
 {
@@ -272,6 +302,38 @@ static void test_hanging(void)
     check_ok(&d, d.tail - 1, 666, 1);
     close(fd);
     dev_stop(&d);
+}
+
+/* Stopped before the n-th command of its work from now on */
+static void stop_before(Dev *d, uint32_t n)
+{
+    qom_set_number(d, "x-inject-hang", n);
+    work_submit(d);
+    wait_reg(d, IGRAD_REG_RETIRED_LO, UINT32_MAX, n - 1);
+    qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
+}
+
+/*
+ * Between the command that sets how streams walk over images and those that
+ * do, and before one that sets it anew.
+ */
+static void test_window(void)
+{
+    g_autofree uint8_t *expected = work_undisturbed("");
+    int fd;
+    g_autofree char *file = migration_file(&fd);
+    Dev d;
+
+    for (int i = 0; i < 4; i++) {
+        dev_start(&d, "");
+        dev_setup(&d);
+        stop_before(&d, (20 + i % 2) * WORK_ROUND + WORK_WINDOW + i / 2);
+        g_assert_true(migrate_out(&d, file));
+        migrate_in(&d, file, "");
+        work_check(&d, expected);
+        dev_stop(&d);
+    }
+    close(fd);
 }
 
 static void set_power_state(Dev *d, uint16_t state)
@@ -457,10 +519,7 @@ static void save_at_work(Dev *d, const char *file)
 {
     dev_start(d, "");
     dev_setup(d);
-    qom_set_number(d, "x-inject-hang", 300);
-    work_submit(d);
-    wait_reg(d, IGRAD_REG_RETIRED_LO, UINT32_MAX, 299);
-    qtest_qmp_assert_success(d->qts, "{'execute': 'stop'}");
+    stop_before(d, 300);
     g_assert_true(migrate_out(d, file));
 }
 
@@ -579,8 +638,10 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/migrate/in-flight", test_in_flight);
     qtest_add_func("igrad/migrate/in-flight-plain", test_in_flight_plain);
     qtest_add_func("igrad/migrate/in-flight-live", test_in_flight_live);
+    qtest_add_func("igrad/migrate/in-flight-iommu", test_in_flight_iommu);
     qtest_add_func("igrad/migrate/failed", test_failed);
     qtest_add_func("igrad/migrate/hanging", test_hanging);
+    qtest_add_func("igrad/migrate/window", test_window);
     qtest_add_func("igrad/migrate/asleep", test_asleep);
     qtest_add_func("igrad/migrate/snapshot", test_snapshot);
     qtest_add_func("igrad/migrate/tampered", test_tampered);

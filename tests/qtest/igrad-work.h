@@ -10,6 +10,8 @@
 
 #define WORK_JOBS   7
 #define WORK_ROUNDS 200 /* of a job */
+#define WORK_ROUND  9 /* commands */
+#define WORK_WINDOW 3 /* ... of which so many are there once WINDOW is done */
 #define WORK_SIDE   32
 #define WORK_BATCH  128
 #define WORK_BYTES  (WORK_BATCH * WORK_SIDE * 4)
@@ -77,16 +79,30 @@ static inline struct igrad_cmd *chain_array(Chain *c, uint8_t opcode)
     return cmd;
 }
 
-static inline void chain_round(Chain *c)
+/* An image of one shape or the other; every row streamed is one of its pixels. */
+static inline void chain_window(Chain *c, bool wide)
+{
+    struct igrad_cmd *cmd = chain(c, IGRAD_OP_WINDOW, IGRAD_ENGINE_ARRAY);
+    struct igrad_cmd_window *w = &cmd->u.window;
+
+    w->height = w->out_height = cpu_to_le16(wide ? 4 : 16);
+    w->width = w->out_width = cpu_to_le16(WORK_BATCH / (wide ? 4 : 16));
+    w->stride_y = w->stride_x = cpu_to_le16(1);
+}
+
+static inline void chain_round(Chain *c, bool wide)
 {
     const uint32_t pitch = cpu_to_le32(WORK_SIDE * 4);
     struct igrad_cmd *cmd;
 
     chain_dma(c, IGRAD_OP_DMA_LOAD, VA_WORK_X, SRAM_WORK_X);
     chain_dma(c, IGRAD_OP_DMA_LOAD, VA_WORK_G, SRAM_WORK_G);
+    chain_window(c, wide);
     chain_array(c, IGRAD_OP_LOAD_W);
     cmd = chain_array(c, IGRAD_OP_INTERLEAVED);
-    cmd->flags = cpu_to_le16(IGRAD_FLAG_KEEP | IGRAD_FLAG_ADD);
+    cmd->flags = cpu_to_le16(IGRAD_FLAG_KEEP | IGRAD_FLAG_ADD |
+                             IGRAD_FLAG_WINDOW);
+    cmd->u.array.tap = cpu_to_le32(IGRAD_TAP(-1, -1));
     cmd->u.array.batch = cpu_to_le32(WORK_BATCH);
     cmd->u.array.x = cpu_to_le32(SRAM_WORK_X);
     cmd->u.array.g = cpu_to_le32(SRAM_WORK_G);
@@ -110,13 +126,14 @@ static inline void chain_round(Chain *c)
 static inline void work_submit(Dev *d)
 {
     g_autofree struct igrad_cmd *cmds = g_new0(struct igrad_cmd,
-                                               8 * WORK_ROUNDS);
+                                               WORK_ROUND * WORK_ROUNDS);
     Chain c = { .cmd = cmds };
     g_autofree float *x = g_new(float, 2 * WORK_BYTES / 4);
 
     for (int i = 0; i < WORK_ROUNDS; i++) {
-        chain_round(&c);
+        chain_round(&c, i % 2);
     }
+    g_assert_cmpuint(c.num, ==, WORK_ROUND * WORK_ROUNDS);
     qtest_memwrite(d->qts, page_of(d, VA_WORK_CMDS), cmds, c.num * 64);
     for (int i = 0; i < 2 * WORK_BYTES / 4; i++) {
         x[i] = (i * 37 % 101) / 64.0f - 0.75f;
@@ -143,7 +160,7 @@ static inline void work_submit(Dev *d)
 static inline void work_result(Dev *d, uint8_t *result)
 {
     check_ok(d, WORK_JOBS - 1, 700 + WORK_JOBS - 1,
-             8 * WORK_ROUNDS - (WORK_JOBS - 1));
+             WORK_ROUND * WORK_ROUNDS - (WORK_JOBS - 1));
     qtest_memread(d->qts, page_of(d, 0), result, MAPPED);
     qtest_memread(d->qts, d->area + CQ, result + MAPPED, IGRAD_PAGE_SIZE);
 }

@@ -15,6 +15,7 @@
 #define SIDE	   12 /* rows and cols of the array */
 #define DATA_BYTES (256u << 10)
 #define REGION	   8192u /* SRAM is eight of these; operands stay apart */
+#define PITCH	   16	 /* words */
 
 /* --------------------------------------------------------------------------------------------- */
 /* Jobs of every kind of command, each after the one before */
@@ -25,6 +26,30 @@ static struct igrad_cmd random_dma(struct rng *rng, enum igrad_opcode opcode)
 	return cmd_dma(opcode, RIG_DATA + rng_below(rng, 32) * 4096,
 		       rng_below(rng, 8) * REGION + rng_below(rng, 64) * 4, rng_between(rng, 1, 16),
 		       rng_between(rng, 1, 64));
+}
+
+static bool fits(uint32_t rows, uint32_t words)
+{
+	return words <= PITCH && rows <= REGION / (4 * PITCH);
+}
+
+/* Now and then a command uses the window that one before it has set: the stream's images, or
+ * groups. */
+static struct igrad_cmd with_window(struct rng *rng, const struct igrad_cmd_window *window,
+				    struct igrad_cmd cmd)
+{
+	struct igrad_cmd windowed = cmd;
+	struct window_rows of;
+
+	if (!window->height)
+		return cmd;
+	if (cmd.u.array.batch && rng_below(rng, 3)) {
+		of = window_stream(rng, window, &windowed);
+		if (fits(of.x, of.x_words) && fits(of.p, of.p_words))
+			cmd = windowed;
+	}
+	cmd.flags = window_groups(rng, window, cmd.flags);
+	return cmd;
 }
 
 static struct igrad_cmd random_array(struct rng *rng, enum igrad_opcode opcode)
@@ -41,14 +66,14 @@ static struct igrad_cmd random_array(struct rng *rng, enum igrad_opcode opcode)
 		return cmd;
 	}
 	if (opcode < IGRAD_OP_FPROP || opcode > IGRAD_OP_UPDATE)
-		return cmd_shift(opcode, rows, cols, at * REGION, 16);
+		return cmd_shift(opcode, rows, cols, at * REGION, PITCH);
 	cmd = cmd_stream(opcode, rows, cols, rng_between(rng, 1, 40));
 	if (opcode != IGRAD_OP_DGRAD)
-		cmd_x(&cmd, at * REGION, 16);
+		cmd_x(&cmd, at * REGION, PITCH);
 	if (opcode != IGRAD_OP_FPROP)
-		cmd_g(&cmd, (at + 1) * REGION, 16);
+		cmd_g(&cmd, (at + 1) * REGION, PITCH);
 	if (opcode != IGRAD_OP_WGRAD)
-		cmd_p(&cmd, (at + 2) * REGION, 16);
+		cmd_p(&cmd, (at + 2) * REGION, PITCH);
 	if (opcode != IGRAD_OP_WGRAD && rng_below(rng, 2))
 		cmd.flags |= IGRAD_FLAG_ADD;
 	if (opcode != IGRAD_OP_FPROP && opcode != IGRAD_OP_DGRAD && rng_below(rng, 2))
@@ -69,7 +94,8 @@ static struct igrad_cmd random_vec(struct rng *rng)
 	return cmd;
 }
 
-static enum igrad_engine random_cmd(struct rng *rng, struct igrad_cmd *cmd)
+static enum igrad_engine random_cmd(struct rng *rng, struct igrad_cmd_window *window,
+				    struct igrad_cmd *cmd)
 {
 	static const uint8_t ops[] = {
 		IGRAD_OP_LOAD_W,  IGRAD_OP_LOAD_ACC,	IGRAD_OP_FPROP,	 IGRAD_OP_DGRAD,
@@ -89,6 +115,10 @@ static enum igrad_engine random_cmd(struct rng *rng, struct igrad_cmd *cmd)
 		return IGRAD_ENGINE_VECTOR;
 	default:
 		*cmd = random_array(rng, ops[rng_below(rng, sizeof(ops))]);
+		if (cmd->opcode == IGRAD_OP_WINDOW)
+			*window = cmd->u.window;
+		else
+			*cmd = with_window(rng, window, *cmd);
 		return IGRAD_ENGINE_ARRAY;
 	}
 }
@@ -96,11 +126,12 @@ static enum igrad_engine random_cmd(struct rng *rng, struct igrad_cmd *cmd)
 /* Every engine counts its commands on a semaphore, and whoever follows another engine waits. */
 static void random_job(struct rng *rng, struct igrad_cmd *cmds)
 {
+	struct igrad_cmd_window window = {0};
 	uint32_t signals[IGRAD_NUM_ENGINES] = {0};
 	int before = -1;
 
 	for (unsigned int i = 0; i < COMMANDS; i++) {
-		const enum igrad_engine engine = random_cmd(rng, &cmds[i]);
+		const enum igrad_engine engine = random_cmd(rng, &window, &cmds[i]);
 
 		if (before >= 0 && before != (int)engine)
 			cmd_wait(&cmds[i], 0, (uint8_t)(before + 1), signals[before]);
