@@ -170,6 +170,12 @@ void igrad_emit_window(struct igrad_emitter *e, const struct igrad_cmd_window *w
 				.out_width = htole16(window->out_width),
 				.stride_y = htole16(window->stride_y),
 				.stride_x = htole16(window->stride_x),
+				.group_rows = htole16(window->group_rows),
+				.group_cols = htole16(window->group_cols),
+				.channels = htole16(window->channels),
+				.kernel_x = htole16(window->kernel_x),
+				.step_y = htole16(window->step_y),
+				.step_x = htole16(window->step_x),
 			},
 	};
 

@@ -404,7 +404,8 @@ static struct igrad_conv_backward backward_args(struct trial *t, const struct ge
 
 	return (struct igrad_conv_backward){
 		.shape = g->s,
-		.schedule = between(t, 0, 1) ? IGRAD_SCHEDULE_INTERLEAVED : IGRAD_SCHEDULE_WS_OS,
+		.schedule = (enum igrad_schedule)between(t, 0, IGRAD_SCHEDULE_AUTO),
+		.objective = (enum igrad_objective)between(t, 0, IGRAD_OBJECTIVE_DRAM),
 		.x = &m->x,
 		.w = &m->w,
 		.b = between(t, 0, 1) ? &m->b : NULL,
