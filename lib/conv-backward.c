@@ -446,8 +446,8 @@ static void set_tile(struct igrad_conv_pass *pass)
 	pass->conv.tile.cols = igrad_min(device->rows, s->out);
 }
 
-int igrad_conv_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
-			      const struct igrad_conv_plan *plan)
+static int build_slice(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
+		       const struct igrad_conv_plan *plan, uint32_t first_in, uint32_t whole_in)
 {
 	const struct igrad_optimizer *optimizer = &args->optimizer;
 	struct igrad_conv_pass pass = {
@@ -462,6 +462,8 @@ int igrad_conv_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_co
 
 	if (err)
 		return err;
+	pass.conv.first_in = first_in;
+	pass.conv.whole_in = whole_in;
 	pass.fused = plan->schedule == IGRAD_SCHEDULE_INTERLEAVED && pass.updates && !pass.adam;
 	set_tile(&pass);
 	allocate(&pass);
@@ -474,6 +476,40 @@ int igrad_conv_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_co
 	}
 	igrad_buffer_unref(spill.buffer);
 	return pass.conv.e.err;
+}
+
+/* Biases are all seen to with the first slice. */
+static struct igrad_conv_backward slice_of(const struct igrad_conv_backward *args, uint32_t first,
+					   uint32_t n, struct igrad_matrix parts[2])
+{
+	struct igrad_conv_backward slice = *args;
+
+	slice.shape.in = n;
+	slice.x = igrad_conv_slice(args->x, first, n, &parts[0]);
+	slice.dx = igrad_conv_slice(args->dx, first, n, &parts[1]);
+	if (first)
+		slice.b = slice.db = slice.vb = slice.sb = NULL;
+	return slice;
+}
+
+int igrad_conv_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
+			      const struct igrad_conv_plan *plan)
+{
+	const struct igrad_device_info *device = igrad_sram_device(cmdbuf);
+	uint32_t in = args->shape.in, n;
+	int err = 0;
+	bool ws = plan->schedule <= IGRAD_SCHEDULE_WS;
+	uint32_t width = igrad_conv_slice_width(in, ws ? device->cols : device->rows, plan->slices);
+
+	for (uint32_t first = 0; first < in && !err; first += n) {
+		struct igrad_conv_backward slice;
+		struct igrad_matrix parts[2];
+
+		n = igrad_min(width, in - first);
+		slice = slice_of(args, first, n, parts);
+		err = build_slice(cmdbuf, &slice, plan, first, in);
+	}
+	return err;
 }
 
 /* ---------------------------------------------------------------- the entry point */

@@ -141,8 +141,8 @@ static void forward_slabs(struct forward *f)
 	}
 }
 
-int igrad_conv_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args,
-			     const struct igrad_conv_plan *plan)
+static int build_slice(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args,
+		       const struct igrad_conv_plan *plan)
 {
 	struct forward f = {.args = args};
 	int err = igrad_conv_open(&f.conv, cmdbuf, &args->shape, plan);
@@ -157,6 +157,27 @@ int igrad_conv_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_con
 	if (!f.conv.e.err)
 		forward_slabs(&f);
 	return f.conv.e.err;
+}
+
+int igrad_conv_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args,
+			     const struct igrad_conv_plan *plan)
+{
+	uint32_t out = args->shape.out, n;
+	uint32_t width = igrad_conv_slice_width(out, igrad_sram_device(cmdbuf)->cols, plan->slices);
+	int err = 0;
+
+	for (uint32_t first = 0; first < out && !err; first += n) {
+		struct igrad_conv_forward slice = *args;
+		struct igrad_matrix w, b, y;
+
+		n = igrad_min(width, out - first);
+		slice.shape.out = n;
+		slice.w = igrad_conv_slice(args->w, first, n, &w);
+		slice.b = igrad_conv_slice(args->b, first, n, &b);
+		slice.y = igrad_conv_slice(args->y, first, n, &y);
+		err = build_slice(cmdbuf, &slice, plan);
+	}
+	return err;
 }
 
 static int check(const struct igrad_conv_forward *args)

@@ -13,6 +13,10 @@
 
 #define MAX_REMEMBERED 512
 #define MAX_OPERANDS   16
+#define MOST_SLICES    32
+#define AS_QUICK                                                                         \
+	1.005 /* × the least cycles that were found: then fewer accesses are worth more \
+	       */
 #define MANY_COMMANDS \
 	60000 /* of the trials of a schedule; then what has been found is good enough */
 
@@ -202,6 +206,7 @@ static int compare(const struct trial *a, const struct trial *b, enum igrad_obje
 /*
  * struct search - trials of one schedule
  * @best: if @found
+ * @least: cycles of any
  * @commands: of all of them
  * @err: what is wrong with the task, or why a candidate did not work
  */
@@ -210,10 +215,27 @@ struct search {
 	const struct key *key;
 	const struct igrad_conv_task *task;
 	struct trial best;
+	uint64_t least;
 	bool found;
 	uint64_t commands;
 	int err;
 };
+
+/* When time is what matters, what takes next to no longer for fewer accesses is better all the
+ * same: slabs that are smaller and smaller begin sooner, and sums go through SRAM more and more
+ * often. */
+static bool better(const struct search *search, const struct trial *trial)
+{
+	const struct igrad_report *a = &trial->report, *b = &search->best.report;
+	double least = AS_QUICK * (double)search->least;
+
+	if (!search->found)
+		return true;
+	if (search->key->objective == IGRAD_OBJECTIVE_CYCLES && (double)a->cycles <= least &&
+	    (double)b->cycles <= least)
+		return igrad_report_sram_accesses(a) < igrad_report_sram_accesses(b);
+	return compare(trial, &search->best, search->key->objective) < 0;
+}
 
 /* Returns whether the candidate works, and is the best so far. */
 static bool attempt(struct search *search, struct igrad_conv_plan plan)
@@ -239,25 +261,43 @@ static bool attempt(struct search *search, struct igrad_conv_plan plan)
 	igrad_energy(table ? table : bench->energy, &trial.report, igrad_device_info(bench->device),
 		     &energy);
 	trial.energy = energy.total;
-	if (search->found && compare(&trial, &search->best, search->key->objective) >= 0)
+	if (!search->found || trial.report.cycles < search->least)
+		search->least = trial.report.cycles;
+	if (!better(search, &trial))
 		return false;
 	search->best = trial;
 	search->found = true;
 	return true;
 }
 
-/* Smaller and smaller slabs, until that is no gain. */
-static void attempt_slabs(struct search *search, struct igrad_conv_plan plan)
+/* Smaller and smaller slabs, until that is no gain; returns whether any is the best so far. */
+static bool attempt_slabs(struct search *search, struct igrad_conv_plan plan)
 {
-	for (plan.divisor = 1; plan.divisor <= 16; plan.divisor *= 2)
-		if (!attempt(search, plan) && plan.divisor > 1)
+	bool best = attempt(search, plan);
+
+	for (plan.divisor = 2; plan.divisor <= 16 && attempt(search, plan); plan.divisor *= 2)
+		best = true;
+	return best;
+}
+
+/* What must stay in SRAM in more and more slices, until they fit and more are no gain. */
+static void attempt_slices(struct search *search, struct igrad_conv_plan plan)
+{
+	bool worked = false;
+
+	for (plan.slices = 1; plan.slices <= MOST_SLICES; plan.slices *= 2) {
+		bool best = attempt_slabs(search, plan);
+
+		if (worked && !best)
 			return;
+		worked |= !search->err;
+	}
 }
 
 static void attempt_all(struct search *search)
 {
 	const struct key *key = search->key;
-	struct igrad_conv_plan plan = {.schedule = key->schedule};
+	struct igrad_conv_plan plan = {.schedule = key->schedule, .divisor = 1};
 	bool ws = key->backward && key->schedule == IGRAD_SCHEDULE_WS;
 	bool strides = key->shape.stride_y > 1 || key->shape.stride_x > 1;
 
@@ -265,7 +305,7 @@ static void attempt_all(struct search *search)
 		for (int resident = 1; resident >= 0; resident--) {
 			plan.x_stationary = x_stationary;
 			plan.resident = resident;
-			attempt_slabs(search, plan);
+			attempt_slices(search, plan);
 		}
 }
 
@@ -330,7 +370,8 @@ static int choose_fixed(struct igrad_conv_planner *planner, const struct igrad_c
 }
 
 /* The best schedule is the one whose best plan is best; one that cannot do the layer does not
- * count, and ws-paper is one of the ways of ws. */
+ * count.
+ */
 static int choose(struct igrad_conv_planner *planner, const struct igrad_conv_task *task,
 		  struct key *key, struct trial *best)
 {
@@ -339,7 +380,7 @@ static int choose(struct igrad_conv_planner *planner, const struct igrad_conv_ta
 
 	if (!key->backward || key->schedule != IGRAD_SCHEDULE_AUTO)
 		return choose_fixed(planner, task, key, best);
-	for (int schedule = IGRAD_SCHEDULE_WS; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
+	for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
 		struct trial trial;
 		int ret;
 

@@ -56,19 +56,32 @@ int igrad_conv_check(const struct igrad_matrix *m, uint64_t rows, uint32_t cols)
 	return 0;
 }
 
+const struct igrad_matrix *igrad_conv_slice(const struct igrad_matrix *m, uint32_t first,
+					    uint32_t cols, struct igrad_matrix *part)
+{
+	if (!m)
+		return NULL;
+	*part = *m;
+	part->pitch = m->pitch ? m->pitch : m->cols * 4;
+	part->offset += (uint64_t)first * 4;
+	part->cols = cols;
+	return part;
+}
+
 const struct igrad_matrix *igrad_conv_columns(const struct igrad_matrix *m, uint32_t group,
 					      uint32_t groups, struct igrad_matrix *part)
 {
-	uint32_t cols;
+	uint32_t cols = m ? m->cols / groups : 0;
 
-	if (!m)
-		return NULL;
-	cols = m->cols / groups;
-	*part = *m;
-	part->pitch = m->pitch ? m->pitch : m->cols * 4;
-	part->offset += (uint64_t)group * cols * 4;
-	part->cols = cols;
-	return part;
+	return igrad_conv_slice(m, group * cols, cols, part);
+}
+
+uint32_t igrad_conv_slice_width(uint32_t channels, uint32_t tile, uint32_t slices)
+{
+	uint32_t tiles = channels / tile + (channels % tile != 0);
+	uint64_t width = (uint64_t)(tiles / slices + (tiles % slices != 0)) * tile;
+
+	return width < channels ? (uint32_t)width : channels;
 }
 
 /* ---------------------------------------------------------------- SRAM */
@@ -83,6 +96,7 @@ int igrad_conv_open(struct igrad_conv *conv, struct igrad_cmdbuf *cmdbuf,
 	conv->e.cmdbuf = cmdbuf;
 	conv->shape = *shape;
 	conv->plan = *plan;
+	conv->whole_in = shape->in;
 	conv->positions = 1;
 	err = igrad_conv_output(shape, &conv->out_height, &conv->out_width);
 	if (err)
@@ -100,7 +114,7 @@ void igrad_conv_pack(struct igrad_conv *conv, bool pack)
 	uint32_t rows = igrad_sram_device(conv->e.cmdbuf)->rows;
 
 	conv->positions = 1;
-	if (pack && rows / s->in > 1)
+	if (pack && rows / s->in > 1 && conv->whole_in == s->in)
 		conv->positions = igrad_min(rows / s->in, s->kernel_y * s->kernel_x);
 	conv->tile.rows = igrad_min(rows, conv->positions * s->in);
 }
@@ -329,9 +343,17 @@ void igrad_ring_init(struct igrad_conv *conv, struct igrad_ring *ring,
 				      stays ? rows * s->out * 4 : (uint64_t)FEW_SLOTS * ring->slot);
 }
 
+/* Of the matrix of the slice's weights. */
 static uint32_t home_row(const struct igrad_conv *conv, const struct igrad_tap *tap)
 {
 	return (tap->ky * conv->shape.kernel_x + tap->kx) * conv->shape.in + tap->i;
+}
+
+/* And in that of the whole layer. */
+static uint32_t dram_row(const struct igrad_conv *conv, const struct igrad_tap *tap)
+{
+	return (tap->ky * conv->shape.kernel_x + tap->kx) * conv->whole_in + conv->first_in +
+	       tap->i;
 }
 
 struct igrad_place igrad_ring_at(const struct igrad_conv *conv, const struct igrad_ring *ring,
@@ -348,25 +370,25 @@ struct igrad_place igrad_ring_at(const struct igrad_conv *conv, const struct igr
 void igrad_ring_load(struct igrad_conv *conv, const struct igrad_ring *ring,
 		     const struct igrad_tap *tap)
 {
-	igrad_emit_load(&conv->e, ring->home, home_row(conv, tap), tap->o, tap->size,
+	igrad_emit_load(&conv->e, ring->home, dram_row(conv, tap), tap->o, tap->size,
 			igrad_ring_at(conv, ring, tap));
 }
 
 void igrad_ring_store(struct igrad_conv *conv, const struct igrad_ring *ring,
 		      const struct igrad_tap *tap)
 {
-	igrad_emit_store(&conv->e, ring->home, home_row(conv, tap), tap->o, tap->size,
+	igrad_emit_store(&conv->e, ring->home, dram_row(conv, tap), tap->o, tap->size,
 			 igrad_ring_at(conv, ring, tap));
 }
 
 void igrad_conv_load_part(struct igrad_conv *conv, const struct igrad_matrix *home,
 			  const struct igrad_tap *tap, struct igrad_place to)
 {
-	igrad_emit_load(&conv->e, home, home_row(conv, tap), tap->o, tap->size, to);
+	igrad_emit_load(&conv->e, home, dram_row(conv, tap), tap->o, tap->size, to);
 }
 
 void igrad_conv_store_part(struct igrad_conv *conv, const struct igrad_matrix *home,
 			   const struct igrad_tap *tap, struct igrad_place from)
 {
-	igrad_emit_store(&conv->e, home, home_row(conv, tap), tap->o, tap->size, from);
+	igrad_emit_store(&conv->e, home, dram_row(conv, tap), tap->o, tap->size, from);
 }

@@ -47,19 +47,24 @@ struct igrad_cut {
  * struct igrad_conv_plan - how a pass is done
  * @schedule: of a backward pass, never auto
  * @divisor: slabs are so many times smaller than the largest that fit
+ * @slices: of in-channels (backward) or out-channels (forward), as if they were layers of their
+ * own: so many, of whole tiles; what the others see is loaded for each
  * @resident: weights, and their sums, stay in SRAM
  * @x_stationary: ws: dW with x stationary, out-channels of dY streamed; else with dY stationary
  */
 struct igrad_conv_plan {
 	enum igrad_schedule schedule;
 	uint32_t divisor;
+	uint32_t slices;
 	bool resident;
 	bool x_stationary;
 };
 
 /**
  * struct igrad_conv - a convolution (of one group) being turned into commands
- * @shape: with the group's channels
+ * @shape: with the group's channels, or a slice of them
+ * @first_in: where in the matrix of weights a slice of in-channels begins
+ * @whole_in: in-channels that this has
  * @out_height: of an output image; @out_width
  * @tile: in-channels (perhaps of several positions of the kernel) × out-channels that a tile of the
  *        weights has at most
@@ -72,6 +77,8 @@ struct igrad_conv {
 	struct igrad_emitter e;
 	struct igrad_conv_shape shape;
 	struct igrad_conv_plan plan;
+	uint32_t first_in;
+	uint32_t whole_in;
 	uint32_t out_height;
 	uint32_t out_width;
 	struct igrad_size tile;
@@ -104,7 +111,8 @@ struct igrad_tap {
 int igrad_conv_open(struct igrad_conv *conv, struct igrad_cmdbuf *cmdbuf,
 		    const struct igrad_conv_shape *shape, const struct igrad_conv_plan *plan);
 
-/** igrad_conv_pack - let tiles have as many positions as they have room for, or one each */
+/** igrad_conv_pack - let tiles have as many positions as they have room for, or one each; in slices
+ * the weights of several are not together */
 void igrad_conv_pack(struct igrad_conv *conv, bool pack);
 
 /** igrad_conv_check - is @m what a matrix of @rows × @cols is to be? NULL is fine */
@@ -117,6 +125,13 @@ const struct igrad_matrix *igrad_conv_columns(const struct igrad_matrix *m, uint
 
 /** igrad_conv_alloc - SRAM for the rest of the operation; the emitter fails with -ENOSPC */
 uint32_t igrad_conv_alloc(struct igrad_conv *conv, uint64_t bytes);
+
+/** igrad_conv_slice - the columns of @m from @first on; NULL stays NULL */
+const struct igrad_matrix *igrad_conv_slice(const struct igrad_matrix *m, uint32_t first,
+					    uint32_t cols, struct igrad_matrix *part);
+
+/** igrad_conv_slice_width - channels of each of @slices slices but the last, in tiles of @tile */
+uint32_t igrad_conv_slice_width(uint32_t channels, uint32_t tile, uint32_t slices);
 
 /**
  * igrad_conv_cut - the largest slabs that fit
