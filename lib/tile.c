@@ -294,6 +294,15 @@ void igrad_emit_fill(struct igrad_emitter *e, struct igrad_size size, float valu
 	emit(e, &cmd, NULL);
 }
 
+void igrad_emit_fill_bits(struct igrad_emitter *e, struct igrad_size size, uint32_t bits,
+			  struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_FILL, 0, size, (struct igrad_place){0}, d);
+
+	cmd.u.vec.imm = htole32(bits);
+	emit(e, &cmd, NULL);
+}
+
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
 		     struct igrad_place bias)
 {
@@ -373,5 +382,99 @@ void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, fl
 	cmd.u.vec.b_pitch = htole32(labels.pitch);
 	cmd.u.vec.imm = bits_of(scale);
 	cmd.u.vec.imm2 = htole32(losses.addr);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_pair(struct igrad_emitter *e, enum igrad_opcode op, struct igrad_size size,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(op, 0, size, a, d);
+
+	cmd.u.vec.b = htole32(b.addr);
+	cmd.u.vec.b_pitch = htole32(b.pitch);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_map(struct igrad_emitter *e, enum igrad_opcode op, struct igrad_size size,
+		    float imm, struct igrad_place a, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(op, 0, size, a, d);
+
+	cmd.u.vec.imm = bits_of(imm);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float factor,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_AXPY, 0, size, a, d);
+
+	cmd.u.vec.b = htole32(b.addr);
+	cmd.u.vec.b_pitch = htole32(b.pitch);
+	cmd.u.vec.imm = bits_of(factor);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_colsq(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
+		      struct igrad_place a, struct igrad_place mean, struct igrad_place sums)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_COLSQ, flags, size, a, sums);
+
+	cmd.u.vec.b = htole32(mean.addr);
+	cmd.u.vec.d_pitch = 0;
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_norm(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size size, struct igrad_place a, struct igrad_place b,
+		     struct igrad_place constants, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(op, flags, size, a, d);
+
+	if (op != IGRAD_OP_VEC_NORM) {
+		cmd.u.vec.b = htole32(b.addr);
+		cmd.u.vec.b_pitch = htole32(b.pitch);
+	}
+	cmd.u.vec.imm = htole32(constants.addr);
+	cmd.u.vec.imm2 = htole32(constants.pitch);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_dropout(struct igrad_emitter *e, struct igrad_size size, uint32_t row, uint32_t col,
+			struct igrad_place a, struct igrad_place words, struct igrad_place d)
+{
+	struct igrad_cmd cmd = vec_cmd(IGRAD_OP_VEC_DROPOUT, 0, size, a, d);
+
+	cmd.u.vec.b = htole32(words.addr);
+	cmd.u.vec.imm = htole32(row);
+	cmd.u.vec.imm2 = htole32(col);
+	emit(e, &cmd, NULL);
+}
+
+void igrad_emit_pool(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     const struct igrad_cmd_pool *pool)
+{
+	struct igrad_cmd cmd = {
+		.opcode = op,
+		.flags = htole16(flags),
+		.u.pool =
+			{
+				.height = htole16(pool->height),
+				.width = htole16(pool->width),
+				.out_height = htole16(pool->out_height),
+				.out_width = htole16(pool->out_width),
+				.kernel_y = htole16(pool->kernel_y),
+				.kernel_x = htole16(pool->kernel_x),
+				.stride_y = htole16(pool->stride_y),
+				.stride_x = htole16(pool->stride_x),
+				.tap = htole32(pool->tap),
+				.images = htole32(pool->images),
+				.cols = htole32(pool->cols),
+				.a = htole32(pool->a),
+				.b = htole32(pool->b),
+				.d = htole32(pool->d),
+			},
+	};
+
 	emit(e, &cmd, NULL);
 }

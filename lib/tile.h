@@ -128,6 +128,8 @@ void igrad_emit_scale_acc(struct igrad_emitter *e, struct igrad_size tile, float
 /* The vector unit */
 void igrad_emit_fill(struct igrad_emitter *e, struct igrad_size size, float value,
 		     struct igrad_place d);
+void igrad_emit_fill_bits(struct igrad_emitter *e, struct igrad_size size, uint32_t bits,
+			  struct igrad_place d);
 void igrad_emit_bias(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y,
 		     struct igrad_place bias);
 void igrad_emit_relu(struct igrad_emitter *e, struct igrad_size size, struct igrad_place y);
@@ -147,6 +149,27 @@ struct igrad_adam {
 };
 void igrad_emit_adam(struct igrad_emitter *e, struct igrad_size size,
 		     const struct igrad_adam *adam);
+/* d = a op b: VEC_ADD, VEC_MUL */
+void igrad_emit_pair(struct igrad_emitter *e, enum igrad_opcode op, struct igrad_size size,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d);
+/* d from a: VEC_COPY, VEC_RELU, and with the number @imm VEC_SCALE, VEC_RSQRT */
+void igrad_emit_map(struct igrad_emitter *e, enum igrad_opcode op, struct igrad_size size,
+		    float imm, struct igrad_place a, struct igrad_place d);
+/* d = fma(factor, a, b) */
+void igrad_emit_axpy(struct igrad_emitter *e, struct igrad_size size, float factor,
+		     struct igrad_place a, struct igrad_place b, struct igrad_place d);
+void igrad_emit_colsq(struct igrad_emitter *e, uint16_t flags, struct igrad_size size,
+		      struct igrad_place a, struct igrad_place mean, struct igrad_place sums);
+/* VEC_NORM, VEC_NORM_SUMS, VEC_NORM_GRAD; @b is looked at by the latter two */
+void igrad_emit_norm(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     struct igrad_size size, struct igrad_place a, struct igrad_place b,
+		     struct igrad_place constants, struct igrad_place d);
+/* @row, @col: of a's first element in its matrix */
+void igrad_emit_dropout(struct igrad_emitter *e, struct igrad_size size, uint32_t row, uint32_t col,
+			struct igrad_place a, struct igrad_place words, struct igrad_place d);
+/* VEC_POOL_…; all fields of @pool in host byte order */
+void igrad_emit_pool(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,
+		     const struct igrad_cmd_pool *pool);
 void igrad_emit_softmax_xent(struct igrad_emitter *e, struct igrad_size size, float scale,
 			     struct igrad_place logits, struct igrad_place labels,
 			     struct igrad_place dlogits, struct igrad_place losses);
