@@ -6,144 +6,224 @@
 #include <string.h>
 
 #include "backend.h"
-#include "igrad/safetensors.h"
 #include "nn.h"
 
-#define MAX_TENSORS (6 * IGRAD_NET_MAX_LAYERS + 1)
+#define MAX_NAME 160
 
 /* The tensors of a network, each with its name and its place in memory. */
 struct inventory {
 	size_t num;
-	struct igrad_tensor tensors[MAX_TENSORS];
-	char names[MAX_TENSORS][32];
-	void *data[MAX_TENSORS];
+	struct igrad_tensor *tensors;
+	char (*names)[MAX_NAME];
+	void **data;
 };
 
-static void add(struct inventory *inventory, uint32_t layer, const char *what, uint32_t rank,
+static void inventory_fini(struct inventory *inventory)
+{
+	free(inventory->tensors);
+	free(inventory->names);
+	free(inventory->data);
+}
+
+static bool inventory_init(struct inventory *inventory, size_t room)
+{
+	inventory->num = 0;
+	inventory->tensors = calloc(room, sizeof(*inventory->tensors));
+	inventory->names = calloc(room, sizeof(*inventory->names));
+	inventory->data = calloc(room, sizeof(*inventory->data));
+	if (inventory->tensors && inventory->names && inventory->data)
+		return true;
+	inventory_fini(inventory);
+	return false;
+}
+
+/* Weights of convolutions have four dimensions. */
+static void set_shape(struct igrad_tensor *tensor, const struct igrad_node *node, bool is_weight,
+		      const struct igrad_matrix *matrix)
+{
+	if (!is_weight || node->d.kind == IGRAD_LAYER_BATCHNORM) {
+		tensor->rank = 1;
+		tensor->shape[0] = matrix->cols;
+		return;
+	}
+	tensor->rank = 2;
+	tensor->shape[0] = matrix->rows;
+	tensor->shape[1] = matrix->cols;
+	if (node->d.kind != IGRAD_LAYER_CONV)
+		return;
+	tensor->rank = 4;
+	tensor->shape[0] = node->d.kernel_y;
+	tensor->shape[1] = node->d.kernel_x;
+	tensor->shape[2] = matrix->rows / node->d.kernel_y / node->d.kernel_x;
+	tensor->shape[3] = matrix->cols;
+}
+
+static void add(struct inventory *inventory, const struct igrad_node *node, const char *what,
 		const struct igrad_matrix *matrix)
 {
-	size_t at = inventory->num++;
+	size_t at = inventory->num;
 	struct igrad_tensor *tensor = &inventory->tensors[at];
 
-	snprintf(inventory->names[at], sizeof(inventory->names[at]), "%u.%s", layer, what);
+	if (!matrix->buffer)
+		return;
+	inventory->num++;
+	snprintf(inventory->names[at], MAX_NAME, "%s.%s", node->name, what);
 	inventory->data[at] = igrad_matrix_data(matrix);
 	*tensor = (struct igrad_tensor){
 		.name = inventory->names[at],
 		.dtype = IGRAD_DTYPE_F32,
-		.rank = rank,
-		.shape = {rank == 1 ? matrix->cols : matrix->rows, matrix->cols},
 		.data = inventory->data[at],
 	};
-	if (rank == 1)
-		tensor->shape[1] = 0;
+	set_shape(tensor, node, !strncmp(what, "weight", strlen("weight")), matrix);
 }
 
 static void add_steps(struct inventory *inventory, const uint32_t *steps)
 {
 	size_t at = inventory->num++;
 
-	snprintf(inventory->names[at], sizeof(inventory->names[at]), "adam.steps");
+	snprintf(inventory->names[at], MAX_NAME, "adam.steps");
 	inventory->data[at] = (void *)(uintptr_t)steps;
 	inventory->tensors[at] = (struct igrad_tensor){
 		.name = inventory->names[at], .dtype = IGRAD_DTYPE_U32, .data = steps};
 }
 
-static struct inventory *take_inventory(const struct igrad_net *net, bool velocity)
+/* With room for @extra tensors more. */
+static bool take_inventory(struct inventory *inventory, const struct igrad_net *net, bool velocity,
+			   size_t extra)
 {
-	struct inventory *inventory = calloc(1, sizeof(*inventory));
-
-	for (uint32_t l = 0; inventory && l < net->num_layers; l++) {
+	if (!inventory_init(inventory, 8 * (size_t)net->num_layers + 1 + extra))
+		return false;
+	for (uint32_t l = 0; l < net->num_layers; l++) {
 		const struct igrad_layer *layer = &net->layers[l];
+		const struct igrad_node *node = &net->nodes[layer->node];
 
-		add(inventory, l, "weight", 2, &layer->w);
-		add(inventory, l, "bias", 1, &layer->b);
-		if (velocity && net->velocities) {
-			add(inventory, l, "weight.velocity", 2, &layer->vw);
-			add(inventory, l, "bias.velocity", 1, &layer->vb);
-		}
-		if (velocity && net->squares) {
-			add(inventory, l, "weight.square", 2, &layer->sw);
-			add(inventory, l, "bias.square", 1, &layer->sb);
-		}
+		add(inventory, node, "weight", &layer->w);
+		add(inventory, node, "bias", &layer->b);
+		add(inventory, node, "running_mean", &layer->mean);
+		add(inventory, node, "running_var", &layer->variance);
+		if (!velocity)
+			continue;
+		add(inventory, node, "weight.velocity", &layer->vw);
+		add(inventory, node, "bias.velocity", &layer->vb);
+		add(inventory, node, "weight.square", &layer->sw);
+		add(inventory, node, "bias.square", &layer->sb);
 	}
-	if (inventory && velocity && net->squares)
+	if (velocity && net->squares)
 		add_steps(inventory, &net->adam_steps);
-	return inventory;
+	return true;
+}
+
+int igrad_net_save_with(const struct igrad_net *net, const char *path, bool velocity,
+			const struct igrad_tensor *extra, size_t num_extra,
+			const struct igrad_metadata *metadata, size_t num_metadata,
+			struct igrad_error *error)
+{
+	struct inventory inventory;
+	int err;
+
+	if (!take_inventory(&inventory, net, velocity, num_extra))
+		return igrad_fail(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < num_extra; i++)
+		inventory.tensors[inventory.num++] = extra[i];
+	err = igrad_safetensors_save(path, inventory.tensors, inventory.num, metadata, num_metadata,
+				     error);
+	inventory_fini(&inventory);
+	return err;
+}
+
+size_t igrad_net_tensors(const struct igrad_net *net)
+{
+	size_t count = net->squares ? 1 : 0;
+
+	for (uint32_t l = 0; l < net->num_layers; l++) {
+		const struct igrad_layer *layer = &net->layers[l];
+		size_t learned = layer->b.buffer ? 2 : 1;
+
+		count += learned * (1 + !!net->velocities + !!net->squares);
+		count += layer->mean.buffer ? 2 : 0;
+	}
+	return count;
 }
 
 int igrad_net_save(const struct igrad_net *net, const char *path, bool velocity,
 		   struct igrad_error *error)
 {
-	struct inventory *inventory = take_inventory(net, velocity);
-	int err;
-
-	if (!inventory)
-		return igrad_fail(error, -ENOMEM, "out of memory");
-	err = igrad_safetensors_save(path, inventory->tensors, inventory->num, NULL, 0, error);
-	free(inventory);
-	return err;
+	return igrad_net_save_with(net, path, velocity, NULL, 0, NULL, 0, error);
 }
 
-static size_t words_of(const struct igrad_tensor *tensor)
+static size_t bytes_of(const struct igrad_tensor *tensor)
 {
-	size_t words = 1;
+	size_t bytes = 4;
 
 	for (uint32_t i = 0; i < tensor->rank; i++)
-		words *= tensor->shape[i];
-	return words;
+		bytes *= tensor->shape[i];
+	return bytes;
 }
 
 /* Everything is read into memory of its own first: a bad file leaves the network as it was. */
 static int read_all(const struct inventory *inventory, const struct igrad_safetensors *file,
-		    float **copies, struct igrad_error *error)
+		    struct igrad_error *error)
 {
-	for (size_t i = 0; i < inventory->num; i++) {
-		const struct igrad_tensor *tensor = &inventory->tensors[i];
-		size_t words = words_of(tensor);
-		int err;
+	size_t size = 0, at = 0;
+	char *copy;
+	int err = 0;
 
-		copies[i] = calloc(words, sizeof(**copies));
-		if (!copies[i])
-			return igrad_fail(error, -ENOMEM, "out of memory");
-		err = igrad_safetensors_get(file, tensor, copies[i], error);
-		if (err)
-			return err;
+	for (size_t i = 0; i < inventory->num; i++)
+		size += bytes_of(&inventory->tensors[i]);
+	copy = malloc(size);
+	if (!copy)
+		return igrad_fail(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; !err && i < inventory->num; i++) {
+		err = igrad_safetensors_get(file, &inventory->tensors[i], copy + at, error);
+		at += bytes_of(&inventory->tensors[i]);
 	}
-	for (size_t i = 0; i < inventory->num; i++) {
-		const struct igrad_tensor *tensor = &inventory->tensors[i];
-		size_t words = words_of(tensor);
-
-		memcpy(inventory->data[i], copies[i], words * sizeof(**copies));
+	at = 0;
+	for (size_t i = 0; !err && i < inventory->num; i++) {
+		memcpy(inventory->data[i], copy + at, bytes_of(&inventory->tensors[i]));
+		at += bytes_of(&inventory->tensors[i]);
 	}
-	return 0;
+	free(copy);
+	return err;
 }
 
-int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error)
+static bool holds(const struct igrad_net *net, const struct igrad_safetensors *file,
+		  const char *what)
 {
-	float *copies[MAX_TENSORS] = {0};
-	struct igrad_safetensors *file;
-	struct inventory *inventory;
-	bool velocity, square;
-	int err = igrad_safetensors_load(path, &file, error);
+	char name[MAX_NAME];
 
-	if (err)
-		return err;
+	snprintf(name, sizeof(name), "%s.%s", net->nodes[net->layers[0].node].name, what);
+	return igrad_safetensors_find(file, name);
+}
+
+int igrad_net_load_from(struct igrad_net *net, const struct igrad_safetensors *file,
+			const char *path, struct igrad_error *error)
+{
+	struct inventory inventory;
 	/* Velocities and moments go with the parameters when the file has them, unless the network
 	 * is trained in another way: then they say nothing. */
-	velocity = igrad_safetensors_find(file, "0.weight.velocity");
-	square = igrad_safetensors_find(file, "0.weight.square");
+	bool velocity = holds(net, file, "weight.velocity");
+	bool square = holds(net, file, "weight.square");
+	int err = 0;
+
 	if (net->velocities && square != !!net->squares)
 		velocity = false;
 	if (velocity)
 		err = square ? igrad_net_add_moments(net) : igrad_net_add_velocities(net);
-	inventory = err ? NULL : take_inventory(net, velocity);
-	if (inventory)
-		err = read_all(inventory, file, copies, error);
-	else
-		err = igrad_fail(error, err ? err : -ENOMEM, "no memory for what %s holds", path);
-	for (size_t i = 0; i < MAX_TENSORS; i++)
-		free(copies[i]);
-	free(inventory);
+	if (err || !take_inventory(&inventory, net, velocity, 0))
+		return igrad_fail(error, err ? err : -ENOMEM, "no memory for what %s holds", path);
+	err = read_all(&inventory, file, error);
+	inventory_fini(&inventory);
+	return err;
+}
+
+int igrad_net_load(struct igrad_net *net, const char *path, struct igrad_error *error)
+{
+	struct igrad_safetensors *file;
+	int err = igrad_safetensors_load(path, &file, error);
+
+	if (err)
+		return err;
+	err = igrad_net_load_from(net, file, path, error);
 	igrad_safetensors_unref(file);
 	return err;
 }

@@ -10,161 +10,82 @@
 
 /* ---------------------------------------------------------------- memory */
 
-int igrad_scratch_init(struct igrad_scratch *scratch, struct igrad_net *net, uint32_t batch)
-{
-	uint64_t size = 0;
-	int err;
-
-	memset(scratch, 0, sizeof(*scratch));
-	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
-		scratch->y[l] = igrad_matrix_place(&size, batch, net->width[l + 1], net->dtype);
-		scratch->dy[l] = igrad_matrix_place(&size, batch, net->width[l + 1], net->dtype);
-	}
-	if (!size)
-		return 0;
-	err = igrad_buffer_new(net->device, size, &scratch->buffer);
-	for (uint32_t l = 0; l + 1 < net->num_layers; l++) {
-		scratch->y[l].buffer = scratch->buffer;
-		scratch->dy[l].buffer = scratch->buffer;
-	}
-	return err;
-}
-
-void igrad_scratch_fini(struct igrad_scratch *scratch)
-{
-	igrad_buffer_unref(scratch->buffer);
-	scratch->buffer = NULL;
-}
-
 static int pass_memory(struct igrad_pass *pass)
 {
-	uint32_t batch = pass->batch, features = pass->net->width[0];
-	uint32_t classes = pass->net->width[pass->net->num_layers];
+	const struct igrad_shape *in = &pass->net->nodes[0].shape;
+	const struct igrad_shape *out = &pass->net->nodes[pass->net->num_nodes - 1].shape;
+	uint32_t batch = pass->batch, rows = batch * in->height * in->width;
 	enum igrad_element dtype = pass->net->dtype;
 	uint64_t size = 0;
 	int err;
 
 	if (dtype == IGRAD_BF16) {
-		pass->values = calloc((size_t)batch * features, sizeof(*pass->values));
+		pass->values = calloc((size_t)rows * in->channels, sizeof(*pass->values));
 		if (!pass->values)
 			return -ENOMEM;
 	}
-	pass->x = igrad_matrix_place(&size, batch, features, dtype);
+	pass->x = igrad_matrix_place(&size, rows, in->channels, dtype);
 	pass->labels = igrad_matrix_place(&size, batch, 1, IGRAD_FP32);
-	pass->logits = igrad_matrix_place(&size, batch, classes, dtype);
-	pass->dlogits = igrad_matrix_place(&size, batch, classes, dtype);
+	pass->logits = igrad_matrix_place(&size, batch, out->channels, dtype);
 	pass->losses = igrad_matrix_place(&size, batch, 1, IGRAD_FP32);
 	pass->adam = igrad_matrix_place(&size, 1, IGRAD_ADAM_WORDS, IGRAD_FP32);
+	pass->seed = igrad_matrix_place(&size, 1, 2, IGRAD_FP32);
 	err = igrad_buffer_new(pass->net->device, size, &pass->buffer);
 	pass->x.buffer = pass->buffer;
 	pass->labels.buffer = pass->buffer;
 	pass->logits.buffer = pass->buffer;
-	pass->dlogits.buffer = pass->buffer;
 	pass->losses.buffer = pass->buffer;
 	pass->adam.buffer = pass->buffer;
+	pass->seed.buffer = pass->buffer;
 	return err;
 }
 
 /* ---------------------------------------------------------------- commands */
 
-static const struct igrad_matrix *layer_input(const struct igrad_pass *pass,
-					      const struct igrad_scratch *scratch, uint32_t layer)
+static int op_failed(const struct igrad_net *net, const struct igrad_op *op, int err,
+		     struct igrad_error *error)
 {
-	return layer ? &scratch->y[layer - 1] : &pass->x;
+	bool backward = op->action == IGRAD_ACT_BACKWARD || op->dx != IGRAD_NONE;
+
+	if (op->action == IGRAD_ACT_LOSS)
+		return igrad_fail(error, err, "the loss: %s", igrad_strerror(err));
+	return igrad_fail(error, err, "%.160s, %s: %s", net->nodes[op->node].where,
+			  backward ? "backward" : "forward", igrad_strerror(err));
 }
 
-static int layer_failed(const struct igrad_net *net, uint32_t layer, const char *direction, int err,
-			struct igrad_error *error)
+int igrad_pass_build(struct igrad_pass *pass, const struct igrad_train_options *options,
+		     struct igrad_error *error)
 {
-	return igrad_fail(error, err, "layer %u (%u-%u), %s: %s", layer, net->width[layer],
-			  net->width[layer + 1], direction, igrad_strerror(err));
-}
+	int err = igrad_cmdbuf_reset(pass->cmdbuf);
 
-static int build_forward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
-			 const struct igrad_train_options *options, struct igrad_error *error)
-{
-	uint32_t last = pass->net->num_layers - 1;
-	int err;
-
-	for (uint32_t l = 0; l <= last; l++) {
-		const struct igrad_layer *layer = &pass->net->layers[l];
-		struct igrad_linear_forward args = {
-			.x = layer_input(pass, scratch, l),
-			.w = &layer->w,
-			.b = &layer->b,
-			.y = l < last ? &scratch->y[l] : &pass->logits,
-			.relu = l < last,
-			.objective = options ? options->objective : IGRAD_OBJECTIVE_CYCLES,
-			.energy = options ? options->energy : NULL,
-		};
-
-		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
-		err = igrad_linear_forward_for(pass->cmdbuf, &args);
+	if (err)
+		return igrad_fail(error, err, "%s", igrad_strerror(err));
+	for (uint32_t i = 0; i < pass->program->num_ops; i++) {
+		err = igrad_emit_op(pass, &pass->program->ops[i], options);
 		if (err)
-			return layer_failed(pass->net, l, "forward", err, error);
-	}
-	err = igrad_softmax_xent(pass->cmdbuf, &pass->logits, &pass->labels, &pass->dlogits,
-				 &pass->losses, 1.0f / (float)pass->batch);
-	return err ? igrad_fail(error, err, "the loss: %s", igrad_strerror(err)) : 0;
-}
-
-static int build_backward(struct igrad_pass *pass, const struct igrad_scratch *scratch,
-			  const struct igrad_train_options *options, struct igrad_error *error)
-{
-	bool adam = options->optimizer.update == IGRAD_UPDATE_ADAM;
-	bool moves = adam || options->optimizer.update == IGRAD_UPDATE_MOMENTUM;
-	uint32_t last = pass->net->num_layers - 1;
-	int err;
-
-	for (uint32_t l = last + 1; l-- > 0;) {
-		const struct igrad_layer *layer = &pass->net->layers[l];
-		struct igrad_linear_backward args = {
-			.schedule = options->schedule,
-			.x = layer_input(pass, scratch, l),
-			.w = &layer->w,
-			.b = &layer->b,
-			.y = l < last ? &scratch->y[l] : NULL,
-			.dy = l < last ? &scratch->dy[l] : &pass->dlogits,
-			.dx = l ? &scratch->dy[l - 1] : NULL,
-			.vw = moves ? &layer->vw : NULL,
-			.vb = moves ? &layer->vb : NULL,
-			.sw = adam ? &layer->sw : NULL,
-			.sb = adam ? &layer->sb : NULL,
-			.adam = adam ? &pass->adam : NULL,
-			.optimizer = options->optimizer,
-			.objective = options->objective,
-			.energy = options->energy,
-		};
-
-		igrad_cmdbuf_set_tag(pass->cmdbuf, l);
-		err = igrad_linear_backward(pass->cmdbuf, &args);
-		if (err)
-			return layer_failed(pass->net, l, "backward", err, error);
+			return op_failed(pass->net, &pass->program->ops[i], err, error);
 	}
 	return 0;
 }
 
-int igrad_pass_init(struct igrad_pass *pass, struct igrad_net *net,
-		    const struct igrad_scratch *scratch, uint32_t batch,
+int igrad_pass_init(struct igrad_pass *pass, const struct igrad_program *program,
 		    const struct igrad_train_options *options, struct igrad_error *error)
 {
 	int err;
 
 	memset(pass, 0, sizeof(*pass));
-	pass->net = igrad_net_ref(net);
-	pass->batch = batch;
+	pass->program = program;
+	pass->net = igrad_net_ref(program->net);
+	pass->batch = program->batch;
 	for (int i = 0; i < 256; i++)
 		pass->level[i] = (float)i / 255.0f;
 	err = pass_memory(pass);
 	if (!err)
-		err = igrad_cmdbuf_new(net->device, &pass->cmdbuf);
+		err = igrad_cmdbuf_new(program->net->device, &pass->cmdbuf);
 	if (err)
-		return igrad_fail(error, err, "memory for a batch of %u: %s", batch,
+		return igrad_fail(error, err, "memory for a batch of %u: %s", program->batch,
 				  igrad_strerror(err));
-	err = build_forward(pass, scratch, options, error);
-	if (!err && options)
-		err = build_backward(pass, scratch, options, error);
-	return err;
+	return igrad_pass_build(pass, options, error);
 }
 
 void igrad_pass_fini(struct igrad_pass *pass)
@@ -187,14 +108,26 @@ float *igrad_pass_x(struct igrad_pass *pass)
 }
 
 void igrad_pass_fill(struct igrad_pass *pass, uint32_t row, const struct igrad_dataset *data,
-		     uint32_t index)
+		     uint32_t index, struct igrad_change change)
 {
+	const struct igrad_shape *shape = &pass->net->nodes[0].shape;
 	const uint8_t *from = data->images + (size_t)index * data->features;
 	float *to = igrad_pass_x(pass) + (size_t)row * data->features;
 	uint32_t *labels = igrad_matrix_data(&pass->labels);
+	int64_t height = shape->height, width = shape->width;
 
-	for (uint32_t i = 0; i < data->features; i++)
-		to[i] = pass->level[from[i]];
+	for (int64_t y = 0; y < height; y++) {
+		for (int64_t x = 0; x < width; x++) {
+			int64_t line = y - change.down, column = x - change.right;
+			bool seen = line >= 0 && line < height && column >= 0 && column < width;
+			const uint8_t *pixel;
+
+			column = change.flip ? width - 1 - column : column;
+			pixel = from + (seen ? (line * width + column) * shape->channels : 0);
+			for (uint32_t c = 0; c < shape->channels; c++)
+				*to++ = pass->level[seen ? pixel[c] : 0];
+		}
+	}
 	labels[row] = data->labels[index];
 }
 

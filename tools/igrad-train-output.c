@@ -85,6 +85,38 @@ static double accuracy(const struct igrad_train_stats *stats)
 	return stats->samples ? (double)stats->correct / stats->samples : 0.0;
 }
 
+static const char *network_name(const struct output *out)
+{
+	return out->settings->layers ? out->settings->layers : out->settings->net;
+}
+
+/* What changes the learning rate, and images. */
+static void print_changes(const struct settings *s)
+{
+	if (s->rate_schedule == RATE_STEP)
+		printf("rate      times %g every %u epochs\n", s->rate_factor, s->rate_epochs);
+	else if (s->rate_schedule == RATE_COSINE)
+		printf("rate      half a cosine over %u epochs\n", s->epochs);
+	if (s->train.shift || s->train.flip)
+		printf("images    moved by up to %u pixels%s\n", s->train.shift,
+		       s->train.flip ? ", mirrored or not" : "");
+}
+
+void output_dry_run(struct output *out, struct igrad_net *net)
+{
+	uint64_t params = igrad_net_parameters(net);
+
+	if (out->settings->json) {
+		add_string(out->json, "network", network_name(out));
+		add_count(out->json, "parameters", params);
+		add_count(out->json, "batch", out->settings->train.batch);
+		return;
+	}
+	printf("network   %s, %llu parameters\ndevice    %s\na training step of %u images can be run\n",
+	       network_name(out), (unsigned long long)params,
+	       igrad_device_uri(igrad_net_device(net)), out->settings->train.batch);
+}
+
 void output_start(struct output *out, struct igrad_net *net, const struct dataset *train,
 		  const struct dataset *test)
 {
@@ -93,12 +125,10 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 	const char *schedule = igrad_schedule_name(options->schedule);
 	const struct igrad_optimizer *optimizer = &options->optimizer;
 	const char *dtype = igrad_net_dtype(net) == IGRAD_BF16 ? "bf16" : "fp32";
-	uint64_t params = 0;
+	uint64_t params = igrad_net_parameters(net);
 
-	for (uint32_t l = 0; l < igrad_net_layers(net); l++)
-		params += (igrad_net_width(net, l) + 1ull) * igrad_net_width(net, l + 1);
 	if (out->settings->json) {
-		add_string(out->json, "network", out->settings->layers);
+		add_string(out->json, "network", network_name(out));
 		add_string(out->json, "device", device);
 		add_string(out->json, "schedule", schedule);
 		add_string(out->json, "dtype", dtype);
@@ -108,8 +138,7 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 		add_count(out->json, "seed", out->settings->seed);
 		return;
 	}
-	printf("network   %s, %llu parameters\n", out->settings->layers,
-	       (unsigned long long)params);
+	printf("network   %s, %llu parameters\n", network_name(out), (unsigned long long)params);
 	printf("device    %s\n", device);
 	if (out->settings->eval_only) {
 		printf("data      %u images to test with\n", test->rows.count);
@@ -123,7 +152,9 @@ void output_start(struct output *out, struct igrad_net *net, const struct datase
 		printf("Adam %g %g %g", optimizer->beta1, optimizer->beta2, optimizer->epsilon);
 	else
 		printf("momentum %g", optimizer->momentum);
-	printf(", decay %g\n\n", optimizer->decay);
+	printf(", decay %g\n", optimizer->decay);
+	print_changes(out->settings);
+	printf("\n");
 	printf("epoch   steps     loss  accuracy  test loss  accuracy        cycles  SRAM "
 	       "accesses      DRAM bytes  seconds\n");
 	fflush(stdout);

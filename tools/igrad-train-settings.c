@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* igrad-train's command line. */
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ static const char usage[] =
 	"  -n, --steps N       stop after so many steps, over as many epochs as that takes unless --epochs is given\n"
 	"      --optimizer X   sgd or adam (sgd)\n"
 	"  -r, --lr X          learning rate (0.1; adam: 0.001)\n"
+	"      --lr-schedule S how it falls from epoch to epoch: constant; step:N:X, times X every N epochs; cosine,\n"
+	"                      which over all epochs together is half a wave down towards 0 (constant)\n"
 	"  -m, --momentum X    momentum of sgd (0: none; the update is then fused where the schedule can)\n"
 	"      --beta1 X, --beta2 X, --epsilon X  what adam keeps of each moment, and adds to the root (0.9, 0.999, 1e-8)\n"
 	"  -w, --decay X       weight decay, of weights and biases (0)\n"
@@ -26,6 +29,8 @@ static const char usage[] =
 	"      --schedule S    of the backward pass: ws-paper, ws, ws+os, interleaved, or auto, which takes the\n"
 	"                      best for each layer (interleaved); the results are the same bit for bit\n"
 	"      --objective O   what layers are cut for, and auto goes by: cycles, energy or dram (cycles)\n"
+	"      --shift N       move each image by up to N pixels in both directions, at random (0)\n"
+	"      --flip          mirror each image left to right, or not, at random\n"
 	"      --dtype T       of activations and their gradients: fp32 or bf16 (fp32); sums and parameters\n"
 	"                      stay fp32\n"
 	"\n"
@@ -36,6 +41,11 @@ static const char usage[] =
 	"                      /usr/share/datasets/fashion-mnist and /data\n"
 	"      --load FILE     start from these parameters (safetensors)\n"
 	"      --save FILE     write the parameters when training ends, with velocities or moments if there are any\n"
+	"      --checkpoint FILE  write all that the training needs to go on, after each epoch and at the end\n"
+	"      --checkpoint-every N  and after every N steps\n"
+	"      --resume FILE   go on from a checkpoint, with the same options: what comes out has the same bits as\n"
+	"                      if the training had not stopped\n"
+	"      --dry-run       only build the training step: says what is in the way, if something is\n"
 	"      --eval          only evaluate on the test images; goes with --load\n"
 	"\n"
 	"Device:\n"
@@ -61,7 +71,15 @@ enum {
 	OPT_OPTIMIZER,
 	OPT_BETA1,
 	OPT_BETA2,
-	OPT_EPSILON
+	OPT_EPSILON,
+	OPT_NET,
+	OPT_LR_SCHEDULE,
+	OPT_SHIFT,
+	OPT_FLIP,
+	OPT_CHECKPOINT,
+	OPT_CHECKPOINT_EVERY,
+	OPT_RESUME,
+	OPT_DRY_RUN
 };
 
 static const struct option options[] = {
@@ -75,6 +93,14 @@ static const struct option options[] = {
 	{"beta2", required_argument, NULL, OPT_BETA2},
 	{"epsilon", required_argument, NULL, OPT_EPSILON},
 	{"decay", required_argument, NULL, 'w'},
+	{"net", required_argument, NULL, OPT_NET},
+	{"lr-schedule", required_argument, NULL, OPT_LR_SCHEDULE},
+	{"shift", required_argument, NULL, OPT_SHIFT},
+	{"flip", no_argument, NULL, OPT_FLIP},
+	{"checkpoint", required_argument, NULL, OPT_CHECKPOINT},
+	{"checkpoint-every", required_argument, NULL, OPT_CHECKPOINT_EVERY},
+	{"resume", required_argument, NULL, OPT_RESUME},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"seed", required_argument, NULL, 's'},
 	{"schedule", required_argument, NULL, OPT_SCHEDULE},
 	{"dtype", required_argument, NULL, OPT_DTYPE},
@@ -105,12 +131,68 @@ static float share(const char *option, const char *text)
 	return value;
 }
 
+static void set_rate_schedule(struct settings *s, const char *value)
+{
+	int used = 0;
+
+	if (!strcmp(value, "constant")) {
+		s->rate_schedule = RATE_CONSTANT;
+	} else if (!strcmp(value, "cosine")) {
+		s->rate_schedule = RATE_COSINE;
+	} else {
+		s->rate_schedule = RATE_STEP;
+		if (sscanf(value, "step:%" SCNu32 ":%f%n", &s->rate_epochs, &s->rate_factor,
+			   &used) != 2 ||
+		    value[used] || !s->rate_epochs || !(s->rate_factor > 0.0f) ||
+		    !isfinite(s->rate_factor))
+			wrong("--lr-schedule %s: there are constant, cosine, and step:N:X as in step:3:0.1",
+			      value);
+	}
+}
+
+/* Options of networks in files, of images and of files; false: none of them. */
+static bool set_further_option(struct settings *s, int option, const char *value)
+{
+	switch (option) {
+	case OPT_NET:
+		s->net = value;
+		return true;
+	case OPT_LR_SCHEDULE:
+		set_rate_schedule(s, value);
+		return true;
+	case OPT_SHIFT:
+		s->train.shift = (uint32_t)number("shift", value, 0, 65535);
+		return true;
+	case OPT_FLIP:
+		s->train.flip = true;
+		return true;
+	case OPT_CHECKPOINT:
+		s->checkpoint = value;
+		return true;
+	case OPT_CHECKPOINT_EVERY:
+		s->checkpoint_every = (uint32_t)number("checkpoint-every", value, 1,
+						       UINT32_MAX - 1);
+		return true;
+	case OPT_RESUME:
+		s->resume = value;
+		return true;
+	case OPT_DRY_RUN:
+		s->dry_run = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void set_option(struct settings *s, int option, const char *value)
 {
 	struct igrad_optimizer *optimizer = &s->train.optimizer;
 
+	if (set_further_option(s, option, value))
+		return;
 	switch (option) {
 	case 'b':
+		s->batch_given = true;
 		s->train.batch = number("batch", value, 1, IGRAD_MAX_BATCH);
 		break;
 	case 'e':
@@ -223,6 +305,43 @@ static void check_settings(struct settings *s)
 		optimizer->update = IGRAD_UPDATE_MOMENTUM;
 	if (s->eval_only && s->save)
 		wrong("--eval changes nothing that --save could save");
+	if (s->eval_only && (s->checkpoint || s->resume || s->dry_run))
+		wrong("--eval goes without --checkpoint, --resume and --dry-run");
+	if (s->checkpoint_every && !s->checkpoint)
+		wrong("--checkpoint-every needs --checkpoint");
+	if (s->resume && s->load)
+		wrong("--resume and --load both say where to begin");
+	if (s->rate_schedule == RATE_COSINE && s->epochs == UINT32_MAX)
+		wrong("--lr-schedule cosine needs --epochs");
+}
+
+float settings_rate(const struct settings *s, uint32_t epoch)
+{
+	double lr = s->train.optimizer.lr;
+
+	if (s->rate_schedule == RATE_STEP)
+		lr *= pow(s->rate_factor, epoch / s->rate_epochs);
+	else if (s->rate_schedule == RATE_COSINE)
+		lr *= (1.0 + cos(acos(-1.0) * epoch / s->epochs)) / 2.0;
+	return (float)lr;
+}
+
+/* With cosine, how long it is matters from the start. */
+void settings_describe(const struct settings *s, const char *network, char *text, size_t size)
+{
+	static const char *const schedules[] = {"constant", "step", "cosine"};
+	const struct igrad_optimizer *o = &s->train.optimizer;
+
+	snprintf(text, size,
+		 "%.60s batch %u seed %" PRIu64
+		 " %s lr %.9g %.9g/%.9g/%.9g/%.9g decay %.9g %s %u %.9g "
+		 "shift %u%s %s",
+		 network, s->train.batch, s->seed, o->update == IGRAD_UPDATE_ADAM ? "adam" : "sgd",
+		 o->lr, o->momentum, o->beta1, o->beta2, o->epsilon, o->decay,
+		 schedules[s->rate_schedule],
+		 s->rate_schedule == RATE_COSINE ? s->epochs : s->rate_epochs, s->rate_factor,
+		 s->train.shift, s->train.flip ? " flip" : "",
+		 s->dtype == IGRAD_BF16 ? "bf16" : "fp32");
 }
 
 void settings_parse(struct settings *s, int argc, char **argv, const char *layers,
@@ -236,9 +355,14 @@ void settings_parse(struct settings *s, int argc, char **argv, const char *layer
 	set_default(s);
 	while ((option = getopt_long(argc, argv, "b:e:n:r:m:w:s:d:t:jh", options, NULL)) != -1)
 		set_option(s, option, optarg);
-	if (!layers && optind == argc)
-		wrong("which network? Widths are needed, as in 784-256-128-10");
-	s->layers = layers ? layers : argv[optind++];
+	if (layers && s->net)
+		wrong("--net is igrad-train's: the network here is %s", layers);
+	if (!layers && !s->net && optind == argc)
+		wrong("which network? Widths are needed, as in 784-256-128-10, or --net");
+	if (layers)
+		s->layers = layers;
+	else if (!s->net)
+		s->layers = argv[optind++];
 	if (optind != argc)
 		wrong("'%s' is too much", argv[optind]);
 	check_settings(s);

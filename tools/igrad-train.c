@@ -8,9 +8,11 @@
 
 static const char introduction[] =
 	"Usage: igrad-train [options] WIDTHS\n"
+	"       igrad-train [options] --net FILE\n"
 	"\n"
-	"Trains a network of linear layers, ReLU between them and softmax cross-entropy at the end, on\n"
-	"labelled images. WIDTHS go from input to output, as in 784-256-128-10.\n";
+	"Trains a network on labelled images, with softmax cross-entropy at the end. WIDTHS go from input to\n"
+	"output, as in 784-256-128-10: linear layers, ReLU between them. A FILE may have convolutions and more;\n"
+	"tools/net/README.md has its grammar, nets/ examples.\n";
 
 static int run(struct session *s, struct igrad_error *error)
 {
@@ -22,8 +24,13 @@ static int run(struct session *s, struct igrad_error *error)
 		snprintf(error->message, sizeof(error->message), "out of memory");
 		return -ENOMEM;
 	}
-	output_start(s->out, s->net, &s->train, &s->test);
-	err = s->settings.eval_only ? session_evaluate(s, error) : session_train(s, error);
+	if (s->settings.dry_run) {
+		output_dry_run(s->out, s->net);
+		err = 0;
+	} else {
+		output_start(s->out, s->net, &s->train, &s->test);
+		err = s->settings.eval_only ? session_evaluate(s, error) : session_train(s, error);
+	}
 	if (!output_end(s->out, seconds_now() - start) && !err) {
 		snprintf(error->message, sizeof(error->message), "cannot write to stdout: %s",
 			 strerror(errno));
@@ -36,6 +43,7 @@ int main(int argc, char **argv)
 {
 	struct igrad_error error = {""};
 	struct session s = {0};
+	const char *saved;
 	int err;
 
 	settings_parse(&s.settings, argc, argv, NULL, introduction);
@@ -50,7 +58,8 @@ int main(int argc, char **argv)
 	}
 	if (!session_interrupted())
 		return EXIT_OK;
+	saved = s.settings.save ? s.settings.save : s.settings.checkpoint;
 	fprintf(stderr, "igrad-train: interrupted; the parameters are %s%s\n",
-		s.settings.save ? "in " : "not saved", s.settings.save ? s.settings.save : "");
+		saved ? "in " : "not saved", saved ? saved : "");
 	return EXIT_SIGNAL + session_interrupted();
 }

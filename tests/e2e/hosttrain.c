@@ -26,8 +26,8 @@ int main(int argc, char **argv)
 	int err;
 
 	settings_parse(&s, argc, argv, NULL, "The host reference; igrad-train's options:\n");
-	if (!s.save || s.steps == UINT32_MAX || s.load)
-		return fail("--save and --steps are needed, --load is not supported");
+	if (!s.layers || !s.save || s.steps == UINT32_MAX || s.load)
+		return fail("widths, --save and --steps are needed, --load is not supported");
 	if (!ref_net_init(&net, s.layers, s.seed))
 		return fail("bad network");
 	opt = (struct ref_optimizer){

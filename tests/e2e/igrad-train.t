@@ -122,6 +122,78 @@ if [[ -w /dev/full ]]; then
 	ok $? 'says when its output goes nowhere'
 fi
 
+# Networks in files: what does not fit is refused with file and line before anything else.
+cat >"$tmp/small.net" <<'NET'
+network small
+batch 8
+input 1 x 2 x 2
+    conv out=3 kernel=2 pad=1
+    batchnorm
+    relu
+    pool type=max kernel=2 stride=1
+    flatten
+    dropout rate=0.2
+    linear out=2
+NET
+refuses 2 'or --net' 'no network, file or not'
+refuses 2 'too much' 'widths and a file' --net "$tmp/small.net" 4-2
+refuses 2 'constant, cosine, and step' 'unknown fall of the learning rate' --lr-schedule linear 4-2
+refuses 2 'constant, cosine, and step' 'rate of no epochs' --lr-schedule step:0:0.5 4-2
+refuses 2 'cosine needs --epochs' 'cosine without an end' --lr-schedule cosine --steps 9 4-2
+refuses 2 'needs --checkpoint' 'checkpoints nowhere' --checkpoint-every 9 4-2
+refuses 2 'where to begin' 'two beginnings' --resume x --load y 4-2
+refuses 1 "$tmp/nothing.net" 'a file that is not there' "${tiny[@]}" --net "$tmp/nothing.net"
+refuses 1 'nothing to shift' 'shifting what is no image' "${tiny[@]}" --shift 1 4-2
+sed 's/linear out=2/linear/' "$tmp/small.net" >"$tmp/bad.net"
+refuses 1 "$tmp/bad.net:10:" 'a file with a mistake' "${tiny[@]}" --net "$tmp/bad.net"
+sed 's/batchnorm/lrn size=3/' "$tmp/small.net" >"$tmp/bad.net"
+refuses 1 "$tmp/bad.net:5: lrn" 'a layer that cannot be executed' "${tiny[@]}" --net "$tmp/bad.net"
+sed 's/out=3/out=3000/' "$tmp/small.net" >"$tmp/bad.net"
+refuses 1 "bad.net:4: conv .*ward: " 'a layer that SRAM is too small for' "${tiny[@]}" --device sim:rows=4,cols=4,sram-kib=16 --net "$tmp/bad.net"
+sed 's/relu/softmax/' "$tmp/small.net" >"$tmp/bad.net"
+refuses 1 "bad.net:6: softmax" 'a softmax in the middle' "${tiny[@]}" --net "$tmp/bad.net"
+refuses 1 'bad.net\|bf16' 'bf16 where there is none' "${tiny[@]}" --dtype bf16 --net "$tmp/small.net"
+says '47 parameters' 'a dry run needs no data' --device sim: --dry-run --net "$tmp/small.net"
+says '^   20 .* 1\.0000 ' 'a network of a file learns' "${tiny[@]}" --net "$tmp/small.net" --epochs 20 --lr 0.3 --momentum 0.5 --save "$tmp/saved"
+says 'test accuracy 1.0000' 'and is evaluated' "${tiny[@]}" --net "$tmp/small.net" --load "$tmp/saved" --eval
+says 'half a cosine over 3' 'says how the rate falls' "${tiny[@]}" --net "$tmp/small.net" --epochs 3 --lr-schedule cosine --shift 1 --flip
+
+# Every network of nets/ can be trained, or is refused with file and line.
+for net in nets/*.net; do
+	code=0
+	"$train" --device sim: --batch 2 --dry-run --net "$net" >"$tmp/out" 2>"$tmp/err" || code=$?
+	if ((code == 0)); then
+		grep -q 'a training step of 2 images can be run' "$tmp/out"
+	else
+		((code == 1)) && grep -q "$net:[0-9]*: " "$tmp/err"
+	fi
+	ok $? "$net: $(sed -n 's/igrad-train: //p' "$tmp/err")"
+done
+
+# A training that goes on from a checkpoint comes to the same bytes as one that was not interrupted.
+resumes() { # DESCRIPTION OPTION...
+	local what=$1
+	shift
+	rm -f "$tmp/checkpoint"
+	"$train" "${tiny[@]}" --epochs 4 --save "$tmp/whole" --json "$@" >"$tmp/whole.json" 2>"$tmp/err"
+	"$train" "${tiny[@]}" --epochs 4 --steps 13 --checkpoint "$tmp/checkpoint" --checkpoint-every 5 "$@" >/dev/null 2>>"$tmp/err"
+	"$train" "${tiny[@]}" --epochs 4 --resume "$tmp/checkpoint" --save "$tmp/resumed" --json "$@" >"$tmp/resumed.json" 2>>"$tmp/err"
+	note <"$tmp/err"
+	same "$tmp/whole" "$tmp/resumed" "resumed: $what"
+	[[ $(grep -o '"epoch":4.*"dram_bytes":[0-9]*' "$tmp/whole.json") == $(grep -o '"epoch":4.*"dram_bytes":[0-9]*' "$tmp/resumed.json") ]]
+	ok $? "and the last epoch's figures: $what"
+}
+resumes 'dropout, batch normalisation, changed images' --net "$tmp/small.net" --shift 1 --flip
+resumes 'momentum, cosine' --net "$tmp/small.net" --momentum 0.9 --lr-schedule cosine
+resumes 'Adam, decay, steps' --net "$tmp/small.net" --optimizer adam --decay 0.01 --lr-schedule step:1:0.7
+resumes 'widths, Adam' --optimizer adam 4-3-2
+refuses 1 'another training' 'a checkpoint of other settings' "${tiny[@]}" --resume "$tmp/checkpoint" --optimizer adam --lr 0.7 4-3-2
+refuses 1 'not a checkpoint' 'parameters are no checkpoint' "${tiny[@]}" --resume "$tmp/saved" --net "$tmp/small.net"
+refuses 1 "$tmp/rubbish" 'a checkpoint that is none' "${tiny[@]}" --resume "$tmp/rubbish" 4-2
+head -c 300 "$tmp/checkpoint" >"$tmp/torn"
+refuses 1 "$tmp/torn" 'a checkpoint that is torn' "${tiny[@]}" --resume "$tmp/torn" --optimizer adam 4-3-2
+refuses 1 "$tmp/no/where: cannot be written" 'says before it trains that checkpoints have no place' "${tiny[@]}" --checkpoint "$tmp/no/where" 4-2
+
 # Interrupted, it ends the step, saves, and says so by its exit status.
 for signal in INT:130 TERM:143; do
 	rm -f "$tmp/stopped"

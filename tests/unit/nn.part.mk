@@ -11,3 +11,4 @@ $(eval $(call unit_test,test-auto,$(addprefix tests/unit/,test-auto.c matrices.c
 $(eval $(call unit_test,test-buffering,$(addprefix tests/unit/,test-buffering.c matrices.c),$(NN_TEST_LIBS),,-Ilib))
 $(eval $(call unit_test,test-nn,$(addprefix tests/unit/,test-nn.c matrices.c refnet.c hostref.c),$(NN_TEST_LIBS),,-O3))
 $(eval $(call unit_test,test-conv,$(addprefix tests/unit/,test-conv.c lab.c matrices.c hostref.c),$(NN_TEST_LIBS),,-O3 -Ilib))
+$(eval $(call unit_test,test-graph,$(addprefix tests/unit/,test-graph.c matrices.c refgraph.c hostref.c),$(NN_TEST_LIBS),,-O3))

@@ -27,6 +27,7 @@ static const struct known {
 	{"inception-v4", 42679816, 12253974624, 149, 1},
 	{"densenet121", 7978856, 2834161664, 120, 1},
 	{"densenet264", 33337704, 5751653376, 264, 1},
+	{"resnet-small", 19810, 2364864, 7 + 2, 1},
 };
 
 static struct net *load(const char *name)
