@@ -359,10 +359,10 @@ static void test_transfers_hide(void **state)
 	print_message("# %u layers with too little SRAM for second slots: at most %.3f ×\n",
 		      tally.num_starved, tally.starved);
 	assert_true(tally.num > num_cases() / 3);
-	/* Of the many layers of a long run a few on 128×128, in an SRAM of at most 16 tiles. */
-	assert_true(50 * tally.num_over <= tally.num);
-	assert_true(tally.worst <= 1.3);
-	assert_true(tally.starved <= 1.9);
+	/* Of the many layers of a long run two on 128×128, in an SRAM of at most 16 tiles. */
+	assert_true(100 * tally.num_over <= tally.num);
+	assert_true(tally.worst <= 1.2);
+	assert_true(tally.starved <= 1.75);
 }
 
 static void test_the_array_is_busy(void **state)
