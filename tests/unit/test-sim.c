@@ -23,7 +23,7 @@ static void a_uri_says_what_was_opened(void **context)
 	assert_int_equal(info->rows, 7);
 	assert_int_equal(info->cols, 16);
 	assert_int_equal(info->sram_bytes, 4 << 20);
-	assert_int_equal(info->features, IGRAD_FEATURE_BF16);
+	assert_int_equal(info->features, IGRAD_FEATURE_BF16 | IGRAD_FEATURE_QUIET);
 	assert_int_equal(info->clock_hz, 5000000000);
 	assert_string_equal(igrad_device_uri(device),
 			    "sim:rows=7,cols=16,overlap=off,sram-kib=4096,dram-bytes-per-cycle=64,"
@@ -39,7 +39,7 @@ static void a_bare_uri_opens_the_default_device(void **context)
 	(void)context;
 	assert_int_equal(igrad_device_open("sim:", &device, NULL), 0);
 	assert_int_equal(igrad_device_info(device)->features,
-			 IGRAD_FEATURE_OVERLAP | IGRAD_FEATURE_BF16);
+			 IGRAD_FEATURE_OVERLAP | IGRAD_FEATURE_BF16 | IGRAD_FEATURE_QUIET);
 	assert_string_equal(igrad_device_uri(device),
 			    "sim:rows=32,cols=32,overlap=on,sram-kib=4096,dram-bytes-per-cycle=64,"
 			    "dram-latency=100,clock-hz=1000000000,threads=1,job-timeout-ms=5000");
