@@ -21,7 +21,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-newest-qemu check-long check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -52,6 +52,13 @@ check-debug-qtest: | fetch
 	@echo 'igrad: the device in a QEMU with sanitizers'
 	@QEMU_SANITIZE=1 BUILD_DIR=$(abspath $(BUILD))/san $(SETUP)/build-qemu
 	@ASAN_OPTIONS=detect_leaks=0 BUILD_DIR=$(abspath $(BUILD))/san tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/san/%) tests/fuzz/registers
+
+# The newest QEMU that can be had, with the device where and as that project would have it: its tests there, and guests.
+check-newest-qemu: vm
+	@QEMU_SRC= QEMU_NEWEST=1 $(SETUP)/fetch-qemu
+	@QEMU_SRC= QEMU_NEWEST=1 BUILD_DIR=$(abspath $(BUILD))/newest $(SETUP)/build-qemu
+	@BUILD_DIR=$(abspath $(BUILD))/newest tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/newest/%)
+	@IGRAD_QEMU=$(abspath $(BUILD))/newest/bin/qemu-system-x86_64 tests/run tests/e2e/vm.t tests/e2e/migrate.t
 
 # Trainings in a guest whose device suffers all that can happen to it.
 stress: vm
@@ -91,6 +98,7 @@ check-debug-kselftest: vm-debug $(KSELFTESTS) $(KSELFTESTS_ROOT)
 check-long:
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check-debug
+	@$(MAKE) --no-print-directory check-newest-qemu
 	@$(MAKE) --no-print-directory coverage
 
 lint: fetch-kernel-source

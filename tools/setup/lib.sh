@@ -30,6 +30,10 @@ kernel_suite() {
 	esac
 }
 
+# What names of QEMU's parts in the cache begin with: that of Debian 13, or the newest one.
+qemu=qemu
+[[ -z ${QEMU_NEWEST:-} ]] || qemu=qemu-newest
+
 free_mb() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
 
 make_cache() {
