@@ -44,6 +44,27 @@ static inline int igrad_drm_sched_init(struct drm_gpu_scheduler *sched,
 }
 
 /*
+ * The scheduler took the job off its list before it asked us what became of it. Whatever that is,
+ * the job belongs back there: it is freed from there once it has ended, but only if somebody looks
+ * again. A scheduler that knows false alarms does so itself.
+ */
+static inline enum drm_gpu_sched_stat igrad_sched_give_back(struct drm_sched_job *job)
+{
+#ifdef IGRAD_SCHED_HAS_NO_HANG
+	return DRM_GPU_SCHED_STAT_NO_HANG;
+#else
+	struct drm_gpu_scheduler *sched = job->sched;
+
+	spin_lock(&sched->job_list_lock);
+	list_add(&job->list, &sched->pending_list);
+	spin_unlock(&sched->job_list_lock);
+	drm_sched_wqueue_start(sched);
+
+	return DRM_GPU_SCHED_STAT_NOMINAL;
+#endif
+}
+
+/*
  * Up to some kernel, unmapping a dma-buf of another DRM driver leaves it mapped, for next time.
  * There is none: the device is going. The caller holds the buffer's reservation.
  */

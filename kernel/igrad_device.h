@@ -44,6 +44,7 @@ struct pci_saved_state;
  * @revive_work: recovery from one that does not answer
  * @pause_work: see igrad_pm_pause()
  * @pci_state: configuration, to give to a device that has lost it
+ * @in_error: paused, and kept awake, until an error of PCI Express has been dealt with
  * @vms: all address spaces
  * @bos: all buffers that are mapped for DMA
  * @queues: all queues
@@ -74,6 +75,7 @@ struct igrad_device {
 	struct work_struct revive_work;
 	struct work_struct pause_work;
 	struct pci_saved_state *pci_state;
+	bool in_error;
 
 	/** @mapped_lock: protects the lists below; held to undo for good what they tell of */
 	struct mutex mapped_lock;

@@ -247,6 +247,14 @@ static int igrad_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return ret;
 }
 
+/* Errors come under the PCI device's lock, as its driver's coming and going does. */
+static void igrad_error_over(struct igrad_device *idev)
+{
+	if (idev->in_error)
+		igrad_pm_put(idev);
+	idev->in_error = false;
+}
+
 /*
  * Also when the device is gone already. Files, maps and dma-bufs may stay open for long; of the
  * device's memory mappings none is left behind.
@@ -255,6 +263,7 @@ static void igrad_remove(struct pci_dev *pdev)
 {
 	struct igrad_device *idev = pci_get_drvdata(pdev);
 
+	igrad_error_over(idev);
 	igrad_pm_disable(idev);
 	igrad_stop(idev, pdev);
 	drm_dev_unplug(&idev->drm);
@@ -278,24 +287,32 @@ static void igrad_reset_done(struct pci_dev *pdev)
 	igrad_pm_go_on(pci_get_drvdata(pdev));
 }
 
-/* The running job cannot be saved, and those behind it need not be lost. */
+/* The running job cannot be saved if it does not end, and those behind it need not be lost. */
 static pci_ers_result_t igrad_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct igrad_device *idev = pci_get_drvdata(pdev);
 
-	igrad_pm_pause(idev);
-	if (state == pci_channel_io_perm_failure) {
-		igrad_ring_kill(idev, -ENODEV);
-		return PCI_ERS_RESULT_DISCONNECT;
-	}
+	/* One that sleeps has no job, and wakes up from a reset anyway. */
+	if (!idev->in_error)
+		idev->in_error = igrad_pm_get_if_awake(idev);
+	if (idev->in_error)
+		igrad_pm_pause(idev);
+	if (state != pci_channel_io_perm_failure)
+		return PCI_ERS_RESULT_NEED_RESET;
 
-	return PCI_ERS_RESULT_NEED_RESET;
+	pci_clear_master(pdev);
+	igrad_ring_kill(idev, -ENODEV);
+	igrad_error_over(idev);
+
+	return PCI_ERS_RESULT_DISCONNECT;
 }
 
 static pci_ers_result_t igrad_slot_reset(struct pci_dev *pdev)
 {
 	struct igrad_device *idev = pci_get_drvdata(pdev);
 
+	if (!idev->in_error)
+		return PCI_ERS_RESULT_RECOVERED;
 	if (pci_load_saved_state(pdev, idev->pci_state))
 		return PCI_ERS_RESULT_DISCONNECT;
 	pci_restore_state(pdev);
@@ -303,10 +320,19 @@ static pci_ers_result_t igrad_slot_reset(struct pci_dev *pdev)
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
+static void igrad_error_resume(struct pci_dev *pdev)
+{
+	struct igrad_device *idev = pci_get_drvdata(pdev);
+
+	if (idev->in_error)
+		igrad_pm_go_on(idev);
+	igrad_error_over(idev);
+}
+
 static const struct pci_error_handlers igrad_error_handlers = {
 	.error_detected = igrad_error_detected,
 	.slot_reset = igrad_slot_reset,
-	.resume = igrad_reset_done,
+	.resume = igrad_error_resume,
 	.reset_prepare = igrad_reset_prepare,
 	.reset_done = igrad_reset_done,
 };

@@ -48,20 +48,6 @@ static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
 }
 
 /*
- * The scheduler took the job off its list before it asked us. Whatever came of it, it belongs back
- * there: it is freed from there once it has ended, but only if somebody looks again.
- */
-static void igrad_sched_take_back(struct drm_sched_job *sched_job)
-{
-	struct drm_gpu_scheduler *sched = sched_job->sched;
-
-	spin_lock(&sched->job_list_lock);
-	list_add(&sched_job->list, &sched->pending_list);
-	spin_unlock(&sched->job_list_lock);
-	drm_sched_wqueue_start(sched);
-}
-
-/*
  * Called several times in the life of a job that takes long. The scheduler names the oldest job
  * that it has not freed; whether one hangs, and which, only the ring knows.
  */
@@ -71,6 +57,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 	/* Keeps the scheduler, too, when the job is freed behind our back. */
 	struct igrad_queue *queue = igrad_queue_get(to_igrad_job(sched_job)->queue);
 	bool cookie = dma_fence_begin_signalling();
+	enum drm_gpu_sched_stat stat;
 	int idx;
 
 	if (drm_dev_enter(&idev->drm, &idx)) {
@@ -84,10 +71,10 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 	}
 	dma_fence_end_signalling(cookie);
 
-	igrad_sched_take_back(sched_job);
+	stat = igrad_sched_give_back(sched_job);
 	igrad_queue_put(queue);
 
-	return DRM_GPU_SCHED_STAT_NOMINAL;
+	return stat;
 }
 
 static void igrad_sched_free_job(struct drm_sched_job *sched_job)

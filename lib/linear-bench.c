@@ -8,10 +8,9 @@
 
 #include "planner.h"
 
-#define TIMEOUT_MS     600000 /* a busy machine is no reason to give up */
-#define AS_GOOD	       1.002  /* × the least cycles that are possible: not worth another trial */
-#define WORTH_SPILLING 1.05   /* × the cycles, for the accesses of sums that leave the array */
-#define MANY_COMMANDS  40000  /* what all trials of a schedule but the first may come to, roughly */
+#define TIMEOUT_MS    600000 /* a busy machine is no reason to give up */
+#define AS_GOOD	      1.002  /* × the least cycles that are possible: not worth another trial */
+#define MANY_COMMANDS 40000  /* what all trials of a search but the first may come to, roughly */
 
 /* ---------------------------------------------------------------- the device */
 
@@ -213,30 +212,6 @@ static int attempt(struct igrad_bench *bench, const struct igrad_task *task,
 	return 0;
 }
 
-/*
- * Interleaving is for fewer accesses, which are lost where sums go through SRAM for every chunk of
- * the batch: a plan that does so and gains next to nothing in time is none.
- */
-static int drop_spilling(const struct igrad_problem *problem, enum igrad_objective objective,
-			 struct igrad_trial trials[], int num)
-{
-	int frugal = 0, kept = 0;
-
-	while (frugal < num && igrad_plan_spills(problem, &trials[frugal].estimate.plan))
-		frugal++;
-	if (objective == IGRAD_OBJECTIVE_ENERGY || frugal == num)
-		return num;
-	for (int i = 0; i < num; i++) {
-		const struct igrad_report *report = &trials[i].report;
-		const struct igrad_report *than = &trials[frugal].report;
-
-		if (i >= frugal || than->cycles > WORTH_SPILLING * report->cycles ||
-		    (objective == IGRAD_OBJECTIVE_DRAM && bytes_moved(than) > bytes_moved(report)))
-			trials[kept++] = trials[i];
-	}
-	return kept;
-}
-
 /* What ws can also do with a plan: see to dW first, so that updates go on while dX is streamed. */
 static bool has_twin(const struct igrad_problem *problem, const struct igrad_plan *plan)
 {
@@ -252,27 +227,28 @@ static bool known(const struct igrad_plan *plan, const struct igrad_trial trials
 	return false;
 }
 
-/* Is there anything to be gained by executing a candidate, after @best? */
-static bool promising(const struct igrad_candidate *candidate, const struct igrad_trial *best,
-		      enum igrad_objective objective)
+/* Is there anything to be gained by executing a candidate, after @best? Sums go through SRAM for
+ * fewer bytes, where bytes are the objective, and not for time. */
+static bool promising(const struct igrad_candidate *candidate, bool spilling,
+		      const struct igrad_trial *best, enum igrad_objective objective)
 {
 	uint64_t moved = candidate->traffic.read + candidate->traffic.written;
 
 	if (objective == IGRAD_OBJECTIVE_ENERGY)
 		return true;
-	if (objective == IGRAD_OBJECTIVE_DRAM && moved != bytes_moved(&best->report))
+	if (objective == IGRAD_OBJECTIVE_DRAM && (spilling || moved != bytes_moved(&best->report)))
 		return moved < bytes_moved(&best->report);
 	return best->report.cycles > AS_GOOD * candidate->floor ||
 	       candidate->accesses < best->estimate.accesses;
 }
 
-/* The plans that suit @problem. */
+/* The plans that suit @problem, among those that spill sums, or among all others. */
 static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 		       const struct igrad_task *dummy, const struct igrad_problem *problem,
-		       struct igrad_trial trials[], int *num)
+		       bool spilling, struct igrad_trial trials[], int *num)
 {
 	struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES];
-	int n = igrad_plan_search(problem, igrad_task_objective(task), candidates);
+	int n = igrad_plan_search(problem, igrad_task_objective(task), spilling, candidates);
 	uint64_t commands = 0;
 	int err = 0;
 
@@ -281,12 +257,26 @@ static int attempt_all(struct igrad_bench *bench, const struct igrad_task *task,
 	/* The more commands, the fewer trials: choosing is not to take longer than what it is for.
 	 */
 	for (int i = 0; !err && i < n && (!*num || commands < MANY_COMMANDS); i++) {
-		if (*num && !promising(&candidates[i], &trials[0], igrad_task_objective(task)))
+		if (*num &&
+		    !promising(&candidates[i], spilling, &trials[0], igrad_task_objective(task)))
 			continue;
 		commands += candidates[i].commands;
 		err = attempt(bench, task, dummy, &candidates[i], trials, num);
 	}
 	return err;
+}
+
+/* A layer that nothing else can do is done by plans that spill sums, whoever asks. */
+static int attempt_both(struct igrad_bench *bench, const struct igrad_task *task,
+			const struct igrad_task *dummy, const struct igrad_problem *problem,
+			bool spilling, struct igrad_trial trials[], int *num)
+{
+	int err = attempt_all(bench, task, dummy, problem, false, trials, num), other;
+
+	if (!problem->fused || (err && !igrad_unable(err)) || (!err && !spilling))
+		return err;
+	other = attempt_all(bench, task, dummy, problem, true, trials, num);
+	return *num && igrad_unable(other) ? 0 : other;
 }
 
 /* ws can do all that ws-paper does, and also see to dW before dX. */
@@ -312,7 +302,7 @@ static int attempt_more(struct igrad_bench *bench, const struct igrad_task *task
 }
 
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, const struct igrad_trial *paper,
+		    enum igrad_schedule schedule, bool spilling, const struct igrad_trial *paper,
 		    struct igrad_trial trials[])
 {
 	const struct igrad_device_info *info = igrad_device_info(bench->device);
@@ -324,11 +314,9 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 	if (!err)
 		err = igrad_task_problem(&problem, info, &dummy.task, schedule);
 	if (!err)
-		err = attempt_all(bench, task, &dummy.task, &problem, trials, &num);
+		err = attempt_both(bench, task, &dummy.task, &problem, spilling, trials, &num);
 	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
 		err = attempt_more(bench, task, &dummy.task, &problem, paper, trials, &num);
-	if (!err)
-		num = drop_spilling(&problem, igrad_task_objective(task), trials, num);
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);
 	if (!err && !num)

@@ -9,10 +9,11 @@
 
 #define MAX_REMEMBERED 256
 
-/* All that a choice depends on; compared as bytes. */
+/* All that a choice depends on; compared as bytes. @spilling: what igrad_bench_try() means by it */
 struct key {
 	struct igrad_problem problem;
 	enum igrad_schedule schedule;
+	bool spilling;
 	enum igrad_objective objective;
 	const struct igrad_energy_table *energy;
 	bool relu;
@@ -104,12 +105,6 @@ static void remember(struct igrad_planner *planner, const struct key *key,
 	choice->trial = *trial;
 }
 
-/* A schedule that cannot do the layer at all. */
-static bool unable(int err)
-{
-	return err == -E2BIG || err == -ENOSPC;
-}
-
 /* All of this is called with the lock held. */
 static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *task,
 			const struct key *key, struct igrad_trial *best);
@@ -127,11 +122,11 @@ static int try_fixed(struct igrad_planner *planner, const struct igrad_task *tas
 
 		plain.schedule = IGRAD_SCHEDULE_WS_PAPER;
 		err = choose_fixed(planner, task, &plain, &paper);
-		if (err && !unable(err))
+		if (err && !igrad_unable(err))
 			return err;
 		known = err ? NULL : &paper;
 	}
-	return igrad_bench_try(&planner->bench, task, key->schedule, known, trials);
+	return igrad_bench_try(&planner->bench, task, key->schedule, key->spilling, known, trials);
 }
 
 static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *task,
@@ -153,6 +148,17 @@ static int choose_fixed(struct igrad_planner *planner, const struct igrad_task *
 	return 0;
 }
 
+/*
+ * Interleaving is for accesses, which it saves while sums stay in the array: it keeps them there
+ * whatever that costs, unless bytes are the objective. Auto is free to do otherwise.
+ */
+static bool may_spill(enum igrad_schedule asked, enum igrad_schedule schedule,
+		      enum igrad_objective objective)
+{
+	return schedule == IGRAD_SCHEDULE_INTERLEAVED &&
+	       (asked == IGRAD_SCHEDULE_AUTO || objective == IGRAD_OBJECTIVE_DRAM);
+}
+
 /* The best schedule is the one whose best plan is best; one that cannot do the layer does not
  * count.
  */
@@ -162,15 +168,18 @@ static int choose(struct igrad_planner *planner, const struct igrad_task *task, 
 	bool found = false;
 	int err = 0;
 
-	if (key->schedule != IGRAD_SCHEDULE_AUTO)
+	if (key->schedule != IGRAD_SCHEDULE_AUTO) {
+		key->spilling = may_spill(key->schedule, key->schedule, key->objective);
 		return choose_fixed(planner, task, key, best);
+	}
 	for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
 		struct igrad_trial trial;
 		int ret;
 
 		key->schedule = schedule;
+		key->spilling = may_spill(IGRAD_SCHEDULE_AUTO, schedule, key->objective);
 		ret = choose_fixed(planner, task, key, &trial);
-		if (ret && !unable(ret))
+		if (ret && !igrad_unable(ret))
 			return ret;
 		if (ret)
 			err = ret;
@@ -231,6 +240,8 @@ int igrad_planner_try(struct igrad_device *device, const struct igrad_task *task
 	planner = planner_of(device);
 	if (!planner)
 		return -ENOMEM;
+	if (task->backward)
+		key.spilling = may_spill(task->backward->schedule, schedule, key.objective);
 	pthread_mutex_lock(&planner->lock);
 	err = try_fixed(planner, task, &key, trials);
 	pthread_mutex_unlock(&planner->lock);

@@ -78,6 +78,8 @@ static struct igrad_tiling tiling_of(const struct igrad_problem *problem,
 	       tiling.batch, tiling.in, tiling.out, tiling.order);
 	if (problem->backward)
 		name_turns(plan, tiling.words, sizeof(tiling.words));
+	if (igrad_plan_spills(problem, plan))
+		append(tiling.words, sizeof(tiling.words), ", sums through SRAM");
 	append(tiling.words, sizeof(tiling.words), "; in SRAM (%u KiB)",
 	       (tiling.sram_bytes + 1023) / 1024);
 	name_slots(problem, plan, tiling.words, sizeof(tiling.words));
@@ -196,7 +198,7 @@ static int explain(struct igrad_device *device, const struct igrad_task *task,
 	for (int s = first; s <= last; s++) {
 		int ret = add_schedule(&list, device, task, s);
 
-		if (ret && ret != -E2BIG && ret != -ENOSPC) {
+		if (ret && !igrad_unable(ret)) {
 			free(list.choices);
 			return ret;
 		}

@@ -188,6 +188,72 @@ struct igrad_visits igrad_plan_visits(const struct igrad_problem *problem,
 	return visits;
 }
 
+/* ---------------------------------------------------------------- pieces */
+
+#define MOST_PARTS 8 /* of a tile: with more the whole is hardly quicker, for more commands */
+
+/* Does a block come in, change and leave before the next one takes its slot? */
+static bool comes_and_goes(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			   enum igrad_role role)
+{
+	struct igrad_visits visits = igrad_plan_visits(problem, plan, role);
+
+	switch (touch(problem, plan, role)) {
+	case TOUCH_INOUT:
+	case TOUCH_CHANGE:
+	case TOUCH_ONCE_INOUT:
+		return true;
+	case TOUCH_SUM:
+		return visits.times > 1 && visits.sweep > plan->slots[role];
+	default:
+		return false;
+	}
+}
+
+/*
+ * A slot whose contents come in and leave is busy with transfers for twice their time, in which two
+ * slots leave none for work: in parts, the next tile comes in while the last one leaves.
+ */
+static void cut_finely(const struct igrad_problem *problem, const struct igrad_plan *plan,
+		       enum igrad_role role, struct igrad_size *piece)
+{
+	uint64_t bytes = (uint64_t)igrad_role_width(problem, role) * piece->rows * piece->cols;
+	uint64_t blocks = igrad_window_blocks(igrad_role_size(problem, role),
+					      igrad_role_block(plan, role));
+	uint32_t parts = MOST_PARTS;
+
+	if (plan->slots[role] > 2 || plan->slots[role] >= blocks || !(problem->home & 1u << role) ||
+	    !comes_and_goes(problem, plan, role))
+		return;
+	while (parts > 1 &&
+	       (piece->rows % parts || bytes < parts * igrad_piece_least(problem->device)))
+		parts--;
+	piece->rows /= parts;
+}
+
+/*
+ * The part of a block that belongs to one tile, or to several where that is so little that rounding
+ * to whole cycles would cost DMA time. Batch rows are streamed, and not cut.
+ */
+struct igrad_size igrad_plan_piece(const struct igrad_problem *problem,
+				   const struct igrad_plan *plan, enum igrad_role role)
+{
+	uint64_t bytes = igrad_role_width(problem, role),
+		 least = igrad_piece_least(problem->device);
+	struct igrad_size block = igrad_role_block(plan, role), piece;
+	struct igrad_plan cut = *plan;
+
+	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
+	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
+	piece = igrad_role_block(&cut, role);
+	cut_finely(problem, plan, role, &piece);
+	while (bytes * piece.rows * piece.cols < least && piece.cols < block.cols)
+		piece.cols = igrad_min(2 * piece.cols, block.cols);
+	while (bytes * piece.rows * piece.cols < least && piece.rows < block.rows)
+		piece.rows = igrad_min(2 * piece.rows, block.rows);
+	return piece;
+}
+
 /* ---------------------------------------------------------------- traffic */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)

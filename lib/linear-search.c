@@ -72,12 +72,14 @@ static void list_sizes(uint32_t dim, uint32_t unit, bool batch, bool fine, struc
 /* ---------------------------------------------------------------- candidates so far */
 
 /*
+ * @spilling: which plans it is about: igrad_plan_spills()
  * @unit: what blocks smaller than the layer are multiples of; of the batch only to begin with
  * @relaxed: there is a plan that moves everything once, and has room for two blocks of what streams
  */
 struct search {
 	const struct igrad_problem *problem;
 	enum igrad_objective objective;
+	bool spilling;
 	uint32_t unit[IGRAD_NUM_DIMS];
 	uint64_t compulsory;
 	bool relaxed;
@@ -371,6 +373,8 @@ static void slots(struct search *search, struct igrad_plan *plan)
 	uint64_t sram = search->problem->device->sram_bytes, before = UINT64_MAX;
 	struct cut cut;
 
+	if (igrad_plan_spills(search->problem, plan) != search->spilling)
+		return;
 	cut_init(&cut, search->problem, plan);
 	if (set_least(&cut, plan, 1) > sram)
 		return;
@@ -620,23 +624,20 @@ static bool same_cut(const struct igrad_plan *a, const struct igrad_plan *b)
 	       a->dw_turned == b->dw_turned && a->dw_first == b->dw_first;
 }
 
-/* The most promising ones, no cut more than twice, and no more than @spilling that spill sums. */
-static int pick_first(const struct search *search, const struct entry *entries, size_t num,
-		      int spilling, struct igrad_candidate candidates[])
+/* The @most most promising ones, and no cut more than twice. */
+static int pick_first(const struct entry *entries, size_t num, int most,
+		      struct igrad_candidate candidates[])
 {
 	int n = 0;
 
-	for (size_t i = 0; i < num && n < IGRAD_MAX_CANDIDATES; i++) {
+	for (size_t i = 0; i < num && n < most; i++) {
 		const struct igrad_plan *plan = &entries[i].candidate->plan;
-		bool spills = igrad_plan_spills(search->problem, plan);
 		int same = 0;
 
 		for (int c = 0; c < n; c++)
 			same += same_cut(&candidates[c].plan, plan);
-		if (same >= 2 || (spills && !spilling))
-			continue;
-		candidates[n++] = *entries[i].candidate;
-		spilling -= spills;
+		if (same < 2)
+			candidates[n++] = *entries[i].candidate;
 	}
 	return n;
 }
@@ -657,7 +658,7 @@ static int pick(const struct search *search, struct igrad_candidate candidates[]
 		if (bytes_moved(&search->found[i]) <= enough)
 			entries[num++] = entry_of(&search->found[i], search->objective);
 	qsort(entries, num, sizeof(*entries), by_keys);
-	n = pick_first(search, entries, num, IGRAD_MAX_CANDIDATES / 2, candidates);
+	n = pick_first(entries, num, IGRAD_MAX_CANDIDATES / (search->spilling ? 2 : 1), candidates);
 	free(entries);
 	return n;
 }
@@ -672,11 +673,12 @@ static void search_finely(struct search *search)
 }
 
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
-		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
+		      bool spilling, struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES])
 {
 	struct search search = {
 		.problem = problem,
 		.objective = objective,
+		.spilling = spilling,
 		.least = UINT64_MAX,
 		.compulsory = igrad_problem_compulsory(problem),
 	};

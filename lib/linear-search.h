@@ -30,12 +30,13 @@ void igrad_candidate_rate(const struct igrad_problem *problem, struct igrad_cand
 /**
  * igrad_plan_search - the best plans on paper, the most promising first
  * @objective: what they are to be good for
+ * @spilling: of those that split the batch so that sums go through SRAM; else of all others
  *
- * Returns how many; all of them move the fewest bytes that any does, or nearly so: any at all for
- * IGRAD_OBJECTIVE_DRAM, otherwise any that is made of whole tiles, if there is one. -ENOSPC when
- * none fits SRAM, -E2BIG when none has few enough commands, -ENOMEM.
+ * Returns how many; all of them move the fewest bytes that any of these does, or nearly so: any at
+ * all for IGRAD_OBJECTIVE_DRAM, otherwise any that is made of whole tiles, if there is one. -ENOSPC
+ * when none fits SRAM, or there is none, -E2BIG when none has few enough commands, -ENOMEM.
  */
 int igrad_plan_search(const struct igrad_problem *problem, enum igrad_objective objective,
-		      struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES]);
+		      bool spilling, struct igrad_candidate candidates[IGRAD_MAX_CANDIDATES]);
 
 #endif /* IGRAD_LINEAR_SEARCH_H */

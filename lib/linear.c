@@ -68,28 +68,6 @@ int igrad_problem_init(struct igrad_problem *problem, const struct igrad_device_
 	return err;
 }
 
-/*
- * What is moved at once: the part of a block that belongs to one tile, or to several where that is
- * so little that rounding to whole cycles would cost DMA time. Batch rows are streamed, and not
- * cut.
- */
-static struct igrad_size role_piece(const struct igrad_linear *linear, enum igrad_role role,
-				    uint32_t least_bytes)
-{
-	uint64_t bytes = igrad_role_width(&linear->problem, role);
-	struct igrad_size block = igrad_role_block(&linear->plan, role), piece;
-	struct igrad_plan cut = linear->plan;
-
-	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
-	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
-	piece = igrad_role_block(&cut, role);
-	while (bytes * piece.rows * piece.cols < least_bytes && piece.cols < block.cols)
-		piece.cols = igrad_min(2 * piece.cols, block.cols);
-	while (bytes * piece.rows * piece.cols < least_bytes && piece.rows < block.rows)
-		piece.rows = igrad_min(2 * piece.rows, block.rows);
-	return piece;
-}
-
 static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *const operands[],
 			const struct igrad_device_info *info)
 {
@@ -107,7 +85,7 @@ static int map_operands(struct igrad_linear *linear, const struct igrad_matrix *
 					linear->plan.narrow & 1u << role ? IGRAD_BF16 : IGRAD_FP32,
 					igrad_role_size(&linear->problem, role),
 					igrad_role_block(&linear->plan, role),
-					role_piece(linear, role, igrad_piece_least(info)),
+					igrad_plan_piece(&linear->problem, &linear->plan, role),
 					linear->plan.slots[role],
 					igrad_plan_visits(&linear->problem, &linear->plan, role));
 		if (err)

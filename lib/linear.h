@@ -137,6 +137,10 @@ static inline uint32_t igrad_piece_least(const struct igrad_device_info *device)
 	return 32 * device->dram_bytes_per_cycle;
 }
 
+/** igrad_plan_piece - what is moved at once of an operand's block */
+struct igrad_size igrad_plan_piece(const struct igrad_problem *problem,
+				   const struct igrad_plan *plan, enum igrad_role role);
+
 /** igrad_role_width - bytes of an element in DRAM */
 static inline uint32_t igrad_role_width(const struct igrad_problem *problem, enum igrad_role role)
 {

@@ -6,6 +6,8 @@
 #ifndef IGRAD_PLANNER_H
 #define IGRAD_PLANNER_H
 
+#include <errno.h>
+
 #include "igrad/energy.h"
 #include "linear-search.h"
 
@@ -61,6 +63,8 @@ void igrad_bench_close(struct igrad_bench *bench);
 /**
  * igrad_bench_try - execute the most promising plans for a pass
  * @schedule: of a backward pass, not auto
+ * @spilling: interleaved with updates in the array: also those that split the batch so that sums go
+ * through SRAM between chunks. Without that they are tried only if nothing else can do the layer.
  * @paper: ws: the best trial of ws-paper, whose commands ws can carry out too; NULL if there is
  * none
  * @trials: room for IGRAD_MAX_CANDIDATES; the best comes first
@@ -68,8 +72,14 @@ void igrad_bench_close(struct igrad_bench *bench);
  * Returns how many there are, or why there is none.
  */
 int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
-		    enum igrad_schedule schedule, const struct igrad_trial *paper,
+		    enum igrad_schedule schedule, bool spilling, const struct igrad_trial *paper,
 		    struct igrad_trial trials[]);
+
+/** igrad_unable - does an error say that a layer cannot be done in this way at all? */
+static inline bool igrad_unable(int err)
+{
+	return err == -E2BIG || err == -ENOSPC;
+}
 
 /**
  * igrad_planner_choose - the best plan for a pass on @device, schedule included
@@ -81,6 +91,7 @@ int igrad_planner_choose(struct igrad_device *device, const struct igrad_task *t
 
 /**
  * igrad_planner_try - igrad_bench_try(), on the bench that plans for @device
+ * @schedule: the one that is tried; whether it may spill sums depends on who asks: @task
  *
  * -EINVAL for arguments that make no sense.
  */

@@ -30,6 +30,9 @@ static void igrad_reset_hold(Object *obj, ResetType type)
     stat64_add(&s->stats.resets, 1);
     igrad_worker_drain(&s->worker);
     igrad_worker_forget(&s->worker);
+    if (s->aer) {
+        pcie_cap_deverr_reset(PCI_DEVICE(s));
+    }
     igrad_power_on_values(s);
     s->resetting = false;
     trace_igrad_reset_end(s->name);
@@ -155,6 +158,9 @@ static void igrad_write_config(PCIDevice *pci, uint32_t addr, uint32_t val,
         igrad_worker_pause(&s->worker);
         igrad_worker_resume(&s->worker);
     }
+    if (s->aer) {
+        pcie_aer_write_config(pci, addr, val, len);
+    }
     pcie_cap_flr_write_config(pci, addr, val, len);
     igrad_update_activity(s);
 }
@@ -170,6 +176,24 @@ static bool igrad_init_pm(PCIDevice *pci, Error **errp)
     pci_set_word(pci->config + cap + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
     pci_set_word(pci->wmask + cap + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
     return true;
+}
+
+/* Errors are reported when somebody injects them; the device has none. */
+static bool igrad_init_aer(PCIDevice *pci, Error **errp)
+{
+    pcie_cap_deverr_init(pci);
+    return pcie_aer_init(pci, PCI_ERR_VER, PCI_CONFIG_SPACE_SIZE,
+                         PCI_ERR_SIZEOF, errp) >= 0;
+}
+
+static void igrad_exit_pcie(IgradState *s)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+
+    if (s->aer) {
+        pcie_aer_exit(pci);
+    }
+    pcie_cap_exit(pci);
 }
 
 static bool igrad_init_pci(IgradState *s, Error **errp)
@@ -190,9 +214,13 @@ static bool igrad_init_pci(IgradState *s, Error **errp)
         return false;
     }
     pcie_cap_flr_init(pci);
+    if (s->aer && !igrad_init_aer(pci, errp)) {
+        pcie_cap_exit(pci);
+        return false;
+    }
     if (msix_init_exclusive_bar(pci, IGRAD_NUM_VECTORS, IGRAD_BAR_MSIX,
                                 errp)) {
-        pcie_cap_exit(pci);
+        igrad_exit_pcie(s);
         return false;
     }
     for (int i = 0; i < IGRAD_NUM_VECTORS; i++) {
@@ -239,7 +267,7 @@ static void igrad_exit_pci(IgradState *s)
     igrad_regions_gone(s);
     msix_unuse_all_vectors(pci);
     msix_uninit_exclusive_bar(pci);
-    pcie_cap_exit(pci);
+    igrad_exit_pcie(s);
 }
 
 /*
@@ -333,6 +361,8 @@ static const Property igrad_properties[] = {
     DEFINE_PROP_UNSIGNED_NODEFAULT("x-hang-tag", IgradState, config.hang_tag,
                                    qdev_prop_uint32, uint32_t),
     DEFINE_PROP_BOOL("realtime", IgradState, realtime, false),
+    /* Off for the state of a device that had no such capability yet. */
+    DEFINE_PROP_BOOL("aer", IgradState, aer, true),
     DEFINE_PROP_BOOL("x-synchronous", IgradState, synchronous, false),
 };
 

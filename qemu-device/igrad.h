@@ -25,6 +25,7 @@ struct IgradState {
     uint32_t sram_kib;
     bool realtime;
     bool synchronous;
+    bool aer;
 
     IgradInject inject;
     IgradStats stats;

@@ -14,6 +14,8 @@ ifdef IGRAD_TEST_LONG
 GUESTS += kselftest-smp4:stock:4:user$(comma)smp=4$(comma)iommu kselftest-root-iommu:stock:2:root$(comma)iommu kselftest-root-smp1:stock:2:root$(comma)smp=1
 DEBUG_GUESTS += debug-root-iommu:debug:2:root$(comma)iommu
 endif
+KCSAN_GUESTS := kcsan-user:kcsan:2:user$(comma)smp=4 kcsan-root:kcsan:2:root
+NEWEST_GUESTS := newest-user:newest:2:user$(comma)iommu newest-root:newest:2:root
 # (After a sleep the shares that these leave their results in are gone: that test is in tests/e2e/sleep.t.)
 guest_tests = $(if $(findstring :root,$(1)),$(filter-out %/sleep,$(KSELFTESTS_ROOT)),$(if $(filter kselftest-4:%,$(1)),\
 	$(filter %/bo %/sync %/fault %/devices %/abuse,$(KSELFTESTS)),$(KSELFTESTS)))
@@ -21,7 +23,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-newest-qemu check-long check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-kcsan check-newest check-newest-qemu check-htop check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -56,9 +58,9 @@ check-debug-qtest: | fetch
 # The newest QEMU that can be had, with the device where and as that project would have it: its tests there, and guests.
 check-newest-qemu: vm
 	@QEMU_SRC= QEMU_NEWEST=1 $(SETUP)/fetch-qemu
-	@QEMU_SRC= QEMU_NEWEST=1 BUILD_DIR=$(abspath $(BUILD))/newest $(SETUP)/build-qemu
-	@BUILD_DIR=$(abspath $(BUILD))/newest tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/newest/%)
-	@IGRAD_QEMU=$(abspath $(BUILD))/newest/bin/qemu-system-x86_64 tests/run tests/e2e/vm.t tests/e2e/migrate.t
+	@QEMU_SRC= QEMU_NEWEST=1 BUILD_DIR=$(abspath $(BUILD))/newest-qemu $(SETUP)/build-qemu
+	@BUILD_DIR=$(abspath $(BUILD))/newest-qemu tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/newest-qemu/%)
+	@IGRAD_QEMU=$(abspath $(BUILD))/newest-qemu/bin/qemu-system-x86_64 tests/run tests/e2e/vm.t tests/e2e/migrate.t
 
 # Trainings in a guest whose device suffers all that can happen to it.
 stress: vm
@@ -95,9 +97,27 @@ check-debug-kselftest: vm-debug $(KSELFTESTS) $(KSELFTESTS_ROOT)
 	@tests/run $(call guest_results,$(DEBUG_GUESTS)) $(BUILD)/check/debug-root/kunit.tap
 	@IGRAD_TEST_KERNEL=debug tests/run tests/e2e/sleep.t
 
+# The driver on a kernel that looks for data races.
+check-kcsan: vm-kcsan $(KSELFTESTS) $(KSELFTESTS_ROOT)
+	@$(call run_guests,$(KCSAN_GUESTS))
+	@tests/run $(call guest_results,$(KCSAN_GUESTS))
+
+# The driver on the newest kernel that Debian has.
+check-newest: vm-newest $(KSELFTESTS) $(KSELFTESTS_ROOT)
+	@$(call run_guests,$(NEWEST_GUESTS))
+	@tests/run $(call guest_results,$(NEWEST_GUESTS))
+	@IGRAD_TEST_KERNEL=newest tests/run tests/e2e/sleep.t
+
+# What others' programs make of it.
+check-htop: vm
+	@tests/run tests/e2e/htop
+
 check-long:
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check-debug
+	@$(MAKE) --no-print-directory check-kcsan
+	@$(MAKE) --no-print-directory check-newest
+	@$(MAKE) --no-print-directory check-htop
 	@$(MAKE) --no-print-directory check-newest-qemu
 	@$(MAKE) --no-print-directory coverage
 

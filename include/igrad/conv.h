@@ -68,6 +68,8 @@ int igrad_conv_output(const struct igrad_conv_shape *shape, uint32_t *height, ui
  * @b: 1 × out, or NULL
  * @y: batch·(output height)·(output width) × out
  * @relu: y = max(y, 0) afterwards
+ * @objective: what the way of cutting it is chosen for
+ * @energy: what IGRAD_OBJECTIVE_ENERGY counts with; NULL: the table that is built in
  */
 struct igrad_conv_forward {
 	struct igrad_conv_shape shape;
@@ -76,6 +78,8 @@ struct igrad_conv_forward {
 	const struct igrad_matrix *b;
 	const struct igrad_matrix *y;
 	bool relu;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 /**
@@ -88,9 +92,9 @@ int igrad_conv_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forw
 
 /**
  * struct igrad_conv_backward - a convolution's backward pass, in fp32
- * @schedule: IGRAD_SCHEDULE_WS_OS or IGRAD_SCHEDULE_INTERLEAVED
+ * @schedule: how; the results are the same bit for bit
  *
- * The other fields mean what they mean in struct igrad_linear_backward; matrices have the sizes of
+ * All fields mean what they mean in struct igrad_linear_backward; matrices have the sizes of
  * struct igrad_conv_forward's. With momentum, @dw and @db must be NULL.
  */
 struct igrad_conv_backward {
@@ -110,6 +114,8 @@ struct igrad_conv_backward {
 	const struct igrad_matrix *sb;
 	const struct igrad_matrix *adam;
 	struct igrad_optimizer optimizer;
+	enum igrad_objective objective;
+	const struct igrad_energy_table *energy;
 };
 
 /** igrad_conv_backward - both gradients and the update; errors as for igrad_conv_forward() */

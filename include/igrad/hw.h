@@ -255,18 +255,34 @@ enum igrad_opcode {
 	IGRAD_OP_VEC_SOFTMAX_XENT = 0x48, /* see struct igrad_cmd_vec */
 	IGRAD_OP_VEC_SCALE = 0x49,        /* d = round(imm·a) */
 	IGRAD_OP_VEC_ADAM = 0x4a,         /* d = w and two moments, updated: see struct igrad_cmd_vec */
+	IGRAD_OP_VEC_ADD = 0x4b,          /* d = a + b */
+	IGRAD_OP_VEC_MUL = 0x4c,          /* d = round(a·b) */
+	IGRAD_OP_VEC_RSQRT = 0x4d,        /* d = round(1 / round(√round(a + imm))) */
+	IGRAD_OP_VEC_COLSQ = 0x4e,        /* d[j] = sum over increasing i of (a[i][j] − b[j])² */
+	IGRAD_OP_VEC_NORM = 0x4f,         /* see struct igrad_cmd_vec */
+	IGRAD_OP_VEC_NORM_SUMS = 0x50,    /* likewise */
+	IGRAD_OP_VEC_NORM_GRAD = 0x51,    /* likewise */
+	IGRAD_OP_VEC_DROPOUT = 0x52,      /* d = a·scale, or +0 where a random number is small */
+	IGRAD_OP_VEC_POOL_MAX = 0x53,     /* see struct igrad_cmd_pool */
+	IGRAD_OP_VEC_POOL_MAX_GRAD = 0x54,
+	IGRAD_OP_VEC_POOL_SUM = 0x55,
+	IGRAD_OP_VEC_POOL_SUM_GRAD = 0x56,
+	IGRAD_OP_VEC_POOL_DIVIDE = 0x57,
 };
 
 /* Flags; any other bit, or one not listed for the opcode, is malformed. */
 #define IGRAD_FLAG_ADD       (1u << 0) /* FPROP, DGRAD, INTERLEAVED: p is read and added to */
-#define IGRAD_FLAG_KEEP      (1u << 1) /* WGRAD, INTERLEAVED: acc continues; VEC_COLSUM: d continues */
+#define IGRAD_FLAG_KEEP      (1u << 1) /* WGRAD, INTERLEAVED: acc continues; sums of columns: d does */
 #define IGRAD_FLAG_TRANSPOSE (1u << 2) /* LOAD_W: p[c][r]; FPROP: x[r][b] */
 #define IGRAD_FLAG_DECAY     (1u << 3) /* UPDATE, VEC_SGD, VEC_ADAM: t = round(keep·w) */
 #define IGRAD_FLAG_BF16      (1u << 4) /* what lies in SRAM is bf16: see below */
 #define IGRAD_FLAG_MEM_BF16  (1u << 5) /* DMA: what lies in memory is bf16 */
 #define IGRAD_FLAG_TURN      (1u << 6) /* FPROP: psums lie transposed, p[c][b] */
-#define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TRANSPOSE, TURN: x, or dx, is of images */
+#define IGRAD_FLAG_WINDOW    (1u << 7) /* streams, not with TURN alone: x, or dx, is of images */
 #define IGRAD_FLAG_GROUPS    (1u << 8) /* the array, not with TRANSPOSE, TURN: some PEs only */
+#define IGRAD_FLAG_SCATTER   (1u << 9) /* FPROP with WINDOW alone: p, not x, is of images */
+#define IGRAD_FLAG_TAPS      (1u << 10) /* FPROP, WGRAD with WINDOW: several positions of the kernel */
+#define IGRAD_FLAG_INDEX     (1u << 11) /* VEC_POOL_MAX: where the maximum was is written */
 
 /*
  * bf16 is the upper half of an fp32 word: 2 bytes, 2-byte alignment of addresses and pitches. With
@@ -332,6 +348,14 @@ struct igrad_cmd_dma {
  * pixel is (y, x) = (oy·stride_y, ox·stride_x) + @tap, at address + ((n·height + y)·width + x)·pitch.
  * A row whose pixel is outside its image is not valid: it takes its time, but no part in sums; only
  * its psum of an FPROP is written like any other.
+ *
+ * FPROP with WINDOW and TRANSPOSE: lanes of x walk, not batch rows: x[r][b] is word b of the pixel of
+ * output number @first + r; a lane that is not valid adds nothing to any psum. With SCATTER p is of
+ * images and x is not: a row that is not valid is neither read nor written. With TAPS lane r is at
+ * position k = r / channels (of WINDOW), rounded down, from @tap on: its pixel lies k / kernel_x rows
+ * of step_y below and k mod kernel_x columns of step_x right of that, and its word there is r mod
+ * channels; each lane is valid or not by itself, and g is read for every row. With TRANSPOSE too it is
+ * batch row b that is at position b / channels, and reads word b mod channels.
  */
 struct igrad_cmd_array {
 	igrad_le16 rows;
@@ -371,9 +395,13 @@ struct igrad_cmd_array {
  * @stride_x: pixels from one output to the next
  * @group_rows: in-features of a group, for commands with IGRAD_FLAG_GROUPS; 0: there are no groups
  * @group_cols: out-features of a group, likewise; zero if and only if @group_rows is
+ * @channels: lanes (with TRANSPOSE, batch rows) at each position, for streams with IGRAD_FLAG_TAPS; 0: there are none
+ * @kernel_x: positions in a row of the kernel, likewise; zero if and only if @channels is, as the next
+ * @step_y: rows of pixels from one position to the one below
+ * @step_x: pixels from one position to the next
  * @reserved: zero
  *
- * All but groups are at least 1. They hold until the next WINDOW of the job; before the first there
+ * All but groups and positions are at least 1. They hold until the next WINDOW of the job; before the first there
  * is none.
  *
  * With IGRAD_FLAG_GROUPS, PE(r,c) takes part only if r / group_rows = c / group_cols, rounded down;
@@ -389,7 +417,11 @@ struct igrad_cmd_window {
 	igrad_le16 stride_x;
 	igrad_le16 group_rows;
 	igrad_le16 group_cols;
-	igrad_le32 reserved[6];
+	igrad_le16 channels;
+	igrad_le16 kernel_x;
+	igrad_le16 step_y;
+	igrad_le16 step_x;
+	igrad_le32 reserved[4];
 };
 
 /**
@@ -398,16 +430,21 @@ struct igrad_cmd_window {
  * @cols: 1 … IGRAD_MAX_VEC_DIM
  * @a: first operand (every opcode but VEC_FILL)
  * @a_pitch: bytes from one row to the next
- * @b: second operand: VEC_BIAS (one row), VEC_RELU_GRAD, VEC_AXPY, VEC_SGD; VEC_SOFTMAX_XENT:
- *     labels, one 32-bit integer a row, b_pitch apart; VEC_ADAM: m, changed; else zero
- * @b_pitch: bytes from one row to the next; zero for VEC_BIAS
- * @d: result; VEC_COLSUM: one row
- * @d_pitch: bytes from one row to the next; zero for VEC_COLSUM
- * @imm: fp32 bits: VEC_FILL value, VEC_AXPY α, VEC_SGD η, VEC_SCALE factor, VEC_SOFTMAX_XENT scale;
- *     VEC_ADAM: SRAM address of IGRAD_ADAM_WORDS consecutive constants; else zero
+ * @b: second operand: VEC_BIAS (one row), VEC_RELU_GRAD, VEC_AXPY, VEC_SGD, VEC_ADD, VEC_MUL,
+ *     VEC_COLSQ (one row), VEC_NORM_SUMS, VEC_NORM_GRAD; VEC_SOFTMAX_XENT: labels, one 32-bit
+ *     integer a row, b_pitch apart; VEC_ADAM: m, changed; VEC_DROPOUT: SRAM address of
+ *     IGRAD_DROPOUT_WORDS consecutive words; else zero
+ * @b_pitch: bytes from one row to the next; zero for VEC_BIAS, VEC_COLSQ, VEC_DROPOUT
+ * @d: result; VEC_COLSUM, VEC_COLSQ: one row, VEC_NORM_SUMS: two
+ * @d_pitch: bytes from one row to the next; zero for VEC_COLSUM, VEC_COLSQ
+ * @imm: fp32 bits: VEC_FILL value, VEC_AXPY α, VEC_SGD η, VEC_SCALE factor, VEC_SOFTMAX_XENT scale,
+ *     VEC_RSQRT ε; VEC_ADAM: SRAM address of IGRAD_ADAM_WORDS consecutive constants; VEC_NORM,
+ *     VEC_NORM_SUMS, VEC_NORM_GRAD: SRAM address of rows of constants, enum igrad_norm_row;
+ *     VEC_DROPOUT: number of the first row of a; else zero
  * @imm2: VEC_SGD with IGRAD_FLAG_DECAY: 1 − ηλ as fp32 bits; VEC_SOFTMAX_XENT: SRAM address of the
- *     losses, rows consecutive words; VEC_ADAM: SRAM address of v, changed, rows b_pitch apart; else
- *     zero
+ *     losses, rows consecutive words; VEC_ADAM: SRAM address of v, changed, rows b_pitch apart;
+ *     VEC_NORM, VEC_NORM_SUMS, VEC_NORM_GRAD: bytes from one row of constants to the next;
+ *     VEC_DROPOUT: number of the first column of a; else zero
  *
  * VEC_SOFTMAX_XENT, per row: m = max(a), e[j] = exp(a[j] − m), s = sum over increasing j of e,
  * loss = log(s) − (a[label] − m), d[j] = round((round(e[j] / s) − [j = label]) · scale), where exp and
@@ -418,6 +455,17 @@ struct igrad_cmd_window {
  *     d = fma(−η, round(m / round(round(√v) + ε)), t), t = d, with IGRAD_FLAG_DECAY round(keep·d).
  * The constants lie in SRAM, so that a command that is executed again can take new ones: η and ε
  * contain what corrects the moments' bias in this step.
+ *
+ * VEC_COLSQ: d[j] = fma(t, t, d[j]) for increasing i, t = round(a[i][j] − b[j]); from +0, or with
+ * IGRAD_FLAG_KEEP from what d holds. The others of batch normalisation, with the constants of column j
+ * and h = round(round(a − mean)·inverse):
+ *     VEC_NORM: d = fma(h, scale, shift)
+ *     VEC_NORM_SUMS: b = dy; for increasing i d[0][j] = round(d[0][j] + b), d[1][j] = fma(b, h, d[1][j]);
+ *         likewise from +0 or with IGRAD_FLAG_KEEP
+ *     VEC_NORM_GRAD: b = dy; d = round(factor·fma(−h, dot, round(b − sum)))
+ *
+ * VEC_DROPOUT: element (i, j), counted from @imm and @imm2, stays if its random number is at least
+ * the threshold: d = round(scale·a); else d = +0. The number is that of the manual, section 11.
  *
  * d may equal a or b exactly (same address and pitch) in other elementwise opcodes; otherwise the byte
  * spans of results and operands must not overlap.
@@ -449,6 +497,79 @@ enum igrad_adam_word {
 	IGRAD_ADAM_WORDS = 7,
 };
 
+/* Rows of constants, cols words each: the first two, and then those of the opcode. */
+enum igrad_norm_row {
+	IGRAD_NORM_MEAN = 0,
+	IGRAD_NORM_INVERSE = 1, /* 1/σ; VEC_NORM_SUMS has these two only */
+	IGRAD_NORM_SCALE = 2,   /* VEC_NORM */
+	IGRAD_NORM_SHIFT = 3,
+	IGRAD_NORM_SUM = 2,     /* VEC_NORM_GRAD: sum of dy / N */
+	IGRAD_NORM_DOT = 3,     /* sum of dy·h / N */
+	IGRAD_NORM_FACTOR = 4,  /* γ/σ */
+	IGRAD_NORM_ROWS_SUMS = 2,
+	IGRAD_NORM_ROWS = 4,
+	IGRAD_NORM_ROWS_GRAD = 5,
+};
+
+/* What VEC_DROPOUT works with, 32-bit integers and one fp32 word, in this order. */
+enum igrad_dropout_word {
+	IGRAD_DROPOUT_KEY0 = 0,
+	IGRAD_DROPOUT_KEY1 = 1,
+	IGRAD_DROPOUT_STREAM = 2,
+	IGRAD_DROPOUT_THRESHOLD = 3,
+	IGRAD_DROPOUT_SCALE = 4, /* fp32 */
+	IGRAD_DROPOUT_WORDS = 5,
+};
+
+/**
+ * struct igrad_cmd_pool - VEC_POOL_…: windows over images in SRAM
+ * @height: rows of pixels of an image
+ * @width: pixels a row
+ * @out_height: rows of outputs of an image
+ * @out_width: outputs a row
+ * @kernel_y: rows of pixels of a window
+ * @kernel_x: pixels a row of it
+ * @stride_y: rows of pixels from one row of windows to the next
+ * @stride_x: pixels from one window to the next
+ * @tap: IGRAD_TAP(), the pixel that the first window begins with
+ * @images: 1 … IGRAD_MAX_VEC_DIM
+ * @cols: channels, words of a pixel, 1 … IGRAD_MAX_VEC_DIM
+ * @a: operand: images, or for VEC_POOL_MAX_GRAD, VEC_POOL_SUM_GRAD, VEC_POOL_DIVIDE outputs
+ * @b: one 32-bit integer an output and channel: VEC_POOL_MAX with IGRAD_FLAG_INDEX, written;
+ *     VEC_POOL_MAX_GRAD, read; else zero
+ * @d: result: outputs, or for VEC_POOL_MAX_GRAD, VEC_POOL_SUM_GRAD images, which are added to
+ *
+ * All sides and strides are at least 1. Pixels lie one behind the other, in row-major order over
+ * (image, y, x); so do outputs, over (image, oy, ox). The window of output (oy, ox) has the pixels
+ * (oy·stride_y + tap_y + ky, ox·stride_x + tap_x + kx) that are in the image, numbered
+ * ky·kernel_x + kx. Except for gradients every window must have one. For each channel:
+ *     VEC_POOL_MAX: d = the first of the largest, or the first NaN; b = its number
+ *     VEC_POOL_MAX_GRAD: for increasing (oy, ox), a is added to the pixel that b is the number of, if
+ *         it is one of the window and in the image
+ *     VEC_POOL_SUM: d = sum over increasing numbers, from +0
+ *     VEC_POOL_SUM_GRAD: for increasing (oy, ox), a is added to all pixels of the window
+ *     VEC_POOL_DIVIDE: d = round(a / number of the window's pixels); d may be a
+ */
+struct igrad_cmd_pool {
+	igrad_le16 height;
+	igrad_le16 width;
+	igrad_le16 out_height;
+	igrad_le16 out_width;
+	igrad_le16 kernel_y;
+	igrad_le16 kernel_x;
+	igrad_le16 stride_y;
+	igrad_le16 stride_x;
+	igrad_le32 tap;
+	igrad_le32 images;
+	igrad_le32 cols;
+	igrad_le32 a;
+	igrad_le32 b;
+	igrad_le32 d;
+};
+
+/* Outputs · channels · pixels of a window, at most. */
+#define IGRAD_MAX_POOL_WORK (1u << 26)
+
 /**
  * struct igrad_cmd - one command, 64 bytes
  * @opcode: enum igrad_opcode; it fixes the engine, but for NOP
@@ -476,6 +597,7 @@ struct igrad_cmd {
 		struct igrad_cmd_array array;
 		struct igrad_cmd_window window;
 		struct igrad_cmd_vec vec;
+		struct igrad_cmd_pool pool;
 		igrad_le32 words[10]; /* NOP: all zero */
 	} u;
 };
@@ -516,7 +638,8 @@ enum igrad_operand {
  * @stalled: cycles an engine's next command waited for semaphores
  * @macs: multiply-adds of the array
  * @vector_ops: elements processed by the vector unit; VEC_ADAM counts nine for one, and updates with
- *     DECAY one more
+ *     DECAY one more; VEC_RSQRT and VEC_NORM three, VEC_COLSQ two, VEC_NORM_SUMS four, VEC_NORM_GRAD
+ *     five; pixels of windows that are in the image for VEC_POOL_MAX, _SUM and _SUM_GRAD
  * @sram: words accessed, by enum igrad_operand; [0] 32-bit words, [1] 16-bit words
  * @peak_words: most words that one command moves between SRAM and the array in a cycle, streams at
  *     their widest; not what several need that overlap

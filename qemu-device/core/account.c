@@ -6,6 +6,7 @@
  * array are those of overlap=off: with shadow registers commands share it, see overlap.c.
  */
 #include "internal.h"
+#include "pooling.h"
 
 static uint64_t div_up(uint64_t n, uint64_t d)
 {
@@ -46,6 +47,22 @@ static uint64_t array_cycles(const struct igrad_config *config, const struct igr
 	}
 }
 
+static uint64_t pool_outputs(const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+
+	return (uint64_t)p->images * p->out_height * p->out_width * p->cols;
+}
+
+/* Pixels are seen one by one; a gradient that goes to one of them, and a quotient, is one element.
+ */
+static uint64_t pool_elements(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD || cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE)
+		return pool_outputs(cmd);
+	return igrad_pool_terms(&cmd->u.pool);
+}
+
 static uint64_t vector_cycles(const struct igrad_config *config, const struct igrad_cmd *cmd)
 {
 	const uint64_t rows = cmd->u.vec.rows;
@@ -64,6 +81,8 @@ uint64_t igrad_account_cycles(const struct igrad_config *config, const struct ig
 		return div_up(dma_bytes(cmd), config->dram_bytes_per_cycle);
 	if (cmd->opcode < IGRAD_OP_VEC_FILL)
 		return array_cycles(config, cmd);
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX)
+		return div_up(pool_elements(cmd), config->cols);
 	return vector_cycles(config, cmd);
 }
 
@@ -95,9 +114,14 @@ static uint64_t pes_of(const struct igrad_cmd_window *window, const struct igrad
 	return pes;
 }
 
-/* Batch rows of a stream that are summed, and those whose psum passes: of an FPROP, all. */
+/*
+ * Batch rows of a stream that are summed, at one position of the kernel, and those whose psum
+ * passes: of an FPROP that does not scatter, all. Or, if lanes walk, all rows in those that are
+ * valid.
+ */
 struct stream {
 	uint64_t pes;
+	uint64_t lanes; /* of x */
 	uint64_t valid;
 	uint64_t psums;
 	bool first; /* is batch row 0 valid? */
@@ -105,14 +129,22 @@ struct stream {
 
 static struct stream stream_of(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
-	const uint32_t valid = igrad_window_rows(window, cmd);
+	const uint32_t batch = cmd->u.array.batch, rows = cmd->u.array.rows;
+	struct stream s = {pes_of(window, cmd), rows, batch, batch, true};
+	uint32_t valid;
 
-	return (struct stream){
-		.pes = pes_of(window, cmd),
-		.valid = valid,
-		.psums = cmd->opcode == IGRAD_OP_FPROP ? cmd->u.array.batch : valid,
-		.first = igrad_window_row_valid(window, cmd, 0),
-	};
+	if (!(cmd->flags & IGRAD_FLAG_WINDOW))
+		return s;
+	valid = igrad_window_valid(window, cmd);
+	if (igrad_window_lanes(cmd)) {
+		s.pes = (uint64_t)valid * cmd->u.array.cols;
+		s.lanes = valid;
+		return s;
+	}
+	s.valid = valid;
+	s.psums = igrad_window_psums(cmd) ? valid : batch;
+	s.first = igrad_window_output_valid(window, cmd, 0);
+	return s;
 }
 
 /* Read and written for each row; a new sum is not read, or, where there is none, set to +0. */
@@ -123,63 +155,100 @@ static uint64_t acc_uses(const struct igrad_cmd *cmd, const struct stream *s)
 	return s->first ? 2 * s->valid - 1 : 2 * s->valid + 1;
 }
 
+static bool multiplies_x(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode != IGRAD_OP_DGRAD;
+}
+
+static bool makes_psums(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode != IGRAD_OP_WGRAD;
+}
+
+static bool sums_acc(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
+}
+
 /*
- * Operands cross the whole array, and so do psums, in the tile and beyond it: R or C PEs, so a hop
- * less than that. The w that a psum needs is read, and acc is read and written, but not read where
+ * What lanes of x at one position of the kernel do. Operands cross the whole array, so a hop less
+ * than it has PEs. The w that a psum needs is read, and acc is read and written, but not read where
  * its sum begins.
  */
-static void account_stream_pes(struct igrad_report *counters, const struct igrad_config *config,
-			       const struct igrad_cmd *cmd, const struct stream *s)
+static void account_lanes(struct igrad_report *counters, const struct igrad_config *config,
+			  const struct igrad_cmd *cmd, const struct stream *s)
 {
-	const bool narrow = cmd->flags & IGRAD_FLAG_BF16;
-	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
-	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const uint64_t eastwards = (uint64_t)cmd->u.array.rows * (config->cols - 1);
-	const uint64_t southwards = (uint64_t)cmd->u.array.cols * (config->rows - 1);
+	const unsigned int width = width_of(cmd);
+	const uint64_t macs = s->pes * s->valid * (cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1);
 
-	if (fprop || wgrad)
-		counters->pe_hops[narrow] += s->valid * eastwards; /* x */
-	if (!fprop)
-		counters->pe_hops[narrow] += s->valid * southwards; /* g */
-	if (cmd->opcode != IGRAD_OP_WGRAD) {
-		counters->pe_hops[0] += s->psums * (fprop ? southwards : eastwards);
-		counters->pe_registers[0] += s->pes * s->valid;
+	counters->macs += macs;
+	if (cmd->flags & IGRAD_FLAG_BF16)
+		counters->macs_bf16 += macs;
+	if (multiplies_x(cmd)) {
+		counters->sram[width][IGRAD_ACCESS_X_READ] += s->valid * s->lanes;
+		counters->pe_hops[width] += s->valid * s->lanes * (config->cols - 1);
 	}
-	if (wgrad)
+	if (makes_psums(cmd))
+		counters->pe_registers[0] += s->pes * s->valid;
+	if (sums_acc(cmd))
 		counters->pe_registers[0] += s->pes * acc_uses(cmd, s);
 }
 
-/* Words are counted as they move; what ports must offer, as if all rows were valid. */
-static void account_stream(struct igrad_report *counters, const struct igrad_cmd *cmd,
-			   const struct stream *s)
+/* What comes by once, whatever the positions: g, and psums, which cross the array likewise. */
+static void account_rows(struct igrad_report *counters, const struct igrad_config *config,
+			 const struct igrad_cmd *cmd, const struct stream *s)
 {
 	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
-	const bool dgrad = cmd->opcode == IGRAD_OP_DGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const bool wgrad = cmd->opcode == IGRAD_OP_WGRAD || cmd->opcode == IGRAD_OP_INTERLEAVED;
-	const bool add = cmd->flags & IGRAD_FLAG_ADD;
-	const uint64_t rows = cmd->u.array.rows;
-	const uint64_t cols = cmd->u.array.cols;
-	const uint64_t batch = cmd->u.array.batch;
-	const uint64_t pitch = dgrad && wgrad ? 2 : 1;
-	const uint64_t psums = fprop ? cols : dgrad ? rows : 0;
-	uint64_t width = stream_width(psums, batch, pitch) * (add ? 2 : 1);
+	const uint64_t g_rows = cmd->flags & IGRAD_FLAG_TAPS ? cmd->u.array.batch : s->valid;
+	const uint64_t psums = s->psums * (fprop ? cmd->u.array.cols : cmd->u.array.rows);
 
-	counters->macs += s->pes * s->valid * pitch;
-	if (cmd->flags & IGRAD_FLAG_BF16)
-		counters->macs_bf16 += s->pes * s->valid * pitch;
-	if (fprop || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_X_READ] += s->valid * rows;
+	if (!fprop) {
+		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += g_rows * cmd->u.array.cols;
+		counters->pe_hops[width_of(cmd)] += g_rows * cmd->u.array.cols * (config->rows - 1);
+	}
+	if (!makes_psums(cmd))
+		return;
+	counters->pe_hops[0] += psums * ((fprop ? config->rows : config->cols) - 1);
+	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += psums;
+	if (cmd->flags & IGRAD_FLAG_ADD)
+		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += psums;
+}
+
+/* What ports must offer, as if all rows and lanes were valid. */
+static void account_ports(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const uint64_t rows = cmd->u.array.rows, cols = cmd->u.array.cols;
+	const uint64_t batch = cmd->u.array.batch;
+	const uint64_t pitch = cmd->opcode == IGRAD_OP_INTERLEAVED ? 2 : 1;
+	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
+	uint64_t width = 0;
+
+	if (makes_psums(cmd))
+		width += stream_width(fprop ? cols : rows, batch, pitch) *
+			 (cmd->flags & IGRAD_FLAG_ADD ? 2 : 1);
+	if (multiplies_x(cmd))
 		width += stream_width(rows, batch, pitch);
-	}
-	if (dgrad || wgrad) {
-		counters->sram[width_of(cmd)][IGRAD_ACCESS_G_READ] += s->valid * cols;
+	if (!fprop)
 		width += stream_width(cols, batch, pitch);
-	}
-	counters->sram[0][IGRAD_ACCESS_PSUM_WRITE] += s->psums * psums;
-	if (add)
-		counters->sram[0][IGRAD_ACCESS_PSUM_READ] += s->psums * psums;
 	if (counters->peak_words < width)
 		counters->peak_words = width;
+}
+
+static void account_stream(struct igrad_report *counters, const struct igrad_config *config,
+			   const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const struct stream whole = stream_of(window, cmd);
+	const uint32_t n = igrad_num_positions(window, cmd);
+
+	account_rows(counters, config, cmd, &whole);
+	account_ports(counters, cmd);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row;
+		const struct igrad_cmd part = igrad_position(window, cmd, i, &row);
+		const struct stream s = stream_of(window, &part);
+
+		account_lanes(counters, config, &part, &s);
+	}
 }
 
 /* All columns at once, or with shadow registers each a cycle after its western neighbour. */
@@ -242,14 +311,53 @@ static void account_vector_words(struct igrad_report *counters, const struct igr
 		      [update ? IGRAD_ACCESS_UPDATE_WRITE : IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
-/* An element is one operation, except where updates round several times: see the manual. */
+/* An element is one operation, except where it is rounded several times: see the manual. */
 static uint64_t vector_ops(const struct igrad_cmd *cmd)
 {
 	const uint64_t decay = cmd->flags & IGRAD_FLAG_DECAY ? 1 : 0;
 
-	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_ADAM:
 		return 9 + decay;
-	return cmd->opcode == IGRAD_OP_VEC_SGD ? 1 + decay : 1;
+	case IGRAD_OP_VEC_SGD:
+		return 1 + decay;
+	case IGRAD_OP_VEC_COLSQ:
+		return 2;
+	case IGRAD_OP_VEC_RSQRT:
+	case IGRAD_OP_VEC_NORM:
+		return 3;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		return 4;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		return 5;
+	default:
+		return 1;
+	}
+}
+
+static void account_pool(struct igrad_report *counters, const struct igrad_cmd *cmd)
+{
+	const uint64_t outputs = pool_outputs(cmd), elements = pool_elements(cmd);
+	uint64_t reads = elements, writes = outputs;
+
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_POOL_MAX:
+		if (cmd->flags & IGRAD_FLAG_INDEX)
+			writes += outputs;
+		break;
+	case IGRAD_OP_VEC_POOL_MAX_GRAD: /* as if all were in the image: gradient, number, pixel */
+		reads = 3 * outputs;
+		break;
+	case IGRAD_OP_VEC_POOL_SUM_GRAD: /* the gradient once, and each pixel */
+		reads = outputs + elements;
+		writes = elements;
+		break;
+	default:
+		break;
+	}
+	counters->vector_ops += elements;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_READ] += reads;
+	counters->sram[0][IGRAD_ACCESS_VECTOR_WRITE] += writes;
 }
 
 static void account_vector(struct igrad_report *counters, const struct igrad_cmd *cmd)
@@ -257,9 +365,14 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	const uint64_t rows = cmd->u.vec.rows;
 	const uint64_t cols = cmd->u.vec.cols;
 	const uint64_t n = rows * cols;
+	const uint64_t keep = cmd->flags & IGRAD_FLAG_KEEP ? 1 : 0;
 	uint64_t reads = n;
 	uint64_t writes = n;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		account_pool(counters, cmd);
+		return;
+	}
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_FILL:
 		reads = 0;
@@ -268,10 +381,29 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 		reads = 2 * n;
 		break;
+	case IGRAD_OP_VEC_COLSQ: /* column by column, as COLSUM: constants stay, and sums do */
+		reads = n + cols + keep * cols;
+		writes = cols;
+		break;
+	case IGRAD_OP_VEC_NORM:
+		reads = n + IGRAD_NORM_ROWS * cols;
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		reads = 2 * n + (IGRAD_NORM_ROWS_SUMS + 2 * keep) * cols;
+		writes = 2 * cols;
+		break;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		reads = 2 * n + IGRAD_NORM_ROWS_GRAD * cols;
+		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		reads = n + IGRAD_DROPOUT_WORDS;
+		break;
 	case IGRAD_OP_VEC_COLSUM:
-		reads = n + (cmd->flags & IGRAD_FLAG_KEEP ? cols : 0);
+		reads = n + keep * cols;
 		writes = cols;
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
@@ -294,8 +426,6 @@ static void account_vector(struct igrad_report *counters, const struct igrad_cmd
 void igrad_account(struct igrad_report *counters, const struct igrad_config *config,
 		   const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
-	struct stream s;
-
 	switch (cmd->opcode) {
 	case IGRAD_OP_NOP:
 	case IGRAD_OP_WINDOW:
@@ -330,9 +460,7 @@ void igrad_account(struct igrad_report *counters, const struct igrad_config *con
 	case IGRAD_OP_DGRAD:
 	case IGRAD_OP_WGRAD:
 	case IGRAD_OP_INTERLEAVED:
-		s = stream_of(window, cmd);
-		account_stream(counters, cmd, &s);
-		account_stream_pes(counters, config, cmd, &s);
+		account_stream(counters, config, window, cmd);
 		break;
 	default:
 		account_vector(counters, cmd);

@@ -199,8 +199,8 @@ static void execute_part(struct igrad_core *core, const struct igrad_cmd *cmd,
 	}
 }
 
-/* The sums of a stream that has no row to sum. */
-void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
+/* The sums of a stream that has no row to sum; @lane is the row of the array that is its first. */
+void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd, uint32_t lane)
 {
 	struct igrad_array *array = &core->array;
 	const uint32_t n = igrad_num_blocks(&array->window, cmd);
@@ -209,7 +209,7 @@ void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd)
 		const struct igrad_block block = igrad_block(&array->window, cmd, i);
 
 		for (size_t r = block.row; r < block.row + block.rows; r++)
-			memset(array->acc + r * array->stride + block.col, 0,
+			memset(array->acc + (lane + r) * array->stride + block.col, 0,
 			       block.cols * sizeof(float));
 	}
 }

@@ -4,6 +4,7 @@
  * semaphore numbers, shape, alignment, range, overlap, data.
  */
 #include "internal.h"
+#include "pooling.h"
 
 /* A set of the ten words of a command's body, by number. */
 #define WORD(n)		   (1u << (n))
@@ -22,7 +23,10 @@ enum {
 	D_ADDR = WORD(6),
 	IMM_WORD = WORD(8),
 	IMM2_WORD = WORD(9),
-	KEEP_WORD = IMM2_WORD, /* of struct igrad_cmd_array */
+	KEEP_WORD = IMM2_WORD,		    /* of struct igrad_cmd_array */
+	CONSTANTS_WORDS = WORDS(8, 9),	    /* of struct igrad_cmd_vec */
+	POOL_WORDS = WORDS(0, 7) | WORD(9), /* of struct igrad_cmd_pool */
+	INDEX_WORD = WORD(8),
 };
 
 #define SHAPE WORD(0)
@@ -32,7 +36,7 @@ struct op_rules {
 	bool exists;
 	enum igrad_engine engine;
 	uint16_t flags;
-	uint16_t words; /* fields in use; IMM2_WORD too with DECAY, WINDOW_WORDS with WINDOW */
+	uint16_t words; /* fields in use; with DECAY, WINDOW and INDEX further ones */
 };
 
 #define OP(engine_, flags_, words_)                                                  \
@@ -50,11 +54,12 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_LOAD_W] = OP(ARRAY, F(TRANSPOSE) | F(BF16) | F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_LOAD_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_FPROP] = OP(ARRAY,
-			      F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW) | F(GROUPS),
+			      F(ADD) | F(TRANSPOSE) | F(TURN) | F(BF16) | F(WINDOW) | F(GROUPS) |
+				      F(SCATTER) | F(TAPS),
 			      DIMS | X_WORDS | P_WORDS),
 	[IGRAD_OP_DGRAD] = OP(ARRAY, F(ADD) | F(BF16) | F(WINDOW) | F(GROUPS),
 			      DIMS | G_WORDS | P_WORDS),
-	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
+	[IGRAD_OP_WGRAD] = OP(ARRAY, F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS) | F(TAPS),
 			      DIMS | X_WORDS | G_WORDS),
 	[IGRAD_OP_INTERLEAVED] = OP(ARRAY, F(ADD) | F(KEEP) | F(BF16) | F(WINDOW) | F(GROUPS),
 				    DIMS | X_WORDS | G_WORDS | P_WORDS),
@@ -62,7 +67,7 @@ static const struct op_rules rules[] = {
 	[IGRAD_OP_DRAIN_ACC] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_DRAIN_W] = OP(ARRAY, F(GROUPS), SHAPE | P_WORDS),
 	[IGRAD_OP_SCALE_ACC] = OP(ARRAY, F(GROUPS), SHAPE | KEEP_WORD),
-	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 3)),
+	[IGRAD_OP_WINDOW] = OP(ARRAY, 0, WORDS(0, 5)),
 	[IGRAD_OP_VEC_FILL] = OP(VECTOR, 0, DIMS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_COPY] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS),
 	[IGRAD_OP_VEC_BIAS] = OP(VECTOR, 0, DIMS | A_WORDS | B_ADDR | D_WORDS),
@@ -75,6 +80,19 @@ static const struct op_rules rules[] = {
 					 DIMS | A_WORDS | B_WORDS | D_WORDS | IMM_WORD | IMM2_WORD),
 	[IGRAD_OP_VEC_SCALE] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
 	[IGRAD_OP_VEC_ADAM] = OP(VECTOR, F(DECAY), WORDS(0, 9)),
+	[IGRAD_OP_VEC_ADD] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_MUL] = OP(VECTOR, 0, DIMS | A_WORDS | B_WORDS | D_WORDS),
+	[IGRAD_OP_VEC_RSQRT] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | IMM_WORD),
+	[IGRAD_OP_VEC_COLSQ] = OP(VECTOR, F(KEEP), DIMS | A_WORDS | B_ADDR | D_ADDR),
+	[IGRAD_OP_VEC_NORM] = OP(VECTOR, 0, DIMS | A_WORDS | D_WORDS | CONSTANTS_WORDS),
+	[IGRAD_OP_VEC_NORM_SUMS] = OP(VECTOR, F(KEEP), WORDS(0, 9)),
+	[IGRAD_OP_VEC_NORM_GRAD] = OP(VECTOR, 0, WORDS(0, 9)),
+	[IGRAD_OP_VEC_DROPOUT] = OP(VECTOR, 0, WORDS(0, 9) & ~WORD(5)),
+	[IGRAD_OP_VEC_POOL_MAX] = OP(VECTOR, F(INDEX), POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_MAX_GRAD] = OP(VECTOR, 0, POOL_WORDS | INDEX_WORD),
+	[IGRAD_OP_VEC_POOL_SUM] = OP(VECTOR, 0, POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_SUM_GRAD] = OP(VECTOR, 0, POOL_WORDS),
+	[IGRAD_OP_VEC_POOL_DIVIDE] = OP(VECTOR, 0, POOL_WORDS),
 };
 
 static const struct op_rules *rules_of(uint8_t opcode)
@@ -84,13 +102,37 @@ static const struct op_rules *rules_of(uint8_t opcode)
 	return &rules[opcode];
 }
 
-/* Some do not go together: images and groups lie one way round only. */
+/* What goes with WINDOW: nothing that says where operands lie, or one thing; x may be turned too.
+ */
+static bool sound_window(uint16_t flags)
+{
+	switch (flags & (F(TRANSPOSE) | F(TURN) | F(SCATTER) | F(TAPS) | F(GROUPS))) {
+	case 0:
+	case F(TRANSPOSE):
+	case F(TRANSPOSE) | F(TURN):
+	case F(SCATTER):
+	case F(SCATTER) | F(GROUPS):
+	case F(TAPS):
+	case F(TAPS) | F(TRANSPOSE):
+	case F(TAPS) | F(TRANSPOSE) | F(TURN):
+	case F(GROUPS):
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Some do not go together: groups lie one way round only. */
 static enum igrad_reason check_flags(const struct op_rules *op, const struct igrad_cmd *cmd)
 {
-	if (cmd->flags & ~op->flags)
+	const uint16_t flags = cmd->flags;
+
+	if (flags & ~op->flags)
 		return IGRAD_REASON_FLAGS;
-	if (cmd->flags & (IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS) &&
-	    cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN))
+	if (flags & F(WINDOW))
+		return sound_window(flags) ? IGRAD_REASON_NONE : IGRAD_REASON_FLAGS;
+	if (flags & (F(SCATTER) | F(TAPS)) ||
+	    (flags & F(GROUPS) && flags & (F(TRANSPOSE) | F(TURN))))
 		return IGRAD_REASON_FLAGS;
 	return IGRAD_REASON_NONE;
 }
@@ -103,6 +145,8 @@ static enum igrad_reason check_unused(const struct op_rules *op, const struct ig
 		used |= IMM2_WORD;
 	if (cmd->flags & IGRAD_FLAG_WINDOW)
 		used |= WINDOW_WORDS;
+	if (cmd->flags & IGRAD_FLAG_INDEX)
+		used |= INDEX_WORD;
 	for (unsigned int i = 0; i < 10; i++) {
 		if (!(used & WORD(i)) && cmd->u.words[i])
 			return IGRAD_REASON_RESERVED;
@@ -263,12 +307,12 @@ static void areas_array(const struct igrad_cmd_window *window, const struct igra
 		area = add_words(areas, bf16 && cmd->opcode == IGRAD_OP_LOAD_W, a->p, a->p_pitch,
 				 p_rows, p_cols);
 		area->written = cmd->opcode != IGRAD_OP_LOAD_W && cmd->opcode != IGRAD_OP_LOAD_ACC;
-		area->image = images && cmd->opcode != IGRAD_OP_FPROP;
+		area->image = images && igrad_window_psums(cmd);
 	}
 	if (words & X_WORDS) {
 		area = add_words(areas, bf16, a->x, a->x_pitch, transpose ? a->rows : a->batch,
-				 transpose ? a->batch : a->rows);
-		area->image = images;
+				 igrad_window_words(window, cmd));
+		area->image = images && !(cmd->flags & IGRAD_FLAG_SCATTER);
 	}
 	if (words & G_WORDS)
 		add_words(areas, bf16, a->g, a->g_pitch, a->batch, a->cols);
@@ -287,10 +331,61 @@ static enum igrad_reason shape_array(const struct igrad_config *config,
 		return IGRAD_REASON_SHAPE;
 	if (cmd->flags & IGRAD_FLAG_GROUPS && !window->group_rows)
 		return IGRAD_REASON_SHAPE;
+	if (cmd->flags & IGRAD_FLAG_TAPS &&
+	    (!window->channels || !igrad_window_taps_fit(window, cmd)))
+		return IGRAD_REASON_SHAPE;
 	areas_array(window, cmd, words, areas);
 	if (cmd->flags & IGRAD_FLAG_WINDOW)
 		return see_images(config, window, cmd, areas);
 	return IGRAD_REASON_NONE;
+}
+
+static bool sums_columns(uint8_t opcode)
+{
+	return opcode == IGRAD_OP_VEC_COLSUM || opcode == IGRAD_OP_VEC_COLSQ ||
+	       opcode == IGRAD_OP_VEC_NORM_SUMS;
+}
+
+static uint64_t rows_of_b(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			       cmd->opcode == IGRAD_OP_VEC_DROPOUT
+		       ? 1
+		       : cmd->u.vec.rows;
+}
+
+static uint64_t cols_of_b(const struct igrad_cmd *cmd)
+{
+	switch (cmd->opcode) {
+	case IGRAD_OP_VEC_SOFTMAX_XENT:
+		return 1;
+	case IGRAD_OP_VEC_DROPOUT:
+		return IGRAD_DROPOUT_WORDS;
+	default:
+		return cmd->u.vec.cols;
+	}
+}
+
+static uint64_t rows_of_d(const struct igrad_cmd *cmd)
+{
+	if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS)
+		return 2;
+	return sums_columns(cmd->opcode) ? 1 : cmd->u.vec.rows;
+}
+
+/* Losses, and rows of constants. */
+static void areas_more(const struct igrad_cmd *cmd, struct igrad_areas *areas)
+{
+	const struct igrad_cmd_vec *v = &cmd->u.vec;
+
+	if (cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT)
+		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS, v->cols);
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS_SUMS, v->cols);
+	else if (cmd->opcode == IGRAD_OP_VEC_NORM_GRAD)
+		add_area(areas, v->imm, v->imm2, IGRAD_NORM_ROWS_GRAD, v->cols);
 }
 
 static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
@@ -298,22 +393,20 @@ static enum igrad_reason shape_vec(const struct igrad_cmd *cmd, uint32_t words,
 {
 	const struct igrad_cmd_vec *v = &cmd->u.vec;
 	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
-	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+	const bool dropout = cmd->opcode == IGRAD_OP_VEC_DROPOUT;
+	const bool sums = sums_columns(cmd->opcode);
 	const bool bf16 = cmd->flags & IGRAD_FLAG_BF16;
+	const bool same_ok = !softmax && !sums;
 
 	if (!v->rows || v->rows > IGRAD_MAX_VEC_DIM || !v->cols || v->cols > IGRAD_MAX_VEC_DIM)
 		return IGRAD_REASON_SHAPE;
-	add_words(areas, bf16 && !colsum, v->d, v->d_pitch, colsum ? 1 : v->rows, v->cols)
-		->written = true;
+	add_words(areas, bf16 && !sums, v->d, v->d_pitch, rows_of_d(cmd), v->cols)->written = true;
 	if (words & A_WORDS)
-		add_words(areas, bf16, v->a, v->a_pitch, v->rows, v->cols)->same_ok = !softmax &&
-										      !colsum;
+		add_words(areas, bf16, v->a, v->a_pitch, v->rows, v->cols)->same_ok = same_ok;
 	if (words & B_ADDR)
-		add_words(areas, bf16, v->b, v->b_pitch, bias ? 1 : v->rows, softmax ? 1 : v->cols)
-			->same_ok = !softmax && (!bias || v->rows == 1);
-	if (softmax)
-		add_area(areas, v->imm2, 4, v->rows, 1)->written = true;
+		add_words(areas, bf16, v->b, v->b_pitch, rows_of_b(cmd), cols_of_b(cmd))->same_ok =
+			same_ok && !dropout && rows_of_b(cmd) == v->rows;
+	areas_more(cmd, areas);
 	return IGRAD_REASON_NONE;
 }
 
@@ -329,6 +422,30 @@ static enum igrad_reason shape_adam(const struct igrad_cmd *cmd, struct igrad_ar
 	add_area(areas, v->imm2, v->b_pitch, v->rows, v->cols)->written = true;
 	add_area(areas, v->a, v->a_pitch, v->rows, v->cols);
 	add_area(areas, v->imm, 4, 1, IGRAD_ADAM_WORDS);
+	return IGRAD_REASON_NONE;
+}
+
+static struct igrad_area *add_run(struct igrad_areas *areas, uint64_t addr, uint64_t words)
+{
+	return add_area(areas, addr, words * 4, 1, words);
+}
+
+static enum igrad_reason shape_pool(const struct igrad_config *config, const struct igrad_cmd *cmd,
+				    struct igrad_areas *areas)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+	const bool grad = igrad_pool_is_grad(cmd->opcode);
+	const bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+	struct igrad_pool_sizes sizes;
+	struct igrad_area *area;
+
+	if (!igrad_pool_sound(cmd) || !igrad_pool_sizes(p, config->sram_bytes / 4, !divide, &sizes))
+		return IGRAD_REASON_SHAPE;
+	add_run(areas, p->d, grad ? sizes.pixels : sizes.outputs)->written = true;
+	area = add_run(areas, p->a, grad || divide ? sizes.outputs : sizes.pixels);
+	area->same_ok = divide;
+	if (cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD || cmd->flags & IGRAD_FLAG_INDEX)
+		add_run(areas, p->b, sizes.outputs)->written = !grad;
 	return IGRAD_REASON_NONE;
 }
 
@@ -359,6 +476,8 @@ static enum igrad_reason check_shape(const struct igrad_config *config,
 		return shape_array(config, window, cmd, op->words, areas);
 	if (cmd->opcode == IGRAD_OP_VEC_ADAM)
 		return shape_adam(cmd, areas);
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX)
+		return shape_pool(config, cmd, areas);
 	return shape_vec(cmd, op->words, areas);
 }
 

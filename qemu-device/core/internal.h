@@ -193,7 +193,7 @@ void igrad_array_execute_strip(struct igrad_core *core, const struct igrad_cmd *
 void igrad_array_weights_changed(struct igrad_array *array);
 const float *igrad_array_weights(struct igrad_core *core, bool bf16, bool transposed, uint32_t rows,
 				 uint32_t cols, size_t *row);
-void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd);
+void igrad_array_clear_acc(struct igrad_core *core, const struct igrad_cmd *cmd, uint32_t lane);
 const float *igrad_array_turned(struct igrad_core *core, struct igrad_strip *strip, uint32_t cols);
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd);
 void igrad_stream_execute_strip(struct igrad_core *core, const struct igrad_cmd *cmd,

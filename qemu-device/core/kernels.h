@@ -47,6 +47,13 @@ typedef void igrad_row_fn(float *d, const float *a, const float *b, size_t n, fl
 typedef void igrad_adam_fn(float *w, float *m, float *v, const float *g, size_t n,
 			   const float constants[]);
 
+/* Of batch normalisation, for n columns of a row; constants are rows by enum igrad_norm_row. */
+typedef void igrad_norm_fn(float *d, const float *a, size_t n, const float *const constants[]);
+typedef void igrad_norm_grad_fn(float *d, const float *a, const float *b, size_t n,
+				const float *const constants[]);
+typedef void igrad_norm_sums_fn(float *sum, float *dot, const float *a, const float *b, size_t n,
+				const float *const constants[]);
+
 struct igrad_kernels {
 	const char *name;
 	void (*tile)(const struct igrad_tile *tile);
@@ -56,15 +63,28 @@ struct igrad_kernels {
 	/* d[r][c] = a[r][c], bits unchanged */
 	void (*copy)(float *d, size_t d_row, const float *a, size_t a_row, size_t rows,
 		     size_t cols);
-	igrad_row_fn *add;				       /* a + b */
-	igrad_row_fn *relu;				       /* a > 0 ? a : +0, NaN stays */
-	igrad_row_fn *relu_grad;			       /* a > 0 ? b : +0 */
-	igrad_row_fn *axpy;				       /* fma(imm, a, b) */
-	igrad_row_fn *scale;				       /* imm·a */
-	igrad_row_fn *sgd;				       /* fma(-imm, b, a) */
-	igrad_row_fn *sgd_decay;			       /* fma(-imm, b, round(imm2·a)) */
-	igrad_adam_fn *adam;				       /* t = w */
-	igrad_adam_fn *adam_decay;			       /* t = round(keep·w) */
+	igrad_row_fn *add;	   /* a + b */
+	igrad_row_fn *mul;	   /* a·b */
+	igrad_row_fn *rsqrt;	   /* 1 / √(a + imm) */
+	igrad_row_fn *add_square;  /* d + (a - b)² */
+	igrad_row_fn *max;	   /* the larger; of two a; NaN before all */
+	igrad_row_fn *relu;	   /* a > 0 ? a : +0, NaN stays */
+	igrad_row_fn *relu_grad;   /* a > 0 ? b : +0 */
+	igrad_row_fn *axpy;	   /* fma(imm, a, b) */
+	igrad_row_fn *scale;	   /* imm·a */
+	igrad_row_fn *sgd;	   /* fma(-imm, b, a) */
+	igrad_row_fn *sgd_decay;   /* fma(-imm, b, round(imm2·a)) */
+	igrad_adam_fn *adam;	   /* t = w */
+	igrad_adam_fn *adam_decay; /* t = round(keep·w) */
+	/* d = max(d, a), and index = number where a wins: everywhere if it @begins */
+	void (*max_index)(float *d, uint32_t *index, const float *a, size_t n, uint32_t number,
+			  bool begins);
+	igrad_norm_fn *norm;
+	igrad_norm_sums_fn *norm_sums; /* b is added to sum, b·normalised a to dot */
+	igrad_norm_grad_fn *norm_grad;
+	/* elements from column @col of row @row on; words by enum igrad_dropout_word */
+	void (*dropout)(float *d, const float *a, size_t n, const uint32_t words[], uint32_t row,
+			uint32_t col);
 	igrad_row_fn *exp_sub;				       /* exp(a - imm) */
 	igrad_row_fn *div_mul;				       /* round(a / imm)·imm2 */
 	igrad_row_fn *canonical;			       /* a, NaNs canonical */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "igrad_core.h"
 #include "window.h"
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
@@ -124,6 +125,8 @@ static void walk_images(struct touched *touched, unsigned int i,
 
 	igrad_window_pixels(window, cmd, UINT64_MAX, &pixels);
 	held = hold(touched, i, pixels.first, pixels.count);
+	if (cmd->flags & IGRAD_FLAG_TAPS)
+		return; /* a row has pixels of several places */
 	held->walks = true;
 	held->images = (struct igrad_images){
 		.height = window->height,
@@ -163,22 +166,27 @@ static void touch_stream(struct touched *t, uint32_t rows, uint32_t cols,
 	const bool both = cmd->opcode == IGRAD_OP_INTERLEAVED,
 		   south = cmd->opcode == IGRAD_OP_FPROP;
 	const bool images = cmd->flags & IGRAD_FLAG_WINDOW;
+	const bool x_images = images && !(cmd->flags & IGRAD_FLAG_SCATTER);
+	const bool p_images = images && igrad_window_psums(cmd);
 	const int64_t pitch = both ? 2 : 1;
 	const uint32_t lanes = south ? a->cols : a->rows;
 	const uint32_t bytes = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
+	/* At several positions: words of a pixel, in as many cycles as those of all take. */
+	const uint32_t x_words = igrad_window_words(window, cmd);
+	const uint32_t x_rows = a->batch + a->rows - x_words;
 	unsigned int n = 0;
 
 	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
 		t->words[n++] = (struct igrad_words){.addr = a->x,
 						     .pitch = a->x_pitch,
 						     .bytes = bytes,
-						     .rows = a->rows,
-						     .words = a->batch,
+						     .rows = x_rows,
+						     .words = x_words,
 						     .per_row = 1,
 						     .per_word = pitch};
 	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		t->words[n++] = streamed(bytes, a->x, a->x_pitch, a->batch, a->rows, both, pitch);
-	if (n && images)
+		t->words[n++] = streamed(bytes, a->x, a->x_pitch, x_rows, x_words, both, pitch);
+	if (n && x_images)
 		walk_images(t, 0, window, cmd);
 	if (!south)
 		t->words[n++] = streamed(bytes, a->g, a->g_pitch, a->batch, a->cols, 0, pitch);
@@ -189,7 +197,7 @@ static void touch_stream(struct touched *t, uint32_t rows, uint32_t cols,
 		t->words[n++] = psums(cmd, lanes, 0, pitch);
 	t->words[n] = psums(cmd, lanes, (south ? rows : cols) - 1, pitch);
 	t->words[n++].written = true;
-	for (unsigned int i = t->count; images && !south && i < n; i++)
+	for (unsigned int i = t->count; p_images && i < n; i++)
 		walk_images(t, i, window, cmd);
 	t->count = n;
 }
@@ -622,7 +630,8 @@ static bool sound_held(const struct igrad_words *words, const struct igrad_held 
 	const struct igrad_words all = as_held(words, held, true);
 	const int64_t far = 1ll << 40;
 
-	return words->rows && words->rows <= IGRAD_MAX_BATCH && held->first <= sram_bytes &&
+	return words->rows && words->rows <= IGRAD_MAX_BATCH + IGRAD_MAX_ROWS &&
+	       held->first <= sram_bytes &&
 	       words->addr + (uint64_t)held->first * words->pitch <= sram_bytes &&
 	       sound_rows(&all, sram_bytes) && held->place > -far && held->place < far;
 }

@@ -25,6 +25,10 @@
 	}
 
 ROW_FN(row_add, a[i] + b[i])
+ROW_FN(row_mul, a[i] * b[i])
+ROW_FN(row_rsqrt, 1.0f / sqrtf(a[i] + imm))
+ROW_FN(row_add_square, fmaf(a[i] - b[i], a[i] - b[i], d[i]))
+ROW_FN(row_max, b[i] > a[i] || (b[i] != b[i] && a[i] == a[i]) ? b[i] : a[i])
 ROW_FN(row_relu, a[i] <= 0.0f ? 0.0f : a[i])
 ROW_FN(row_relu_grad, a[i] > 0.0f ? b[i] : 0.0f)
 ROW_FN(row_axpy, fmaf(imm, a[i], b[i]))
@@ -64,6 +68,114 @@ ROW_FN(row_round_bf16, igrad_of_bf16(igrad_bf16_of(a[i])))
 ADAM_FN(row_adam, w[i])
 ADAM_FN(row_adam_decay, keep *w[i])
 
+TARGET static void max_index(float *d, uint32_t *index, const float *a, size_t n, uint32_t number,
+			     bool begins)
+{
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++) {
+		const bool wins = begins || a[i] > d[i] || (a[i] != a[i] && d[i] == d[i]);
+
+		d[i] = igrad_canonical(wins ? a[i] : d[i]);
+		index[i] = wins ? number : index[i];
+	}
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Batch normalisation: constants are rows by enum igrad_norm_row */
+/* --------------------------------------------------------------------------------------------- */
+
+#define NORMAL(a) (((a)-mean[i]) * inverse[i])
+
+TARGET static void norm(float *d, const float *a, size_t n, const float *const constants[])
+{
+	const float *mean = constants[IGRAD_NORM_MEAN], *inverse = constants[IGRAD_NORM_INVERSE];
+	const float *scale = constants[IGRAD_NORM_SCALE], *shift = constants[IGRAD_NORM_SHIFT];
+
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++)
+		d[i] = igrad_canonical(fmaf(NORMAL(a[i]), scale[i], shift[i]));
+}
+
+TARGET static void norm_sums(float *sum, float *dot, const float *a, const float *b, size_t n,
+			     const float *const constants[])
+{
+	const float *mean = constants[IGRAD_NORM_MEAN], *inverse = constants[IGRAD_NORM_INVERSE];
+
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++) {
+		sum[i] = igrad_canonical(sum[i] + b[i]);
+		dot[i] = igrad_canonical(fmaf(b[i], NORMAL(a[i]), dot[i]));
+	}
+}
+
+TARGET static void norm_grad(float *d, const float *a, const float *b, size_t n,
+			     const float *const constants[])
+{
+	const float *mean = constants[IGRAD_NORM_MEAN], *inverse = constants[IGRAD_NORM_INVERSE];
+	const float *sum = constants[IGRAD_NORM_SUM], *dot = constants[IGRAD_NORM_DOT];
+	const float *factor = constants[IGRAD_NORM_FACTOR];
+
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++)
+		d[i] = igrad_canonical(factor[i] * fmaf(-NORMAL(a[i]), dot[i], b[i] - sum[i]));
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Dropout */
+/* --------------------------------------------------------------------------------------------- */
+
+#define PHILOX_WORDS	4
+#define PHILOX_ROUNDS	10
+#define PHILOX_COUNTERS 16 /* at once */
+
+/* Word w of the numbers for counter {row, column + k, stream, 0} is x[w][k]. */
+TARGET static void philox(uint32_t x[PHILOX_WORDS][PHILOX_COUNTERS], uint32_t row, uint32_t column,
+			  const uint32_t words[])
+{
+	uint32_t key0 = words[IGRAD_DROPOUT_KEY0], key1 = words[IGRAD_DROPOUT_KEY1];
+
+	for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
+		x[0][k] = row;
+		x[1][k] = (column + k) & (UINT32_MAX / PHILOX_WORDS); /* columns wrap */
+		x[2][k] = words[IGRAD_DROPOUT_STREAM];
+		x[3][k] = 0;
+	}
+	for (unsigned int round = 0; round < PHILOX_ROUNDS; round++) {
+		INDEPENDENT
+		for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
+			const uint64_t p0 = (uint64_t)x[0][k] * 0xd2511f53u;
+			const uint64_t p1 = (uint64_t)x[2][k] * 0xcd9e8d57u;
+
+			x[0][k] = (uint32_t)(p1 >> 32) ^ x[1][k] ^ key0;
+			x[1][k] = (uint32_t)p1;
+			x[2][k] = (uint32_t)(p0 >> 32) ^ x[3][k] ^ key1;
+			x[3][k] = (uint32_t)p0;
+		}
+		key0 += 0x9e3779b9u;
+		key1 += 0xbb67ae85u;
+	}
+}
+
+/* Columns from @col on; the first counter's may begin before it. */
+TARGET static void dropout(float *d, const float *a, size_t n, const uint32_t words[], uint32_t row,
+			   uint32_t col)
+{
+	const uint32_t threshold = words[IGRAD_DROPOUT_THRESHOLD];
+	const float scale = igrad_of_bits(words[IGRAD_DROPOUT_SCALE]);
+	uint32_t x[PHILOX_WORDS][PHILOX_COUNTERS];
+	uint32_t at = col % PHILOX_WORDS; /* in the numbers that were made last */
+	uint32_t counter = col / PHILOX_WORDS;
+
+	for (size_t i = 0; i < n; counter += PHILOX_COUNTERS, at = 0) {
+		philox(x, row, counter, words);
+		for (; i < n && at < PHILOX_WORDS * PHILOX_COUNTERS; i++, at++) {
+			const uint32_t number = x[at % PHILOX_WORDS][at / PHILOX_WORDS];
+
+			d[i] = number >= threshold ? igrad_canonical(a[i] * scale) : 0.0f;
+		}
+	}
+}
+
 TARGET static void widen(float *d, const uint16_t *a, size_t n)
 {
 	INDEPENDENT
@@ -95,6 +207,15 @@ static void transpose_part(float *d, size_t d_row, const float *a, size_t a_row,
 		.transpose = transpose,                    \
 		.copy = copy,                              \
 		.add = row_add,                            \
+		.mul = row_mul,                            \
+		.rsqrt = row_rsqrt,                        \
+		.add_square = row_add_square,              \
+		.max = row_max,                            \
+		.max_index = max_index,                    \
+		.norm = norm,                              \
+		.norm_sums = norm_sums,                    \
+		.norm_grad = norm_grad,                    \
+		.dropout = dropout,                        \
 		.relu = row_relu,                          \
 		.relu_grad = row_relu_grad,                \
 		.axpy = row_axpy,                          \

@@ -33,7 +33,9 @@ struct operand {
 struct stream {
 	struct igrad_core *core;
 	const struct igrad_cmd *cmd;
-	bool add; /* to p */
+	uint32_t lane;	    /* row of the array that is the first of the command's */
+	uint32_t tile_rows; /* that have weights */
+	bool add;	    /* to p */
 	bool keep;
 	uint32_t first; /* batch row of the chunk */
 	uint32_t count;
@@ -240,7 +242,7 @@ static struct igrad_tile wgrad(const struct stream *s, uint32_t begin, uint32_t 
 		.a_step = s->x.row,
 		.b = s->g.words,
 		.b_row = s->g.row,
-		.c = s->core->array.acc + begin * s->core->array.stride,
+		.c = s->core->array.acc + (s->lane + begin) * s->core->array.stride,
 		.c_row = s->core->array.stride,
 		.add = s->keep || s->first,
 	};
@@ -332,7 +334,9 @@ static void make_weights(void *context)
 	if (s->cmd->opcode == IGRAD_OP_WGRAD || atomic_load(&s->w_ready))
 		return;
 	s->w = igrad_array_weights(s->core, s->cmd->flags & IGRAD_FLAG_BF16,
-				   s->cmd->opcode != IGRAD_OP_FPROP, a->rows, a->cols, &s->w_row);
+				   s->cmd->opcode != IGRAD_OP_FPROP, s->tile_rows, a->cols,
+				   &s->w_row);
+	s->w += s->lane * s->w_row;
 	atomic_store(&s->w_ready, true);
 }
 
@@ -451,6 +455,7 @@ static struct stream stream_of(struct igrad_core *core, const struct igrad_cmd *
 	struct stream s = {
 		.core = core,
 		.cmd = cmd,
+		.tile_rows = a->rows,
 		.add = cmd->flags & IGRAD_FLAG_ADD,
 		.keep = cmd->flags & IGRAD_FLAG_KEEP,
 	};
@@ -482,12 +487,12 @@ static void stage_windowed(struct stream *s)
 		use_stage(&s->x, array->stage_x);
 	if (s->g.used)
 		use_stage(&s->g, array->stage_g);
-	s->x.image = true;
+	s->x.image = !(s->cmd->flags & IGRAD_FLAG_SCATTER);
 	if (s->cmd->opcode == IGRAD_OP_WGRAD)
 		return;
 	s->p = operand_of(s->core, s->cmd, a->p, a->p_pitch, fprop ? a->cols : a->rows);
 	s->p.bf16 = false;
-	s->p.image = !fprop;
+	s->p.image = igrad_window_psums(s->cmd);
 	use_stage(&s->p, array->stage_p);
 }
 
@@ -497,8 +502,8 @@ static void begin_sums(struct stream *s, uint32_t valid)
 	const struct igrad_cmd_array *a = &s->cmd->u.array;
 
 	if (is(s, IGRAD_OP_WGRAD) && !s->keep && !valid)
-		igrad_array_clear_acc(s->core, s->cmd);
-	if (s->cmd->opcode != IGRAD_OP_FPROP || s->add || valid == a->batch)
+		igrad_array_clear_acc(s->core, s->cmd, s->lane);
+	if (igrad_window_psums(s->cmd) || s->add || valid == a->batch)
 		return;
 	for (size_t b = 0; b < a->batch; b++)
 		memset(s->p.sram + b * s->p.pitch, 0, a->cols * sizeof(float));
@@ -514,14 +519,14 @@ static uint32_t take_chunk(struct stream *s)
 	return count;
 }
 
-static void execute_windowed(struct stream *s)
+static void execute_rows(struct stream *s)
 {
 	const struct igrad_cmd_window *window = &s->core->array.window;
 
 	s->windowed = true;
 	s->runs = s->core->array.runs;
 	stage_windowed(s);
-	begin_sums(s, igrad_window_rows(window, s->cmd));
+	begin_sums(s, igrad_window_valid(window, s->cmd));
 	igrad_walk_begin(&s->walk, window, s->cmd);
 	while (!cancelled(s)) {
 		s->count = take_chunk(s);
@@ -532,23 +537,103 @@ static void execute_windowed(struct stream *s)
 	}
 }
 
+static void execute_plain(struct stream *s)
+{
+	const uint32_t batch = s->cmd->u.array.batch;
+
+	for (;;) {
+		s->count = batch - s->first < IGRAD_CHUNK ? batch - s->first : IGRAD_CHUNK;
+		run_chunk(s);
+		s->first += s->count;
+		if (s->first == batch || cancelled(s))
+			return;
+		advance(&s->x, s->count);
+		advance(&s->g, s->count);
+	}
+}
+
+/* Lanes that follow each other at a distance are rows of a matrix as any other. */
+static struct igrad_cmd cmd_of_run(const struct igrad_cmd_window *window,
+				   const struct igrad_cmd *cmd, const struct igrad_run *run)
+{
+	struct igrad_cmd part = *cmd;
+	struct igrad_cmd_array *a = &part.u.array;
+
+	part.flags &= (uint16_t)~IGRAD_FLAG_WINDOW;
+	a->rows = (uint16_t)run->count;
+	a->x += (uint32_t)run->pixel * a->x_pitch;
+	a->x_pitch *= window->stride_x;
+	a->tap = a->first = 0;
+	return part;
+}
+
+static void clear_psums_of(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool turn = cmd->flags & IGRAD_FLAG_TURN;
+	const size_t rows = turn ? a->cols : a->batch, words = turn ? a->batch : a->cols;
+
+	for (size_t i = 0; i < rows; i++)
+		memset(core->sram.bytes + a->p + i * a->p_pitch, 0, words * sizeof(float));
+}
+
+static void execute_lanes(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_window *window = &core->array.window;
+	bool add = cmd->flags & IGRAD_FLAG_ADD;
+	struct igrad_walk walk;
+	struct igrad_run run;
+
+	igrad_walk_begin(&walk, window, cmd);
+	while (igrad_walk_next(&walk, UINT32_MAX, &run)) {
+		const struct igrad_cmd part = cmd_of_run(window, cmd, &run);
+		struct stream s = stream_of(core, &part);
+
+		s.lane = run.row;
+		s.tile_rows = cmd->u.array.rows;
+		s.add = add;
+		execute_plain(&s);
+		if (cancelled(&s))
+			return;
+		add = true;
+	}
+	if (!add)
+		clear_psums_of(core, cmd);
+}
+
+/* Position after position: to the same psums each adds what those before it have left. */
+static void execute_positions(struct igrad_core *core, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_window *window = &core->array.window;
+	const uint32_t n = igrad_num_positions(window, cmd);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row;
+		const struct igrad_cmd part = igrad_position(window, cmd, i, &row);
+		struct stream s = stream_of(core, &part);
+
+		if (igrad_window_lanes(&part)) {
+			execute_lanes(core, &part);
+			continue;
+		}
+		s.lane = row;
+		s.tile_rows = cmd->u.array.rows;
+		s.add |= cmd->opcode == IGRAD_OP_FPROP && i;
+		execute_rows(&s);
+	}
+}
+
 void igrad_stream_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
-	const uint32_t batch = cmd->u.array.batch;
-	struct stream s = stream_of(core, cmd);
+	struct stream s;
 
-	if (cmd->flags & IGRAD_FLAG_WINDOW) {
-		execute_windowed(&s);
-		return;
-	}
-	for (;;) {
-		s.count = batch - s.first < IGRAD_CHUNK ? batch - s.first : IGRAD_CHUNK;
-		run_chunk(&s);
-		s.first += s.count;
-		if (s.first == batch || cancelled(&s))
-			return;
-		advance(&s.x, s.count);
-		advance(&s.g, s.count);
+	if (cmd->flags & IGRAD_FLAG_TAPS) {
+		execute_positions(core, cmd);
+	} else if (igrad_window_lanes(cmd)) {
+		execute_lanes(core, cmd);
+	} else {
+		s = stream_of(core, cmd);
+		(cmd->flags & IGRAD_FLAG_WINDOW ? execute_rows : execute_plain)(&s);
 	}
 }
 

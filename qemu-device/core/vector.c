@@ -1,55 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* The vector commands. Rows that follow each other without a gap are treated as one long row. */
-#include "internal.h"
 #include "mathfn.h"
+#include "vector.h"
 
-/* Elements that a thread should have to be worth waking. */
-#define SPLIT_ELEMENTS (1u << 17)
-
-struct operation {
-	const struct igrad_kernels *kernels;
-	const struct igrad_cmd_vec *cmd;
-	igrad_row_fn *fn;
-	float *losses; /* VEC_SOFTMAX_XENT */
-	igrad_adam_fn *adam;
-	float *m; /* VEC_ADAM: rows b_row apart; likewise v */
-	float *v;
-	const float *constants;
-	float *d; /* rows of cols words, d_row apart; likewise a and b */
-	const float *a;
-	const float *b;
-	size_t d_row;
-	size_t a_row;
-	size_t b_row;
-	size_t rows;
-	size_t cols;
-	float imm;
-	float imm2;
-	size_t piece; /* rows or columns that one part does */
-};
-
-static size_t piece_of(struct igrad_pool *pool, size_t whole, size_t elements)
+size_t igrad_vector_piece(struct igrad_pool *pool, size_t whole, size_t elements)
 {
-	size_t parts = elements / SPLIT_ELEMENTS;
+	size_t parts = elements / IGRAD_SPLIT_ELEMENTS;
 
 	if (parts > igrad_pool_threads(pool))
 		parts = igrad_pool_threads(pool);
 	return parts > 1 ? (whole + parts - 1) / parts : whole;
 }
 
-static void split(struct igrad_core *core, struct operation *op, size_t whole,
-		  void (*fn)(void *context, unsigned int part))
+void igrad_vector_split(struct igrad_core *core, struct igrad_operation *op, size_t whole,
+			void (*fn)(void *context, unsigned int part))
 {
-	op->piece = piece_of(core->pool, whole, op->rows * op->cols);
+	op->piece = igrad_vector_piece(core->pool, whole, op->rows * op->cols);
 	igrad_pool_run(core->pool, (unsigned int)((whole + op->piece - 1) / op->piece), NULL, fn,
 		       op);
-}
-
-static size_t end_of(const struct operation *op, unsigned int part, size_t whole)
-{
-	const size_t end = (part + 1) * op->piece;
-
-	return end < whole ? end : whole;
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -58,8 +26,8 @@ static size_t end_of(const struct operation *op, unsigned int part, size_t whole
 
 static void some_rows(void *context, unsigned int part)
 {
-	const struct operation *op = context;
-	const size_t end = end_of(op, part, op->rows);
+	const struct igrad_operation *op = context;
+	const size_t end = igrad_vector_end(op, part, op->rows);
 
 	for (size_t i = part * op->piece; i < end; i++)
 		op->fn(op->d + i * op->d_row, op->a + i * op->a_row, op->b + i * op->b_row,
@@ -68,14 +36,14 @@ static void some_rows(void *context, unsigned int part)
 
 static void some_columns(void *context, unsigned int part)
 {
-	const struct operation *op = context;
+	const struct igrad_operation *op = context;
 	const size_t first = part * op->piece;
 
-	op->fn(op->d + first, op->a + first, op->b + first, end_of(op, part, op->cols) - first,
-	       op->imm, op->imm2);
+	op->fn(op->d + first, op->a + first, op->b + first,
+	       igrad_vector_end(op, part, op->cols) - first, op->imm, op->imm2);
 }
 
-static void join_rows(struct operation *op)
+static void join_rows(struct igrad_operation *op)
 {
 	if (op->rows > 1 && op->d_row == op->cols && op->a_row == op->cols &&
 	    op->b_row == op->cols) {
@@ -84,14 +52,21 @@ static void join_rows(struct operation *op)
 	}
 }
 
-static void elementwise(struct igrad_core *core, struct operation *op, igrad_row_fn *fn)
+static void elementwise(struct igrad_core *core, struct igrad_operation *op, igrad_row_fn *fn)
 {
 	op->fn = fn;
 	join_rows(op);
 	if (op->rows == 1)
-		split(core, op, op->cols, some_columns);
+		igrad_vector_split(core, op, op->cols, some_columns);
 	else
-		split(core, op, op->rows, some_rows);
+		igrad_vector_split(core, op, op->rows, some_rows);
+}
+
+static void one_operand(struct igrad_core *core, struct igrad_operation *op, igrad_row_fn *fn)
+{
+	op->b_row = op->a_row;
+	op->b = op->a;
+	elementwise(core, op, fn);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -100,8 +75,8 @@ static void elementwise(struct igrad_core *core, struct operation *op, igrad_row
 
 static void adam_rows(void *context, unsigned int part)
 {
-	const struct operation *op = context;
-	const size_t end = end_of(op, part, op->rows);
+	const struct igrad_operation *op = context;
+	const size_t end = igrad_vector_end(op, part, op->rows);
 
 	for (size_t i = part * op->piece; i < end; i++)
 		op->adam(op->d + i * op->d_row, op->m + i * op->b_row, op->v + i * op->b_row,
@@ -110,14 +85,14 @@ static void adam_rows(void *context, unsigned int part)
 
 static void adam_columns(void *context, unsigned int part)
 {
-	const struct operation *op = context;
+	const struct igrad_operation *op = context;
 	const size_t first = part * op->piece;
 
 	op->adam(op->d + first, op->m + first, op->v + first, op->a + first,
-		 end_of(op, part, op->cols) - first, op->constants);
+		 igrad_vector_end(op, part, op->cols) - first, op->constants);
 }
 
-static void adam(struct igrad_core *core, struct operation *op, uint16_t flags)
+static void adam(struct igrad_core *core, struct igrad_operation *op, uint16_t flags)
 {
 	op->adam = flags & IGRAD_FLAG_DECAY ? op->kernels->adam_decay : op->kernels->adam;
 	op->m = igrad_words(core, op->cmd->b);
@@ -125,9 +100,9 @@ static void adam(struct igrad_core *core, struct operation *op, uint16_t flags)
 	op->constants = igrad_words(core, op->cmd->imm);
 	join_rows(op);
 	if (op->rows == 1)
-		split(core, op, op->cols, adam_columns);
+		igrad_vector_split(core, op, op->cols, adam_columns);
 	else
-		split(core, op, op->rows, adam_rows);
+		igrad_vector_split(core, op, op->rows, adam_rows);
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -141,7 +116,7 @@ static uint16_t *halves(const float *matrix, size_t pitch, size_t row)
 	return (uint16_t *)(uintptr_t)((const uint8_t *)matrix + row * pitch);
 }
 
-static void relu_grad_row(const struct operation *op, size_t i)
+static void relu_grad_row(const struct igrad_operation *op, size_t i)
 {
 	const uint16_t *a = halves(op->a, op->cmd->a_pitch, i);
 	const uint16_t *b = halves(op->b, op->cmd->b_pitch, i);
@@ -160,8 +135,8 @@ static void relu_grad_row(const struct operation *op, size_t i)
 
 static void relu_grad_bf16(void *context, unsigned int part)
 {
-	const struct operation *op = context;
-	const size_t end = end_of(op, part, op->rows);
+	const struct igrad_operation *op = context;
+	const size_t end = igrad_vector_end(op, part, op->rows);
 
 	for (size_t i = part * op->piece; i < end; i++)
 		relu_grad_row(op, i);
@@ -171,7 +146,7 @@ static void relu_grad_bf16(void *context, unsigned int part)
 /* Moving bits */
 /* --------------------------------------------------------------------------------------------- */
 
-static void fill(const struct operation *op)
+static void fill(const struct igrad_operation *op)
 {
 	for (size_t i = 0; i < op->rows; i++) {
 		char *row = (char *)(op->d + i * op->d_row);
@@ -181,7 +156,7 @@ static void fill(const struct operation *op)
 	}
 }
 
-static void copy(const struct operation *op)
+static void copy(const struct igrad_operation *op)
 {
 	for (size_t i = 0; op->d != op->a && i < op->rows; i++)
 		memcpy(op->d + i * op->d_row, op->a + i * op->a_row, op->cols * sizeof(float));
@@ -193,9 +168,9 @@ static void copy(const struct operation *op)
 
 static void colsum(void *context, unsigned int part)
 {
-	const struct operation *op = context;
+	const struct igrad_operation *op = context;
 	const size_t first = part * op->piece;
-	const size_t n = end_of(op, part, op->cols) - first;
+	const size_t n = igrad_vector_end(op, part, op->cols) - first;
 	float *d = op->d + first;
 
 	for (size_t i = 0; i < op->rows; i++)
@@ -204,8 +179,8 @@ static void colsum(void *context, unsigned int part)
 
 static void colsum_bf16(void *context, unsigned int part)
 {
-	const struct operation *op = context;
-	const size_t end = end_of(op, part, op->cols);
+	const struct igrad_operation *op = context;
+	const size_t end = igrad_vector_end(op, part, op->cols);
 	float wide[BLOCK];
 
 	for (size_t j = part * op->piece; j < end; j += BLOCK) {
@@ -238,8 +213,8 @@ static float sum(const float *a, size_t n)
 
 static void softmax_rows(void *context, unsigned int part)
 {
-	const struct operation *op = context;
-	const size_t end = end_of(op, part, op->rows);
+	const struct igrad_operation *op = context;
+	const size_t end = igrad_vector_end(op, part, op->rows);
 
 	for (size_t i = part * op->piece; i < end; i++) {
 		const float *a = op->a + i * op->a_row;
@@ -258,11 +233,11 @@ static void softmax_rows(void *context, unsigned int part)
 	}
 }
 
-static struct operation operation_of(struct igrad_core *core, const struct igrad_cmd *cmd)
+static struct igrad_operation operation_of(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_vec *v = &cmd->u.vec;
 
-	return (struct operation){
+	return (struct igrad_operation){
 		.kernels = core->kernels,
 		.cmd = v,
 		.d = igrad_words(core, v->d),
@@ -281,8 +256,13 @@ static struct operation operation_of(struct igrad_core *core, const struct igrad
 void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 {
 	const struct igrad_kernels *kernels = core->kernels;
-	struct operation op = operation_of(core, cmd);
+	struct igrad_operation op;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		igrad_vector_pool(core, cmd);
+		return;
+	}
+	op = operation_of(core, cmd);
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_FILL:
 		fill(&op);
@@ -293,16 +273,24 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_BIAS: /* b_row is zero: every row takes the same b */
 		elementwise(core, &op, kernels->add);
 		break;
+	case IGRAD_OP_VEC_ADD:
+		elementwise(core, &op, kernels->add);
+		break;
+	case IGRAD_OP_VEC_MUL:
+		elementwise(core, &op, kernels->mul);
+		break;
 	case IGRAD_OP_VEC_RELU:
+		one_operand(core, &op, kernels->relu);
+		break;
 	case IGRAD_OP_VEC_SCALE:
-		op.b_row = op.a_row;
-		op.b = op.a;
-		elementwise(core, &op,
-			    cmd->opcode == IGRAD_OP_VEC_RELU ? kernels->relu : kernels->scale);
+		one_operand(core, &op, kernels->scale);
+		break;
+	case IGRAD_OP_VEC_RSQRT:
+		one_operand(core, &op, kernels->rsqrt);
 		break;
 	case IGRAD_OP_VEC_RELU_GRAD:
 		if (cmd->flags & IGRAD_FLAG_BF16)
-			split(core, &op, op.rows, relu_grad_bf16);
+			igrad_vector_split(core, &op, op.rows, relu_grad_bf16);
 		else
 			elementwise(core, &op, kernels->relu_grad);
 		break;
@@ -319,11 +307,21 @@ void igrad_vector_execute(struct igrad_core *core, const struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_COLSUM:
 		if (!(cmd->flags & IGRAD_FLAG_KEEP))
 			memset(op.d, 0, op.cols * sizeof(float));
-		split(core, &op, op.cols, cmd->flags & IGRAD_FLAG_BF16 ? colsum_bf16 : colsum);
+		igrad_vector_split(core, &op, op.cols,
+				   cmd->flags & IGRAD_FLAG_BF16 ? colsum_bf16 : colsum);
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 		op.losses = igrad_words(core, cmd->u.vec.imm2);
-		split(core, &op, op.rows, softmax_rows);
+		igrad_vector_split(core, &op, op.rows, softmax_rows);
+		break;
+	case IGRAD_OP_VEC_COLSQ:
+	case IGRAD_OP_VEC_NORM:
+	case IGRAD_OP_VEC_NORM_SUMS:
+	case IGRAD_OP_VEC_NORM_GRAD:
+		igrad_vector_norm(core, &op, cmd);
+		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		igrad_vector_dropout(core, &op);
 		break;
 	}
 }

@@ -4,7 +4,9 @@
 bool igrad_window_sound(const struct igrad_cmd_window *window)
 {
 	return window->height && window->width && window->out_height && window->out_width &&
-	       window->stride_y && window->stride_x && !window->group_rows == !window->group_cols;
+	       window->stride_y && window->stride_x && !window->group_rows == !window->group_cols &&
+	       !window->channels == !window->kernel_x && !window->channels == !window->step_y &&
+	       !window->channels == !window->step_x;
 }
 
 static uint64_t outputs_of_image(const struct igrad_cmd_window *window)
@@ -15,7 +17,7 @@ static uint64_t outputs_of_image(const struct igrad_cmd_window *window)
 bool igrad_window_pixels(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
 			 uint64_t most, struct igrad_pixels *pixels)
 {
-	const uint64_t first = cmd->u.array.first, end = first + cmd->u.array.batch;
+	const uint64_t first = cmd->u.array.first, end = first + igrad_window_length(cmd);
 	const uint64_t image = (uint64_t)window->height * window->width;
 	uint64_t begin;
 
@@ -59,7 +61,7 @@ void igrad_walk_begin(struct igrad_walk *walk, const struct igrad_cmd_window *wi
 	walk->y = extent(window->height, walk->tap_y, window->stride_y, window->out_height);
 	walk->x = extent(window->width, walk->tap_x, window->stride_x, window->out_width);
 	walk->begin = walk->next = a->first;
-	walk->end = a->first + a->batch;
+	walk->end = a->first + igrad_window_length(cmd);
 }
 
 static bool within(const struct igrad_extent *extent, uint32_t output)
@@ -114,25 +116,71 @@ static uint64_t valid_before(const struct igrad_walk *walk, uint64_t end)
 	       (within(&walk->y, oy) ? covered(&walk->x, rest % w->out_width) : 0);
 }
 
-uint32_t igrad_window_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+uint32_t igrad_window_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
 {
 	struct igrad_walk walk;
 
-	if (!(cmd->flags & IGRAD_FLAG_WINDOW))
-		return cmd->u.array.batch;
 	igrad_walk_begin(&walk, window, cmd);
 	return (uint32_t)(valid_before(&walk, walk.end) - valid_before(&walk, walk.begin));
 }
 
-bool igrad_window_row_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
-			    uint32_t row)
+bool igrad_window_output_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			       uint32_t i)
 {
 	struct igrad_walk walk;
-	const uint32_t o = cmd->u.array.first + row;
+	const uint32_t o = cmd->u.array.first + i;
 
-	if (!(cmd->flags & IGRAD_FLAG_WINDOW))
-		return true;
 	igrad_walk_begin(&walk, window, cmd);
 	return within(&walk.y, o / window->out_width % window->out_height) &&
 	       within(&walk.x, o % window->out_width);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+/* Positions that share a tile */
+/* --------------------------------------------------------------------------------------------- */
+
+static int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+bool igrad_window_taps_fit(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd)
+{
+	const uint32_t last = igrad_num_positions(window, cmd) - 1;
+	const uint32_t right = igrad_min_u32(last, window->kernel_x - 1u);
+	const int64_t y = IGRAD_TAP_Y(cmd->u.array.tap), x = IGRAD_TAP_X(cmd->u.array.tap);
+
+	return max_i64(y + (int64_t)(last / window->kernel_x) * window->step_y,
+		       x + (int64_t)right * window->step_x) <= INT16_MAX;
+}
+
+/* Lanes of x; or batch rows of x and of psums. */
+static void take_part(const struct igrad_cmd_window *window, struct igrad_cmd *cmd, uint32_t first)
+{
+	struct igrad_cmd_array *a = &cmd->u.array;
+
+	if (!(cmd->flags & IGRAD_FLAG_TRANSPOSE)) {
+		a->rows = (uint16_t)igrad_min_u32(window->channels, a->rows - first);
+		return;
+	}
+	a->batch = igrad_min_u32(window->channels, a->batch - first);
+	a->p += cmd->flags & IGRAD_FLAG_TURN ? first * 4 : first * a->p_pitch;
+}
+
+struct igrad_cmd igrad_position(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+				uint32_t index, uint32_t *row)
+{
+	const uint32_t first = index * window->channels;
+	struct igrad_cmd part = *cmd;
+	struct igrad_cmd_array *a = &part.u.array;
+
+	*row = cmd->flags & IGRAD_FLAG_TAPS && !igrad_window_lanes(cmd) ? first : 0;
+	if (!(cmd->flags & IGRAD_FLAG_TAPS))
+		return part;
+	take_part(window, &part, first);
+	part.flags &= (uint16_t)~IGRAD_FLAG_TAPS;
+	a->tap = IGRAD_TAP(
+		IGRAD_TAP_Y(a->tap) + (int32_t)(index / window->kernel_x) * window->step_y,
+		IGRAD_TAP_X(a->tap) + (int32_t)(index % window->kernel_x) * window->step_x);
+	return part;
 }

@@ -11,6 +11,11 @@
 
 #include "igrad/hw.h"
 
+static inline uint32_t igrad_min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /** igrad_window_sound - may the registers hold this? Not what they hold before they are set */
 bool igrad_window_sound(const struct igrad_cmd_window *window);
 
@@ -29,14 +34,64 @@ struct igrad_pixels {
 bool igrad_window_pixels(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
 			 uint64_t most, struct igrad_pixels *pixels);
 
-/** igrad_window_rows - how many rows of the stream are valid; without IGRAD_FLAG_WINDOW, all */
-uint32_t igrad_window_rows(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+/** igrad_window_lanes - is it lanes of x that walk, rather than batch rows? */
+static inline bool igrad_window_lanes(const struct igrad_cmd *cmd)
+{
+	return cmd->flags & IGRAD_FLAG_WINDOW && cmd->flags & IGRAD_FLAG_TRANSPOSE;
+}
 
-/** igrad_window_row_valid - is the stream's row valid? */
-bool igrad_window_row_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
-			    uint32_t row);
+/** igrad_window_psums - is p of images, if anything is? Else x alone is */
+static inline bool igrad_window_psums(const struct igrad_cmd *cmd)
+{
+	return cmd->opcode != IGRAD_OP_FPROP || cmd->flags & IGRAD_FLAG_SCATTER;
+}
 
-/* Consecutive valid rows of a stream; their pixels are stride_x apart. */
+/** igrad_window_length - outputs that a stream walks over: a batch row each, or a lane */
+static inline uint32_t igrad_window_length(const struct igrad_cmd *cmd)
+{
+	return igrad_window_lanes(cmd) ? cmd->u.array.rows : cmd->u.array.batch;
+}
+
+/** igrad_window_valid - how many outputs of a walk are valid */
+uint32_t igrad_window_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+
+/** igrad_window_output_valid - is the one with number @i of the walk? */
+bool igrad_window_output_valid(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+			       uint32_t i);
+
+/** igrad_num_positions - of the kernel, in the tile of @cmd; 1 without IGRAD_FLAG_TAPS */
+static inline uint32_t igrad_num_positions(const struct igrad_cmd_window *window,
+					   const struct igrad_cmd *cmd)
+{
+	const uint32_t words = cmd->flags & IGRAD_FLAG_TRANSPOSE ? cmd->u.array.batch
+								 : cmd->u.array.rows;
+
+	if (!(cmd->flags & IGRAD_FLAG_TAPS))
+		return 1;
+	return (words + window->channels - 1u) / window->channels;
+}
+
+/** igrad_window_words - of x, in a row: those at other positions are in other pixels */
+static inline uint32_t igrad_window_words(const struct igrad_cmd_window *window,
+					  const struct igrad_cmd *cmd)
+{
+	const uint32_t words = cmd->flags & IGRAD_FLAG_TRANSPOSE ? cmd->u.array.batch
+								 : cmd->u.array.rows;
+
+	return cmd->flags & IGRAD_FLAG_TAPS ? igrad_min_u32(window->channels, words) : words;
+}
+
+/** igrad_window_taps_fit - are the taps of all positions of a stream with IGRAD_FLAG_TAPS taps? */
+bool igrad_window_taps_fit(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd);
+
+/**
+ * igrad_position - the part of @cmd at one of them: a command of its own, without the flag
+ * @row: the first of its rows of the tile
+ */
+struct igrad_cmd igrad_position(const struct igrad_cmd_window *window, const struct igrad_cmd *cmd,
+				uint32_t index, uint32_t *row);
+
+/* Consecutive valid rows of a stream, or lanes; their pixels are stride_x apart. */
 struct igrad_run {
 	uint32_t row;
 	uint32_t count;
@@ -49,14 +104,14 @@ struct igrad_extent {
 	uint32_t end;
 };
 
-/* On its way along the valid rows of a stream. */
+/* On its way along the valid rows of a stream, or its lanes. */
 struct igrad_walk {
 	const struct igrad_cmd_window *window;
 	int32_t tap_y;
 	int32_t tap_x;
 	struct igrad_extent y;
 	struct igrad_extent x;
-	uint32_t begin; /* output number of the stream's row 0 */
+	uint32_t begin; /* output number of row 0, or lane 0 */
 	uint32_t next;	/* output number */
 	uint32_t end;
 };
@@ -74,11 +129,6 @@ struct igrad_block {
 	uint32_t col;
 	uint32_t cols;
 };
-
-static inline uint32_t igrad_min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 /** igrad_num_blocks - of the tile of @cmd: a group each, or the tile without IGRAD_FLAG_GROUPS */
 static inline uint32_t igrad_num_blocks(const struct igrad_cmd_window *window,

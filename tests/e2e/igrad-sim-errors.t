@@ -38,6 +38,17 @@ for option, bad, wanted in [
         ("optimizer", "lion", "sgd, momentum, adam"),
         ("dtype", "fp8", "fp32, bf16")]:
     refuses(2, wanted, f"--{option} '{bad}'", *layer, f"--{option}", bad)
+for args, wanted in [
+        (["--kernel", "3"], "needs --kernel and --image"), (["--image", "8"], "needs --kernel and --image"),
+        (["--stride", "2"], "needs --kernel and --image"), (["--kernel", "3", "--image", "8", "--groups", "3"], "must be multiples of it"),
+        (["--kernel", "9", "--image", "8"], "larger than the padded image"), (["--kernel", "3x", "--image", "8"], "a whole number"),
+        (["--kernel", "3x3x3", "--image", "8"], "at most 2"), (["--kernel", "0", "--image", "8"], "from 1 to 32767"),
+        (["--kernel", "3", "--image", "65536"], "from 1 to 65535"), (["--kernel", "3", "--image", "8", "--pad", "1,2"], "all four"),
+        (["--kernel", "3", "--image", "8", "--pad", "1,2,3,4,5"], "at most 4"), (["--kernel", "3", "--image", "8", "--pad", "-1"], "a whole number"),
+        (["--kernel", "3", "--image", "8", "--dilation", "4"], "larger than the padded image")]:
+    refuses(2, wanted, " ".join(args), *layer, *args)
+refuses(2, "does not go with explain", "a convolution has no plans to explain", "explain", *layer[1:], "--kernel", "3", "--image", "8")
+refuses(1, "convolutions are fp32", "a convolution in bf16", *layer, "--kernel", "3", "--image", "8", "--dtype", "bf16")
 sweep = ["sweep", "--in", "16", "--out", "16"]
 for option, bad, wanted in [
         ("arrays", "4,", "from 1 to 256"), ("arrays", "4x", "from 1 to 256"), ("arrays", "4x4x4", "from 1 to 256"),

@@ -73,14 +73,61 @@ same([(n["name"], n["kind"], n["parameters"], n["macs"]) for n in parsed("networ
      [("a", "conv", 180, 180 * 36), ("b", "linear", 36 * 5 * 7, 36 * 5 * 7)], "shapes of a SCALE-Sim topology")
 
 # What can be costed is, and the rest says that it is not.
-net = parsed("network", "nets/lenet5.net", "--schedule", "interleaved")
-same([n["name"] for n in net["layers"] if n["costed"]], ["f6", "scores"], "linear layers are costed")
-same({n["reason"] for n in net["layers"] if n["kind"] == "conv"}, {"convolutions are not costed yet"}, "convolutions say that they are not")
+net = parsed("network", "nets/lenet5.net", "--schedule", "ws+os,interleaved")
+layers = {n["name"]: n for n in net["layers"]}
+same([n["name"] for n in net["layers"] if n["costed"]], ["c1", "c3", "c5", "f6", "scores"], "convolutions and linear layers are costed")
 ok(all(n["reason"] for n in net["layers"] if not n["costed"]), "whatever is not costed says why")
-same((net["macs"], net["macs_costed"]), (416520, 120 * 84 + 84 * 10), "and the totals say how much of the network they are")
-ok("These have 10920 of the network's 416520 multiply-adds" in output("network", "nets/lenet5.net", "--schedule", "ws"), "in the text too")
+same((net["macs"], net["macs_costed"]), (416520, 416520), "and the totals say how much of the network they are")
 ok("These have" not in output("network", "nets/mlp.net", "--schedule", "ws"), "unless they are all of it")
-macs = sum(n["forward"]["macs"] for n in net["layers"] if n["costed"])
-same(macs, 64 * sum(n["macs"] for n in parsed("network", "nets/lenet5.net", "--shapes")["layers"] if n["kind"] == "linear"),
-     "the device counts as many multiply-adds in them as the table")
+for name, n in layers.items():
+    if n["costed"]:
+        same([p["schedule"] for p in n["backward"]] + n["refused"], ["ws+os", "interleaved"], f"{name}: in each schedule")
+# Output places times weights; the padding of c1 takes no part, so it has fewer: 2 x 2 rows and columns of taps are cut off.
+taps = sum(min(28, y + 28) - max(0, y) for y in range(-2, 3))
+places = {"c1": 6 * taps * taps, "c3": 10 * 10 * 6 * 16 * 25, "c5": 16 * 120 * 25, "f6": 120 * 84, "scores": 840}
+same({name: layers[name]["forward"]["macs"] for name in places}, {name: 64 * n for name, n in places.items()},
+     "the device counts the multiply-adds that there are")
+same({name: [p["macs"] for p in layers[name]["backward"]] for name in places},
+     {name: [64 * n * (1 if name == "c1" else 2)] * 2 for name, n in places.items()}, "and those of both gradients, but of the first layer's input")
+ok(all(n["backward"][0]["dram_read_bytes"] >= 4 * 64 * n["in"] for n in net["layers"] if n["costed"]), "operands come from memory")
+for i, total in enumerate(net["totals"]):
+    same({k: total[k] for k in ("cycles", "macs", "sram_reads", "dram_write_bytes")},
+         {k: sum(n["forward"][k] + n["backward"][i][k] for n in net["layers"] if n["costed"])
+          for k in ("cycles", "macs", "sram_reads", "dram_write_bytes")}, f"{total['schedule']}: totals are sums of the layers")
+
+# A layer costs what it costs alone, and again where it is repeated.
+block = write("block.net", """
+batch 4
+input 8 x 14 x 14
+block basic
+conv: conv out={channels} kernel=3 pad=1 bias=off
+bn:   batchnorm
+      relu
+end
+first: basic
+repeat i=1..2
+part{i}: basic
+end
+down: conv out=24 kernel=3x1 stride=2x1 pad=1,0,0,0 dilation=2x1 groups=4
+      relu
+""")
+net = parsed("network", block, "--schedule", "interleaved", "--rows", 8, "--cols", 8)
+layers = {n["name"]: n for n in net["layers"]}
+same(layers["part1.conv"]["backward"], layers["part2.conv"]["backward"], "equal layers cost the same")
+alone = ["layer", "--batch", 4, "--rows", 8, "--cols", 8, "--schedule", "interleaved", "--in", 8, "--image", 14]
+same(layers["part1.conv"]["backward"], [parsed(*alone, "--out", 8, "--kernel", 3, "--pad", 1)], "as layer costs them")
+same(layers["part1.conv"]["forward"], parsed(*alone, "--out", 8, "--kernel", 3, "--pad", 1, "--forward"), "forward too")
+down = ["--out", 24, "--kernel", "3x1", "--stride", "2x1", "--pad", "1,0,0,0", "--dilation", "2x1", "--groups", 4, "--bias", "--relu"]
+same(layers["down"]["backward"], [parsed(*alone, *down)], "whatever its kernel")
+same(layers["first.conv"]["backward"][0], parsed(*alone, "--out", 8, "--kernel", 3, "--pad", 1, "--no-input-gradient"), "the first has no input gradient")
+
+# What the library refuses is said, and the rest is costed all the same.
+large = write("large.net", "batch 2\ninput 64 x 3 x 60000\nconv out=4 kernel=3\npool type=max kernel=1 stride=1000\nconv out=8 kernel=1\n")
+net = parsed("network", large, "--sram-kib", 256, "--schedule", "interleaved")
+same([(n.get("refused"), len(n["backward"])) for n in net["layers"] if n["kind"] == "conv"],
+     [([{"schedule": s, "reason": "the device's SRAM is too small"} for s in ("forward", "interleaved")], 0), ([], 1)],
+     "what does not fit this device is named")
+same(net["totals"], [], "there is no total of a part")
+text = output("network", large, "--sram-kib", 256, "--schedule", "interleaved")
+ok("the device's SRAM is too small" in text and "no total" in text, "in the text too")
 finish()

@@ -114,6 +114,29 @@ for objective, key in ("energy", lambda r: r["energy_pj"]), ("dram", lambda r: r
     results = {r["schedule"]: r for r in parsed("layer", *size, "--objective", objective)}
     ok(key(results["auto"]) == min(key(results[s]) for s in FIXED), f"auto has the least {objective}")
 
+# ------------------------------------------------------------------ a convolution
+window = ["layer", "--in", 12, "--out", 20, "--batch", 3, "--rows", 16, "--cols", 8, "--image", "9x14", "--kernel", "3x5", "--stride", "1x2",
+          "--pad", "1,0,2,3", "--dilation", "2x1"]
+for result in parsed(*window):
+    # 6 x 8 places of 3 x 5 taps; of the rows at y - 1 + 2k, one is above the image; of the columns at 2x - 2 + k, some are beside it
+    inside = sum(0 <= y - 1 + 2 * k < 9 for y in range(6) for k in range(3)) * sum(0 <= 2 * x - 2 + k < 14 for x in range(8) for k in range(5))
+    check_result(result, 16, 8, f"convolution, {result['schedule']}")
+    same(result["macs"], 2 * inside * 12 * 20 * 3, f"convolution, {result['schedule']}: multiply-adds of both gradients")
+    ok(result["dram_read_bytes"] >= 4 * (3 * 9 * 14 * 12 + 3 * 6 * 8 * 20 + 15 * 240) and
+       result["dram_write_bytes"] >= 4 * (3 * 9 * 14 * 12 + 15 * 240), f"convolution, {result['schedule']}: at least the compulsory bytes")
+text = output(*window, "--forward", "--trace", file("conv.json"), "--svg", file("conv.svg"))
+ok("12 in, 20 out, 3 x 5 on 9 x 14 by 1 x 2, batch 3" in text, "convolution: text")
+output(*window, "--schedule", "interleaved", "--trace", file("conv.json"))
+with open(file("conv.json")) as source:
+    events = [e for e in json.load(source)["traceEvents"] if e["ph"] == "X"]
+registers = {k: v for e in events if e["name"] == "WINDOW" for k, v in e["args"].items()}
+same([registers[k] for k in ("width", "out_width", "stride_y", "stride_x")], [14, 8, 1, 2], "convolution: window registers in a trace")
+streams = {e["name"].rpartition(" b")[0]: e["args"] for e in events if e["name"].startswith("INTERLEAVED")}
+same({n.split()[1]: a["tap_x"] for n, a in streams.items()}, {f"k{k}": k % 5 - 2 for k in range(15)}, "convolution: positions of the kernel")
+same(len(streams), 15 * 3, "convolution: its tiles")
+rows = parsed("sweep", "--in", 12, "--out", 20, "--image", "9x14", "--kernel", 3, "--arrays", "8,16", "--batches", "1,2", "--schedule", "interleaved")
+ok(len(rows) == 4 and rows[1]["macs"] == 2 * rows[0]["macs"], "convolution: sweep")
+
 # ------------------------------------------------------------------ explain
 choices = parsed("explain", *size)
 same([c["schedule"] for c in choices if c["chosen"]], [min(FIXED, key=lambda s: by_name[s]["cycles"])], "explain: one is chosen")
@@ -225,11 +248,11 @@ shapes = {layer["name"]: layer["shape"] for layer in several[1]["layers"]}
 same([shapes[n] for n in ("conv1", "pool1", "conv2", "conv3", "pool5", "fc6")],
      ["96 x 55 x 55", "96 x 27 x 27", "256 x 27 x 27", "384 x 13 x 13", "256 x 6 x 6", "4096"], "AlexNet's shapes")
 reasons = {layer["kind"]: layer.get("reason", "") for layer in several[1]["layers"]}
-ok(reasons["conv"] == "convolutions are not costed yet" and "not costed" in reasons["pool"], "convolutions are named as not costed")
+ok(reasons["conv"] == "" and "not costed" in reasons["pool"], "what is not costed is named")
 fc6, = [layer for layer in several[1]["layers"] if layer["name"] == "fc6"]
 same(fc6["backward"][0]["macs"], 2 * 9216 * 4096 * 8, "behind convolutions an input gradient is needed")
 same(fc6["batch"], 8, "--batch goes before the file's")
-block = parsed("network", "nets/inception-block.net", "--schedule", "ws")
+block = parsed("network", "nets/inception-block.net", "--schedule", "ws+os")
 shapes = {layer["name"]: layer["shape"] for layer in block["layers"]}
 same([shapes[n] for n in ("b2b", "b2c", "b3a", "join", "sum", "tail", "fc")],
      ["64 x 17 x 17", "96 x 17 x 17", "192 x 17 x 17", "192 x 17 x 17", "192 x 17 x 17", "192 x 1 x 1", "100"],
@@ -242,7 +265,8 @@ c: pool type=max kernel=2 round=up from=a
 """))
 # (9+1-5)/2+1 = 3 and (10+2-2)/3+1 = 4; 3/2 down and up; 4/2
 same([layer["shape"] for layer in shape["layers"]], ["4 x 9 x 10", "6 x 3 x 4", "6 x 1 x 2", "6 x 2 x 2"], "windows by hand")
-ok("Nothing in this network is costed" in output("network", "--batch", 1, file("s.net")), "a network without linear layers")
+pools = write("p.net", "input 4 x 8 x 8\npool type=max kernel=2\n")
+ok("Nothing in this network is costed" in output("network", "--batch", 1, pools), "a network in which nothing is multiplied")
 
 # ------------------------------------------------------------------ SCALE-Sim's files
 heading = 12 * "," + "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
@@ -255,11 +279,12 @@ DPconv, 9, 9, 3, 3, 8, 1, 1, 2, #dw
 """)
 net = parsed("network", topology, "--schedule", "ws+os")
 same([(n["name"], n["kind"], n["costed"], n["shape"], n["line"]) for n in net["layers"]],
-     [("Conv1", "conv", False, "96 x 55 x 55", 2), ("FC6", "linear", True, "40", 4), ("FC7", "linear", True, "20", 5),
-      ("FC8", "linear", False, "10", 6), ("DPconv", "conv", False, "8 x 7 x 4", 7)], "a topology")
-same([(n["in"], n["out"], n["batch"]) for n in net["layers"] if n["costed"]], [(576, 40, 1), (40, 20, 1)], "its linear layers")
+     [("Conv1", "conv", True, "96 x 55 x 55", 2), ("FC6", "linear", True, "40", 4), ("FC7", "linear", True, "20", 5),
+      ("FC8", "linear", False, "10", 6), ("DPconv", "conv", True, "8 x 7 x 4", 7)], "a topology")
+same([(n["in"], n["out"], n["batch"]) for n in net["layers"] if n["costed"]], [(3, 96, 1), (576, 40, 1), (40, 20, 1), (8, 8, 1)],
+     "those that are costed")
 ok(all(any(w in n for n in net["notes"]) for w in ("no padding", "batch at 1", "connect rows")), "what it does not say is noted")
-same([n["batch"] for n in parsed("network", topology, "--batch", 16)["layers"] if n["costed"]], [16, 16], "--batch")
+same([n["batch"] for n in parsed("network", topology, "--batch", 16)["layers"] if n["costed"]], [16] * 4, "--batch")
 ok("note       the format has no padding" in output("network", topology), "notes are in the text too")
 gemm = write("gemm.csv", "Layer, M, N, K,\nfirst, 24, 60, 100,\nsecond, 24, 60, 100\nmany, 24, 60, 100, 8,\n")
 net = parsed("network", "-i", "gemm", gemm, "--rows", 16, "--cols", 8)

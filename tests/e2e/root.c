@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What only root can do to a device, from within a guest.
- * usage: root orphans | root reset /sys/bus/pci/devices/.../reset | root limit
+ * usage: root orphans | root reset /sys/bus/pci/devices/.../reset | root limit | root churn STOP
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "igrad_test.h"
@@ -110,12 +111,68 @@ static int open_any(void)
 	return fd;
 }
 
-int main(int argc, char **argv)
+/* Legitimate answers while the driver comes and goes. */
+static bool is_gone(int ret)
+{
+	return ret == -ENODEV || ret == -ENOENT || ret == -ENXIO;
+}
+
+/* A file, some jobs, of which all are waited for or none. A job that has ended well has done its
+ * work. */
+static int use_once(int number)
 {
 	const int fd = open_any();
+	struct test_job job;
+	int queue, ret;
+
+	if (fd < 0)
+		return is_gone(fd) ? 0 : fd;
+	data.map = increment.bo.map = MAP_FAILED;
+	queue = test_queue_create(fd);
+	ret = queue < 0 ? queue : test_bo_create(fd, 4096, &data) ?: test_cmds_create(fd, 64, &increment);
+	if (!ret) {
+		test_increment(&increment, data.va, 1);
+		for (int i = 0; !ret && i < number % 4; i++)
+			ret = submit(fd, queue, &increment, 0, 0);
+		test_job_init(&job, &increment);
+		test_job_bo(&job, &data, RW);
+		if (!ret && number % 2)
+			ret = test_run(fd, queue, &job);
+		if (!ret && number % 2 && *(volatile float *)data.map != (float)(number % 4 + 1))
+			ret = -EILSEQ;
+	}
+	/* Maps keep the device as open files do. */
+	if (data.map != MAP_FAILED)
+		munmap(data.map, data.size);
+	if (increment.bo.map != MAP_FAILED)
+		munmap(increment.bo.map, increment.bo.size);
+	close(fd);
+	return is_gone(ret) ? 0 : ret;
+}
+
+/* As ordinary programs do, again and again, until there is a file. */
+static int churn(const char *stop)
+{
+	unsigned int number = 0;
+	int ret = 0;
+
+	while (!ret && access(stop, F_OK)) {
+		ret = use_once(number++);
+		usleep(1000);
+	}
+	printf("%u\n", number);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	const bool is_churn = argc == 3 && !strcmp(argv[1], "churn");
+	const int fd = is_churn ? -ENOENT : open_any();
 	int ret = fd;
 
-	if (fd >= 0 && argc == 2 && !strcmp(argv[1], "orphans"))
+	if (is_churn)
+		ret = churn(argv[2]);
+	else if (fd >= 0 && argc == 2 && !strcmp(argv[1], "orphans"))
 		ret = orphans(fd);
 	else if (fd >= 0 && argc == 3 && !strcmp(argv[1], "reset"))
 		ret = reset(fd, argv[2]);

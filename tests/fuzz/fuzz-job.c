@@ -11,9 +11,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25,
-				  0x26, 0x27, 0x28, 0x29, 0x2a, 0x40, 0x41, 0x42, 0x43,
-				  0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0xff};
+static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26,
+				  0x27, 0x28, 0x29, 0x2a, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45,
+				  0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f,
+				  0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0xff};
 
 /* Fields that mostly pass the checks: the interesting part is behind them. */
 static void tame_dma(struct igrad_cmd *cmd)
@@ -97,6 +98,43 @@ static void tame_vec(struct igrad_cmd *cmd)
 		v->imm = v->imm % 4096 / 4 * 4;
 		v->imm2 = 12288 + v->imm2 % 4096 / 4 * 4;
 	}
+	if (cmd->opcode >= IGRAD_OP_VEC_NORM && cmd->opcode <= IGRAD_OP_VEC_NORM_GRAD) {
+		v->imm = v->imm % 2048 / 4 * 4;
+		v->imm2 = 64 + v->imm2 % 128 / 4 * 4;
+	}
+	if (cmd->opcode == IGRAD_OP_VEC_COLSQ || cmd->opcode == IGRAD_OP_VEC_DROPOUT)
+		v->b_pitch = 0;
+	if (cmd->opcode == IGRAD_OP_VEC_COLSQ)
+		v->d_pitch = 0;
+}
+
+static uint16_t side(uint16_t wild, unsigned int most)
+{
+	return (uint16_t)(wild % most + 1);
+}
+
+static void tame_pool(struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_pool *p = &cmd->u.pool;
+	const bool has_b = cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD ||
+			   cmd->flags & IGRAD_FLAG_INDEX;
+
+	*p = (struct igrad_cmd_pool){
+		.height = side(p->height, 7),
+		.width = side(p->width, 7),
+		.out_height = side(p->out_height, 5),
+		.out_width = side(p->out_width, 5),
+		.kernel_y = side(p->kernel_y, 4),
+		.kernel_x = side(p->kernel_x, 4),
+		.stride_y = side(p->stride_y, 3),
+		.stride_x = side(p->stride_x, 3),
+		.tap = IGRAD_TAP(IGRAD_TAP_Y(p->tap) % 4, IGRAD_TAP_X(p->tap) % 4),
+		.images = p->images % 3 + 1,
+		.cols = p->cols % 8 + 1,
+		.a = p->a % 4096 / 4 * 4,
+		.b = has_b ? 12288 + p->b % 4096 / 4 * 4 : 0,
+		.d = 8192 + p->d % 4096 / 4 * 4,
+	};
 }
 
 static void add_command(struct machine *machine, struct bytes *bytes, unsigned int index,
@@ -107,7 +145,7 @@ static void add_command(struct machine *machine, struct bytes *bytes, unsigned i
 	take(bytes, &cmd, sizeof(cmd));
 	if (how & 1) { /* else as it is */
 		cmd.opcode = opcodes[cmd.opcode % sizeof(opcodes)];
-		cmd.flags &= how & 2 ? 0x1ff : 0;
+		cmd.flags &= how & 2 ? 0x3ff : 0;
 		cmd.engine = cmd.opcode ? 0 : cmd.engine % 5;
 		cmd.signal %= 33;
 		for (unsigned int i = 0; i < IGRAD_NUM_WAITS; i++) {
@@ -122,6 +160,8 @@ static void add_command(struct machine *machine, struct bytes *bytes, unsigned i
 			tame_window(&cmd.u.window);
 		else if (cmd.opcode < IGRAD_OP_VEC_FILL)
 			tame_array(&cmd);
+		else if (cmd.opcode >= IGRAD_OP_VEC_POOL_MAX)
+			tame_pool(&cmd);
 		else
 			tame_vec(&cmd);
 	}

@@ -5,7 +5,11 @@
  * kernel can tell (CONFIG_KCOV). In between, a neighbour's job is right to the bit.
  *
  * IGRAD_FUZZ_SECONDS says for how long, IGRAD_FUZZ_SEED from where, as the test prints it.
+ * IGRAD_FUZZ_CORPUS names a file of byte strings that were worth keeping: all of them are run
+ * first, and those that are worth it still, or newly, are in it afterwards. The last one that was
+ * run, in a kernel that then crashed perhaps, is in another file beside it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
@@ -27,7 +31,7 @@
 
 #define THREADS 3
 #define GENOME 4096
-#define CORPUS 512
+#define CORPUS 256
 /* Whatever tests before this one left. */
 #define PATIENCE_MS 10000
 
@@ -64,7 +68,37 @@ FIXTURE(fuzz)
 	struct shared *shared;
 	__u8 (*corpus)[GENOME];
 	unsigned int count, rounds, rebinds;
+	const char *file;
+	__u8 (*old)[GENOME];
+	unsigned int old_count;
 };
+
+static unsigned int read_corpus(const char *name, __u8 (*genomes)[GENOME])
+{
+	FILE *file = name ? fopen(name, "re") : NULL;
+	unsigned int count = file ? fread(genomes, GENOME, CORPUS, file) : 0;
+
+	if (file)
+		fclose(file);
+
+	return count;
+}
+
+static int write_genomes(const char *name, const char *suffix, const void *genomes,
+			 unsigned int count)
+{
+	char path[PATH_MAX];
+	size_t written;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s", name, suffix);
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	written = fwrite(genomes, GENOME, count, file);
+
+	return fclose(file) || written != count ? -EIO : 0;
+}
 
 FIXTURE_SETUP(fuzz)
 {
@@ -79,6 +113,10 @@ FIXTURE_SETUP(fuzz)
 	ASSERT_NE(MAP_FAILED, self->shared);
 	self->corpus = calloc(CORPUS, GENOME);
 	ASSERT_NE(NULL, self->corpus);
+	self->old = calloc(CORPUS, GENOME);
+	ASSERT_NE(NULL, self->old);
+	self->file = getenv("IGRAD_FUZZ_CORPUS");
+	self->old_count = read_corpus(self->file, self->old);
 	ASSERT_EQ(0, root_device_dir(self->dir, sizeof(self->dir)));
 	ASSERT_EQ(0, root_set_patience(self->dir, PATIENCE_MS, 3 * PATIENCE_MS));
 }
@@ -87,6 +125,7 @@ FIXTURE_TEARDOWN(fuzz)
 {
 	munmap(self->shared, sizeof(*self->shared));
 	free(self->corpus);
+	free(self->old);
 }
 
 static __u32 dice(FIXTURE_DATA(fuzz) *self, __u32 below)
@@ -243,23 +282,25 @@ static void keep_genome(FIXTURE_DATA(fuzz) *self)
 	memcpy(self->corpus[index], self->shared->genome, GENOME);
 }
 
-/* Now and then the device is taken away meanwhile, or the process killed. */
-static bool run_round(FIXTURE_DATA(fuzz) *self)
+/* How a process may fare: up to the last kill it is killed, at the first the device is rebound. */
+enum { REBIND, LAST_KILL = 3, FATES = 16 };
+
+static bool run_genome(FIXTURE_DATA(fuzz) *self, unsigned int fate)
 {
-	unsigned int fate = dice(self, 16);
 	int status;
 	pid_t pid;
 
-	next_genome(self);
+	if (self->file && write_genomes(self->file, ".last", self->shared->genome, 1))
+		return false;
 	self->shared->fresh = 0;
 	pid = fork();
 	if (pid < 0)
 		return false;
 	if (!pid)
 		run_process(self);
-	if (fate < 4) {
+	if (fate <= LAST_KILL) {
 		usleep(dice(self, 20000));
-		if (!fate) {
+		if (fate == REBIND) {
 			self->rebinds++;
 			root_unbind(self->dir);
 		}
@@ -267,13 +308,28 @@ static bool run_round(FIXTURE_DATA(fuzz) *self)
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		return false;
-	if (!fate && root_bind(self->dir))
+	if (fate == REBIND && root_bind(self->dir))
 		return false;
 	if (self->shared->fresh)
 		keep_genome(self);
 	self->rounds++;
 
-	return !status || (fate < 4 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	return !status || (fate <= LAST_KILL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static bool run_old(FIXTURE_DATA(fuzz) *self, unsigned int index)
+{
+	memcpy(self->shared->genome, self->old[index], GENOME);
+
+	return run_genome(self, FATES);
+}
+
+/* Now and then the device is taken away meanwhile, or the process killed. */
+static bool run_round(FIXTURE_DATA(fuzz) *self)
+{
+	next_genome(self);
+
+	return run_genome(self, dice(self, FATES));
 }
 
 static unsigned int coverage(const struct shared *shared)
@@ -293,10 +349,14 @@ TEST_F_TIMEOUT(fuzz, calls, 7200)
 	unsigned int i, kinds = 0;
 
 	TH_LOG("IGRAD_FUZZ_SEED=%#llx", (unsigned long long)self->seed);
-	while (test_now() < end || tally->submits < 10) {
-		ASSERT_TRUE(run_round(self)) {
+	while (test_now() < end || tally->submits < 10 || self->rounds <= self->old_count) {
+		bool again = self->rounds < self->old_count;
+
+		ASSERT_TRUE(again ? run_old(self, self->rounds) : run_round(self)) {
 			TH_LOG("round %u", self->rounds);
 		}
+		if (again)
+			end = test_now() + self->seconds;
 		ASSERT_EQ(0, root_run_job(self->dir)) {
 			TH_LOG("round %u", self->rounds);
 		}
@@ -309,8 +369,10 @@ TEST_F_TIMEOUT(fuzz, calls, 7200)
 		kinds += !!tally->errnos[i];
 	TH_LOG("%u processes, %lu calls, %lu good, %lu submissions accepted, %u kinds of errors",
 	       self->rounds, tally->calls, tally->good, tally->submits, kinds);
-	TH_LOG("%u rebinds, %u steps in the driver seen, %u programs kept", self->rebinds,
-	       coverage(self->shared), self->count);
+	TH_LOG("%u rebinds, %u steps in the driver seen, %u programs replayed, %u kept",
+	       self->rebinds, coverage(self->shared), self->old_count, self->count);
+	if (self->file && self->count)
+		EXPECT_EQ(0, write_genomes(self->file, "", self->corpus, self->count));
 	/* Not all is refused, and not all for the same reason. */
 	EXPECT_GE(tally->good, 100);
 	EXPECT_GE(kinds, 3);

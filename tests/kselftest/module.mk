@@ -2,7 +2,7 @@
 # Tests of the driver, on the kernel's own kselftest_harness.h; they run in the guest.
 
 KSELFTEST_NAMES := query queue bo submit sync fault hang devices abuse stress
-KSELFTEST_ROOT_NAMES := visible failures share inject patience unplug fuzz sleep
+KSELFTEST_ROOT_NAMES := visible failures share inject patience unplug errors fuzz sleep
 KSELFTEST_CFLAGS := -Iinclude -Iinclude/uapi -Wno-unused-parameter -Wno-sign-compare -Wno-missing-prototypes
 KSELFTEST_COMMON := tests/kselftest/igrad_test.c
 KSELFTEST_MORE_fuzz := tests/kselftest/fuzz_calls.c

@@ -227,6 +227,8 @@ static uint16_t reason_of(Dev *d, const struct igrad_cmd *cmd)
 
 #define STREAM_FLAGS (IGRAD_FLAG_WINDOW | IGRAD_FLAG_GROUPS)
 #define TILE (2 << 16 | 3) /* 3 rows, 2 columns */
+#define POOL_WORDS (0x2ff & ~W(8))
+#define POOL(n) ((n) << 16 | (n))
 
 typedef struct {
     uint8_t opcode;
@@ -247,12 +249,14 @@ static const Good good[] = {
     { IGRAD_OP_LOAD_ACC, IGRAD_FLAG_GROUPS, W(0) | P_WORDS,
       { TILE, 0, 0, 0, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_FPROP, IGRAD_FLAG_ADD | IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_BF16 |
-      IGRAD_FLAG_TURN | STREAM_FLAGS, W(0) | W(1) | X_WORDS | P_WORDS,
+      IGRAD_FLAG_TURN | IGRAD_FLAG_SCATTER | IGRAD_FLAG_TAPS | STREAM_FLAGS,
+      W(0) | W(1) | X_WORDS | P_WORDS,
       { TILE, 2, 0x1000, 12, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_DGRAD, IGRAD_FLAG_ADD | IGRAD_FLAG_BF16 | STREAM_FLAGS,
       W(0) | W(1) | G_WORDS | P_WORDS,
       { TILE, 2, 0, 0, 0x2000, 8, 0x3000, 12, 0, 0 } },
-    { IGRAD_OP_WGRAD, IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | STREAM_FLAGS,
+    { IGRAD_OP_WGRAD, IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16 | IGRAD_FLAG_TAPS |
+      STREAM_FLAGS,
       W(0) | W(1) | X_WORDS | G_WORDS,
       { TILE, 2, 0x1000, 12, 0x2000, 8, 0, 0, 0, 0 } },
     { IGRAD_OP_INTERLEAVED, IGRAD_FLAG_ADD | IGRAD_FLAG_KEEP |
@@ -267,8 +271,9 @@ static const Good good[] = {
       { TILE, 0, 0, 0, 0, 0, 0x3000, 12, 0, 0 } },
     { IGRAD_OP_SCALE_ACC, IGRAD_FLAG_GROUPS, W(0) | W(9),
       { TILE, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f800000 } },
-    { IGRAD_OP_WINDOW, 0, W(0) | W(1) | W(2) | W(3),
-      { 3 << 16 | 2, 3 << 16 | 2, 1 << 16 | 1, 2 << 16 | 2, 0, 0, 0, 0, 0, 0 } },
+    { IGRAD_OP_WINDOW, 0, W(0) | W(1) | W(2) | W(3) | W(4) | W(5),
+      { 3 << 16 | 2, 3 << 16 | 2, 1 << 16 | 1, 2 << 16 | 2, 2 << 16 | 1,
+        1 << 16 | 1, 0, 0, 0, 0 } },
     { IGRAD_OP_VEC_FILL, 0, W(0) | W(1) | D_WORDS | W(8),
       { 3, 2, 0, 0, 0, 0, 0x3000, 8, 0, 0 } },
     { IGRAD_OP_VEC_COPY, 0, W(0) | W(1) | A_WORDS | D_WORDS,
@@ -294,6 +299,33 @@ static const Good good[] = {
       { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x3f800000, 0 } },
     { IGRAD_OP_VEC_ADAM, IGRAD_FLAG_DECAY, 0x3ff,
       { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 0x4000 } },
+    { IGRAD_OP_VEC_ADD, 0, W(0) | W(1) | A_WORDS | B_WORDS | D_WORDS,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0, 0 } },
+    { IGRAD_OP_VEC_MUL, 0, W(0) | W(1) | A_WORDS | B_WORDS | D_WORDS,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0, 0 } },
+    { IGRAD_OP_VEC_RSQRT, 0, W(0) | W(1) | A_WORDS | D_WORDS | W(8),
+      { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x3f800000, 0 } },
+    { IGRAD_OP_VEC_COLSQ, IGRAD_FLAG_KEEP, W(0) | W(1) | A_WORDS | W(4) | W(6),
+      { 3, 2, 0x1000, 8, 0x2000, 0, 0x3000, 0, 0, 0 } },
+    { IGRAD_OP_VEC_NORM, 0,
+      W(0) | W(1) | A_WORDS | D_WORDS | W(8) | W(9),
+      { 3, 2, 0x1000, 8, 0, 0, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_NORM_SUMS, IGRAD_FLAG_KEEP, 0x3ff,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_NORM_GRAD, 0, 0x3ff,
+      { 3, 2, 0x1000, 8, 0x2000, 8, 0x3000, 8, 0x5000, 8 } },
+    { IGRAD_OP_VEC_DROPOUT, 0, 0x3ff & ~W(5),
+      { 3, 2, 0x1000, 8, 0x2000, 0, 0x3000, 8, 7, 9 } },
+    { IGRAD_OP_VEC_POOL_MAX, IGRAD_FLAG_INDEX, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_MAX_GRAD, 0, POOL_WORDS | W(8),
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0x2000, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_SUM, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_SUM_GRAD, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
+    { IGRAD_OP_VEC_POOL_DIVIDE, 0, POOL_WORDS,
+      { POOL(4), POOL(2), POOL(2), POOL(2), 0, 2, 8, 0x1000, 0, 0x3000 } },
 };
 
 static struct igrad_cmd command(const Good *op)
@@ -318,6 +350,9 @@ static bool is_dimension(const Good *op, int word)
 {
     if (op->opcode == IGRAD_OP_DMA_LOAD || op->opcode == IGRAD_OP_DMA_STORE) {
         return word == 5 || word == 6;
+    }
+    if (op->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+        return word < 4 || word == 5 || word == 6;
     }
     return word < 2 && op->used & W(word);
 }
@@ -394,8 +429,15 @@ static void test_every_opcode(void)
 
 static bool go_together(uint32_t flags)
 {
-    return !(flags & STREAM_FLAGS) ||
-           !(flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN));
+    bool turned = flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN);
+    bool groups = flags & IGRAD_FLAG_GROUPS, taps = flags & IGRAD_FLAG_TAPS;
+    bool scatter = flags & IGRAD_FLAG_SCATTER;
+
+    if (!(flags & IGRAD_FLAG_WINDOW)) {
+        return !scatter && !taps && !(groups && turned);
+    }
+    return !(turned && !(flags & IGRAD_FLAG_TRANSPOSE)) &&
+           (turned || taps) + (groups || scatter) <= 1;
 }
 
 /* Each bit that the opcode does not have, and each set of those that it has */
@@ -416,7 +458,7 @@ static void test_every_flag(void)
             cmd.flags = cpu_to_le16(1 << bit | good[i].flags);
             g_assert_cmphex(reason_of(&d, &cmd), ==, IGRAD_REASON_FLAGS);
         }
-        for (uint32_t flags = 0; flags < 512; flags++) {
+        for (uint32_t flags = 0; flags < 4096; flags++) {
             uint16_t reason;
 
             if (flags & ~good[i].flags) {

@@ -192,6 +192,51 @@ static void auto_case(struct layer *l, unsigned int wins[])
 	}
 }
 
+static bool spills(const struct igrad_choice *choice)
+{
+	return strstr(choice->tiling.words, "sums through SRAM");
+}
+
+/*
+ * A batch that is too large for SRAM while W fits: interleaving keeps sums in the array and moves
+ * operands several times; for fewer bytes, and for auto, sums may go through SRAM.
+ */
+static void test_where_sums_go(void **state)
+{
+	struct igrad_choice *choices;
+	uint64_t moved;
+	struct layer l;
+	size_t count;
+
+	(void)state;
+	layer_open(&l, "sim:timing-only=on,rows=16,cols=16,sram-kib=256", 2000, 160, 150);
+	l.backward.schedule = IGRAD_SCHEDULE_INTERLEAVED;
+	for (int objective = 0; objective < IGRAD_NUM_OBJECTIVES; objective++) {
+		struct igrad_report report;
+
+		l.backward.objective = objective;
+		assert_int_equal(igrad_linear_explain(l.device, &l.backward, &choices, &count), 0);
+		assert_true(choices[0].chosen);
+		assert_int_equal(spills(&choices[0]), objective == IGRAD_OBJECTIVE_DRAM);
+		for (size_t i = 0; i < count && objective != IGRAD_OBJECTIVE_DRAM; i++)
+			assert_false(spills(&choices[i]));
+		moved = choices[0].dram_bytes;
+		free(choices);
+		report = run_backward(&l);
+		assert_int_equal(report.dram_read_bytes + report.dram_write_bytes, moved);
+	}
+
+	l.backward.schedule = IGRAD_SCHEDULE_AUTO;
+	l.backward.objective = IGRAD_OBJECTIVE_CYCLES;
+	assert_int_equal(igrad_linear_explain(l.device, &l.backward, &choices, &count), 0);
+	moved = 0;
+	for (size_t i = 0; i < count; i++)
+		moved += spills(&choices[i]);
+	assert_true(moved > 0);
+	free(choices);
+	layer_close(&l);
+}
+
 static void test_auto_never_loses(void **state)
 {
 	unsigned int wins[IGRAD_SCHEDULE_AUTO] = {0};
@@ -460,6 +505,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_auto_never_loses),
+		cmocka_unit_test(test_where_sums_go),
 		cmocka_unit_test(test_explanations),
 		cmocka_unit_test(test_all_operands_are_named),
 		cmocka_unit_test(test_energy_tables),

@@ -156,6 +156,15 @@ static uint64_t must_move(const uint32_t dim[], enum igrad_schedule schedule)
 	return 4 * (B * I + B * O + B * I + 2 * I * O);
 }
 
+/* Interleaving does not let sums go through SRAM for the sake of cycles or energy: where W is the
+ * face that fits it moves other operands several times. */
+static bool keeps_sums(enum igrad_schedule schedule, enum igrad_objective objective,
+		       enum igrad_dim face)
+{
+	return schedule == IGRAD_SCHEDULE_INTERLEAVED && objective != IGRAD_OBJECTIVE_DRAM &&
+	       face == IGRAD_DIM_B;
+}
+
 /* Whenever one face fits, everything moves once. */
 static void test_everything_moves_once(void **state)
 {
@@ -191,7 +200,8 @@ static void test_everything_moves_once(void **state)
 			l.forward.objective = l.backward.objective = objective;
 			report = run_chosen(&l, schedule);
 			moved = report.dram_read_bytes + report.dram_write_bytes;
-			if (moved != must_move(dim, schedule))
+			if (moved != must_move(dim, schedule) &&
+			    !keeps_sums(schedule, objective, number % IGRAD_NUM_DIMS))
 				fail_msg(
 					"case %u: B=%u I=%u O=%u on %u×%u, %u KiB, schedule %d: %llu instead of %llu bytes",
 					number, dim[0], dim[1], dim[2], machine.rows, machine.cols,
@@ -227,6 +237,11 @@ static double ends_bytes(const struct igrad_problem *problem, const struct igrad
 static double larger(double a, double b)
 {
 	return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
 }
 
 /*
@@ -403,15 +418,64 @@ static void test_interleaving_wins_with_small_batches(void **state)
 
 /* ---------------------------------------------------------------- accesses */
 
-/* @kept: those whose sums stay in the array; @paper, @ws: the least ratios of these */
+/* @kept: those whose sums stay in the array; @paper, @ws: the least ratios, of @whole tiles only,
+ * of all */
 struct accesses {
 	unsigned int num, kept;
-	double paper, ws;
+	double paper, whole, ws;
 };
 
-/* A batch is split, and sums go through SRAM, only for time, and only for much of it. */
+static uint64_t tiles(uint64_t dim, uint64_t side)
+{
+	return (dim + side - 1) / side;
+}
+
+/*
+ * Each tile of W comes in and leaves. Its stream reads x and dY, and writes dX, which all tiles but
+ * those of the first out-features read before.
+ */
+static uint64_t interleaved_accesses(const uint32_t dim[], uint64_t side)
+{
+	uint64_t B = dim[IGRAD_DIM_B], I = dim[IGRAD_DIM_I], O = dim[IGRAD_DIM_O];
+
+	return 2 * I * O + B * (3 * tiles(O, side) * I + tiles(I, side) * O - I);
+}
+
+/*
+ * Of ws-paper with whole operands in SRAM, which is the least: W comes in, dY is read for each row
+ * of its tiles, dX is written for each column and read before, but for the first; dY comes in, x is
+ * read for each column of its tiles, dW is written for each row and read before, but for the first;
+ * the update reads dW and W and writes W.
+ */
+static uint64_t paper_accesses(const uint32_t dim[], uint64_t side)
+{
+	uint64_t B = dim[IGRAD_DIM_B], I = dim[IGRAD_DIM_I], O = dim[IGRAD_DIM_O];
+	uint64_t dx = I * O + B * (tiles(I, side) * O + 2 * tiles(O, side) * I - I);
+	uint64_t dw = B * O + tiles(O, side) * B * I + (2 * tiles(B, side) - 1) * I * O;
+
+	return dx + dw + 3 * I * O;
+}
+
+static void compare_ratios(struct accesses *a, const uint64_t accesses[], const uint32_t dim[],
+			   uint64_t side)
+{
+	double interleaved = accesses[IGRAD_SCHEDULE_INTERLEAVED];
+	double paper = accesses[IGRAD_SCHEDULE_WS_PAPER] / interleaved;
+
+	assert_int_equal(interleaved, interleaved_accesses(dim, side));
+	assert_true(accesses[IGRAD_SCHEDULE_WS_PAPER] >= paper_accesses(dim, side));
+	a->paper = smaller(a->paper, paper);
+	if (dim[IGRAD_DIM_I] % side == 0 && dim[IGRAD_DIM_O] % side == 0)
+		a->whole = smaller(a->whole, paper);
+	a->ws = smaller(a->ws, accesses[IGRAD_SCHEDULE_WS] / interleaved);
+}
+
+/* Sums stay in the array, unless bytes are the objective and there is no other way to save some. */
 static void compare_accesses(struct accesses *a, struct layer *l)
 {
+	const uint32_t dim[] = {l->m[IGRAD_ROLE_X].rows, l->m[IGRAD_ROLE_W].rows,
+				l->m[IGRAD_ROLE_W].cols};
+	const struct igrad_device_info *info = igrad_device_info(l->device);
 	uint64_t accesses[IGRAD_SCHEDULE_AUTO];
 	struct igrad_problem problem;
 	struct igrad_plan plan;
@@ -423,17 +487,16 @@ static void compare_accesses(struct accesses *a, struct layer *l)
 		report = run(l, schedule, &plan);
 		accesses[schedule] = igrad_report_sram_accesses(&report);
 	}
-	assert_int_equal(igrad_backward_problem(&problem, igrad_device_info(l->device),
-						&l->backward, IGRAD_SCHEDULE_INTERLEAVED),
-			 0);
+	assert_int_equal(
+		igrad_backward_problem(&problem, info, &l->backward, IGRAD_SCHEDULE_INTERLEAVED),
+		0);
 	a->num++;
-	if (igrad_plan_spills(&problem, &plan))
+	if (igrad_plan_spills(&problem, &plan)) {
+		assert_int_equal(l->backward.objective, IGRAD_OBJECTIVE_DRAM);
 		return;
+	}
 	a->kept++;
-	a->paper = -larger(-a->paper, -(double)accesses[IGRAD_SCHEDULE_WS_PAPER] /
-					      accesses[IGRAD_SCHEDULE_INTERLEAVED]);
-	a->ws = -larger(-a->ws, -(double)accesses[IGRAD_SCHEDULE_WS] /
-					accesses[IGRAD_SCHEDULE_INTERLEAVED]);
+	compare_ratios(a, accesses, dim, info->rows);
 }
 
 /* A layer of at least 4 × 4 tiles, whole ones or not, and any batch. */
@@ -467,7 +530,7 @@ static void test_interleaving_accesses_less(void **state)
 {
 	(void)state;
 	for (int objective = 0; objective < IGRAD_NUM_OBJECTIVES; objective++) {
-		struct accesses a = {.paper = 100, .ws = 100};
+		struct accesses a = {.paper = 100, .whole = 100, .ws = 100};
 
 		for (unsigned int number = 0; number < num_cases(); number++) {
 			struct layer l;
@@ -478,14 +541,13 @@ static void test_interleaving_accesses_less(void **state)
 			layer_close(&l);
 		}
 		print_message(
-			"# for %s: sums stay in the array in %u of %u layers; accesses ÷ interleaved there: ws-paper at least %.2f, ws at least %.2f\n",
-			igrad_objective_name(objective), a.kept, a.num, a.paper, a.ws);
-		/* A long run has come upon 1.49: one of 600 layers, for energy. */
-		assert_true(a.paper >= (getenv("IGRAD_TEST_LONG") ? 1.48 : 1.5));
+			"# for %s: sums stay in the array in %u of %u layers; accesses ÷ interleaved there: ws-paper at least %.3f, %.3f with whole tiles, ws at least %.3f\n",
+			igrad_objective_name(objective), a.kept, a.num, a.paper, a.whole, a.ws);
+		/* What a ragged last tile can cost: lib/README.md. */
+		assert_true(a.paper >= 13.0 / 9);
+		assert_true(a.whole >= 1.5);
 		assert_true(a.ws >= 1.3);
 		assert_true(10 * a.kept >= 9 * a.num);
-		if (objective == IGRAD_OBJECTIVE_ENERGY)
-			assert_true(100 * a.kept >= 99 * a.num);
 	}
 }
 

@@ -195,20 +195,34 @@ static struct igrad_cmd_window make_window(void)
 		.stride_x = 1 + below(3),
 		.group_rows = 1 + below(6),
 		.group_cols = 1 + below(6),
+		.channels = 1 + below(6),
+		.kernel_x = 1 + below(3),
+		.step_y = 1,
+		.step_x = 1,
 	};
 }
 
-/* Makes a stream walk over images, if they are few: from which of their pixels on, how many? */
+/*
+ * Makes a stream walk over images, if they are few: from which of their pixels on, how many? An
+ * FPROP may scatter instead; with TRANSPOSE lanes walk.
+ */
 static void make_images(const struct maker *maker, struct igrad_cmd *cmd, uint32_t *first,
 			uint32_t *count)
 {
+	bool plain = !(cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN));
+	bool fprop = cmd->opcode == IGRAD_OP_FPROP, wgrad = cmd->opcode == IGRAD_OP_WGRAD;
 	uint32_t outputs = window.out_height * window.out_width;
 	uint32_t pixels = window.height * window.width, output = below(2 * outputs);
-	uint32_t end = ((output + cmd->u.array.batch - 1) / outputs + 1) * pixels;
+	uint32_t length = plain ? cmd->u.array.batch : cmd->u.array.rows;
+	uint32_t end = ((output + length - 1) / outputs + 1) * pixels;
 
 	if (end > maker->dim)
 		return;
 	cmd->flags |= IGRAD_FLAG_WINDOW;
+	if (plain && fprop && below(2))
+		cmd->flags |= IGRAD_FLAG_SCATTER;
+	else if ((fprop || wgrad) && below(2))
+		cmd->flags |= IGRAD_FLAG_TAPS;
 	cmd->u.array.first = output;
 	cmd->u.array.tap = IGRAD_TAP((int)below(5) - 2, (int)below(5) - 2);
 	*first = output / outputs * pixels;
@@ -239,16 +253,22 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 	bool fprop = cmd->opcode == IGRAD_OP_FPROP, transpose = fprop && below(2),
 	     turn = fprop && below(2);
 	struct igrad_cmd_array *array = &cmd->u.array;
-	uint32_t first = 0, count = batch;
+	uint32_t first = 0, count = transpose ? rows : batch;
+	uint32_t words = transpose ? batch : rows;
+	bool scatter, windowed;
 	struct matrix m;
 
 	cmd->flags |= (transpose ? IGRAD_FLAG_TRANSPOSE : 0) | (turn ? IGRAD_FLAG_TURN : 0);
 	array->batch = batch;
-	if (window.height && !transpose && !turn && below(2))
+	if (window.height && (transpose || !turn) && below(2))
 		make_images(maker, cmd, &first, &count);
+	windowed = cmd->flags & IGRAD_FLAG_WINDOW;
+	scatter = cmd->flags & IGRAD_FLAG_SCATTER;
+	if (cmd->flags & IGRAD_FLAG_TAPS && words > window.channels)
+		words = window.channels;
 	if (cmd->opcode != IGRAD_OP_DGRAD) {
-		m = transpose ? sram_of(maker, rows, batch, element, READ)
-			      : sram_images(maker, first, count, rows, element, READ);
+		m = scatter ? sram_of(maker, batch, rows, element, READ)
+			    : sram_images(maker, first, count, words, element, READ);
 		array->x = m.address;
 		array->x_pitch = m.pitch;
 	}
@@ -257,10 +277,11 @@ static void make_stream(const struct maker *maker, struct igrad_cmd *cmd, uint32
 		array->g = m.address;
 		array->g_pitch = m.pitch;
 	}
-	if (fprop)
+	if (fprop && !scatter)
 		set_p(array, sram(maker, turn ? cols : batch, turn ? batch : cols, WRITE));
 	else if (cmd->opcode != IGRAD_OP_WGRAD)
-		set_p(array, sram_images(maker, first, count, rows, 4, WRITE));
+		set_p(array, sram_images(maker, windowed ? first : 0, windowed ? count : batch,
+					 fprop ? cols : rows, 4, WRITE));
 }
 
 /* Rows of a tile in SRAM. */
@@ -308,6 +329,46 @@ static void make_array(const struct maker *maker, struct igrad_cmd *cmd)
 	make_stream(maker, cmd, rows, cols);
 }
 
+static void make_pool(const struct maker *maker, struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_pool *pool = &cmd->u.pool;
+	bool max = cmd->opcode == IGRAD_OP_VEC_POOL_MAX;
+	bool max_grad = cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD;
+	bool grad = max_grad || cmd->opcode == IGRAD_OP_VEC_POOL_SUM_GRAD;
+	bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+	uint32_t pixels, outputs;
+
+	*pool = (struct igrad_cmd_pool){
+		.height = 1 + below(4),
+		.width = 1 + below(4),
+		.out_height = 1 + below(2),
+		.out_width = 1 + below(2),
+		.kernel_y = 1 + below(3),
+		.kernel_x = 1 + below(3),
+		.stride_y = 1 + below(2),
+		.stride_x = 1 + below(2),
+		.images = 1 + below(2),
+		.cols = 1 + below(3),
+	};
+	pixels = pool->images * pool->height * pool->width * pool->cols;
+	outputs = pool->images * pool->out_height * pool->out_width * pool->cols;
+	pool->a = sram(maker, 1, grad || divide ? outputs : pixels, READ).address;
+	if (max && below(2))
+		cmd->flags = IGRAD_FLAG_INDEX;
+	if (max_grad || cmd->flags)
+		pool->b = sram(maker, 1, outputs, max ? WRITE : READ).address;
+	pool->d = sram(maker, 1, grad ? pixels : outputs, WRITE).address;
+}
+
+/* Rows of constants of normalisation. */
+static void make_constants(const struct maker *maker, struct igrad_cmd_vec *vec, uint32_t rows)
+{
+	struct matrix m = sram(maker, rows, vec->cols, READ);
+
+	vec->imm = m.address;
+	vec->imm2 = m.pitch;
+}
+
 static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 {
 	struct igrad_cmd_vec *vec = &cmd->u.vec;
@@ -315,9 +376,13 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 	struct matrix m;
 	bool sums;
 
-	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_ADAM - IGRAD_OP_VEC_FILL + 1);
-	sums = cmd->opcode == IGRAD_OP_VEC_COLSUM;
-	if (sums || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
+	cmd->opcode = IGRAD_OP_VEC_FILL + below(IGRAD_OP_VEC_POOL_DIVIDE - IGRAD_OP_VEC_FILL + 1);
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		make_pool(maker, cmd);
+		return;
+	}
+	sums = cmd->opcode == IGRAD_OP_VEC_COLSUM || cmd->opcode == IGRAD_OP_VEC_COLSQ;
+	if (cmd->opcode == IGRAD_OP_VEC_COLSUM || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
 		element = choose_element(cmd, IGRAD_FLAG_BF16);
 	vec->rows = rows;
 	vec->cols = cols;
@@ -328,7 +393,23 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 	}
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
+	case IGRAD_OP_VEC_COLSQ:
 		vec->b = sram(maker, 1, cols, READ).address;
+		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		vec->b = sram(maker, 1, IGRAD_DROPOUT_WORDS, READ).address;
+		break;
+	case IGRAD_OP_VEC_NORM:
+		make_constants(maker, vec, IGRAD_NORM_ROWS);
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+	case IGRAD_OP_VEC_NORM_GRAD:
+		m = sram(maker, rows, cols, READ);
+		vec->b = m.address;
+		vec->b_pitch = m.pitch;
+		make_constants(maker, vec,
+			       cmd->opcode == IGRAD_OP_VEC_NORM_SUMS ? IGRAD_NORM_ROWS_SUMS
+								     : IGRAD_NORM_ROWS_GRAD);
 		break;
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 		m = sram(maker, rows, 1, READ);
@@ -348,11 +429,15 @@ static void make_vec(const struct maker *maker, struct igrad_cmd *cmd)
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 		m = sram_of(maker, rows, cols, element, READ);
 		vec->b = m.address;
 		vec->b_pitch = m.pitch;
 		break;
 	}
+	if (cmd->opcode == IGRAD_OP_VEC_NORM_SUMS)
+		rows = 2;
 	m = sram_of(maker, sums ? 1 : rows, cols, sums ? 4 : element, WRITE);
 	vec->d = m.address;
 	vec->d_pitch = sums ? 0 : m.pitch;
@@ -552,7 +637,7 @@ static void the_device_touches_the_same(void **context)
 	static const uint8_t sram[SRAM_BYTES];
 	struct maker maker = {*context, 0, 16, DRAM_BYTES};
 	struct igrad_config config;
-	int compared[IGRAD_OP_VEC_ADAM + 1] = {0};
+	int compared[IGRAD_OP_VEC_POOL_DIVIDE + 1] = {0};
 
 	igrad_config_default(&config);
 	config.rows = config.cols = 16;
@@ -577,7 +662,7 @@ static void the_device_touches_the_same(void **context)
 			assert_memory_equal(mine[how], device[how], SRAM_BYTES / 2 / 8);
 		compared[cmd.opcode]++;
 	}
-	for (int opcode = 0; opcode <= IGRAD_OP_VEC_ADAM; opcode++) {
+	for (int opcode = 0; opcode <= IGRAD_OP_VEC_POOL_DIVIDE; opcode++) {
 		struct igrad_cmd cmd = {.opcode = opcode};
 		enum igrad_engine engine;
 		struct igrad_areas areas;

@@ -144,27 +144,50 @@ static void name_after_file(struct net *net, const char *path)
 	snprintf(net->name, sizeof(net->name), "%.*s", (int)(length < 60 ? length : 60), base);
 }
 
-int net_load(const char *path, bool gemm, struct net **result, struct igrad_error *error)
+static struct net *net_new(const char *path)
 {
-	const char *end = strrchr(path, '.');
 	struct net *net = calloc(1, sizeof(*net));
-	char *text = NULL;
-	int err = -ENOMEM;
 
 	if (net)
 		net->path = strdup(path);
-	if (net && net->path)
-		err = read_text(path, &text, error);
-	if (!err) {
+	if (net && net->path) {
 		name_after_file(net, path);
-		err = gemm || (end && !strcmp(end, ".csv"))
-			      ? net_read_scalesim(net, text, gemm, error)
-			      : net_read_own(net, text, error);
+		return net;
 	}
-	free(text);
+	free(net);
+	return NULL;
+}
+
+static int finish(struct net *net, int err, struct net **result)
+{
 	if (err)
 		net_free(net);
 	else
 		*result = net;
 	return err;
+}
+
+int net_load(const char *path, bool gemm, struct net **result, struct igrad_error *error)
+{
+	const char *end = strrchr(path, '.');
+	struct net *net = net_new(path);
+	char *text = NULL;
+	int err = net ? read_text(path, &text, error) : -ENOMEM;
+
+	if (!err)
+		err = gemm || (end && !strcmp(end, ".csv"))
+			      ? net_read_scalesim(net, text, gemm, error)
+			      : net_read_own(net, text, error);
+	free(text);
+	return finish(net, err, result);
+}
+
+int net_parse(const char *path, const char *text, struct net **result, struct igrad_error *error)
+{
+	struct net *net = net_new(path);
+	char *copy = strdup(text);
+	int err = net && copy ? net_read_own(net, copy, error) : -ENOMEM;
+
+	free(copy);
+	return finish(net, err, result);
 }

@@ -118,6 +118,9 @@ struct net {
 
 /** net_load - by the file's name: *.csv is SCALE-Sim's, anything else our own */
 int net_load(const char *path, bool gemm, struct net **net, struct igrad_error *error);
+
+/** net_parse - what net_load() would, if the file @path had this @text in our own format */
+int net_parse(const char *path, const char *text, struct net **net, struct igrad_error *error);
 void net_free(struct net *net);
 
 /** net_kind_name - "linear" */

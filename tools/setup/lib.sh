@@ -34,6 +34,9 @@ kernel_suite() {
 qemu=qemu
 [[ -z ${QEMU_NEWEST:-} ]] || qemu=qemu-newest
 
+# The suite that has the newest kernel of all, and runs on what this Debian or the next one has.
+newest_kernel_suite() { echo trixie-backports; }
+
 free_mb() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
 
 make_cache() {

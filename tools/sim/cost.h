@@ -16,14 +16,29 @@ struct result {
 };
 
 #define NUM_OPERANDS 11
+#define LAYER_TEXT   128
 
-/** struct placement - where an operand lay in the device's address space */
+/** layer_size - "784 in, 256 out", or "64 in, 64 out, 3 x 3 on 56 x 56" */
+const char *layer_size(const struct layer *layer, char text[LAYER_TEXT]);
+
+/** layer_text - "layer 784-256, batch 64" */
+const char *layer_text(const struct layer *layer, char text[LAYER_TEXT]);
+
+/** refusal_text - why a pass cannot be executed */
+const char *refusal_text(int err);
+
+/**
+ * struct placement - where an operand lay in the device's address space
+ * @width: bytes of an element
+ * @period: rows of weights for one position of a convolution's kernel; else 0
+ */
 struct placement {
 	const char *name;
 	uint64_t va;
 	uint32_t rows;
 	uint32_t cols;
-	uint32_t width; /* bytes of an element */
+	uint32_t width;
+	uint32_t period;
 };
 
 /**
@@ -44,6 +59,9 @@ int simulator_open(struct simulator *sim, const struct machine *machine, const c
 void simulator_close(struct simulator *sim);
 
 const struct igrad_device_info *simulator_info(const struct simulator *sim);
+
+/** simulator_execute - what is in its command buffer */
+int simulator_execute(struct simulator *sim, struct result *result);
 
 /** simulator_backward - build a layer's backward pass as the library does, and execute it */
 int simulator_backward(struct simulator *sim, const struct layer *layer,

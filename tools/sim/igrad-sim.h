@@ -3,6 +3,7 @@
 #ifndef IGRAD_SIM_TOOL_H
 #define IGRAD_SIM_TOOL_H
 
+#include "igrad/conv.h"
 #include "igrad/energy.h"
 #include "igrad/igrad.h"
 #include "arguments.h"
@@ -31,7 +32,8 @@ struct machine {
 };
 
 /**
- * struct layer - a linear layer that is costed
+ * struct layer - a linear layer or a convolution that is costed
+ * @window: of a convolution, without batch and channels; its kernel is 0 x 0 in a linear layer
  * @first: its input needs no gradient
  * @bias, @relu: it has these
  */
@@ -39,10 +41,16 @@ struct layer {
 	uint32_t in;
 	uint32_t out;
 	uint32_t batch;
+	struct igrad_conv_shape window;
 	bool first;
 	bool bias;
 	bool relu;
 };
+
+static inline bool is_conv(const struct layer *layer)
+{
+	return layer->window.kernel_y != 0;
+}
 
 /** struct manner - how a layer is computed */
 struct manner {
@@ -62,6 +70,7 @@ struct settings {
 	struct manner manner;
 	uint32_t schedules;
 	const char *energy;
+	const char *area;
 	const char *trace;
 	const char *svg;
 	const char *plot;
@@ -71,6 +80,7 @@ struct settings {
 	bool forward;
 	bool batch_given;
 	bool shapes;
+	bool intergrad;
 	struct array_size arrays[MAX_SWEEP];
 	uint32_t num_arrays;
 	uint32_t batches[MAX_SWEEP];
@@ -81,8 +91,8 @@ struct settings {
 
 /** a command of the program: 0, or a negative errno with @error filled */
 typedef int command_fn(const struct settings *settings, struct igrad_error *error);
-command_fn command_layer, command_network, command_sweep, command_paper, command_explain,
-	command_energy;
+command_fn command_layer, command_network, command_sweep, command_paper, command_intergrad,
+	command_explain, command_energy;
 
 /** fail - put a sentence into @error, and return @err */
 __attribute__((format(printf, 3, 4))) int fail(struct igrad_error *error, int err,

@@ -21,7 +21,9 @@ static void show_text(const struct settings *s, const struct simulator *sim,
 {
 	const struct layer *l = &s->layer;
 
-	printf("layer      %u in, %u out, batch %u, %s%s%s%s, %s%s\n", l->in, l->out, l->batch,
+	char text[LAYER_TEXT];
+
+	printf("layer      %s, batch %u, %s%s%s%s, %s%s\n", layer_size(l, text), l->batch,
 	       s->manner.bf16 ? "bf16" : "fp32", l->bias ? ", bias" : "", l->relu ? ", ReLU" : "",
 	       l->first ? ", no input gradient" : "", update_name(s->manner.optimizer.update),
 	       s->manner.optimizer.decay != 0.0f ? " with decay" : "");
@@ -82,10 +84,10 @@ static int recorder_close(struct recorder *r, int err, struct igrad_error *error
 {
 	const struct layer *l = &r->settings->layer;
 	int closed = r->trace ? trace_close(r->trace, !err, error) : 0;
-	char title[96];
+	char title[LAYER_TEXT + 64], text[LAYER_TEXT];
 
-	snprintf(title, sizeof(title), "%u in, %u out, batch %u on %u x %u", l->in, l->out,
-		 l->batch, r->settings->machine.array.rows, r->settings->machine.array.cols);
+	snprintf(title, sizeof(title), "%s, batch %u on %u x %u", layer_size(l, text), l->batch,
+		 r->settings->machine.array.rows, r->settings->machine.array.cols);
 	err = err ? err : closed;
 	if (!err && r->count)
 		err = timelines_draw(r->timelines, r->count, r->settings->svg, title, error);
@@ -142,7 +144,7 @@ static int run_schedules(struct recorder *r, struct simulator *sim, struct resul
 			return err;
 		(*count)++;
 	}
-	return 0;
+	return *count ? 0 : -ENOTSUP;
 }
 
 int command_layer(const struct settings *s, struct igrad_error *error)

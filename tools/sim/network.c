@@ -2,213 +2,71 @@
 /* igrad-sim network: the layers of networks, one by one, forward and backward. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "account.h"
 #include "json.h"
-#include "net.h"
-#include "progress.h"
 #include "shapes.h"
 #include "text.h"
 
-/* What a layer came to; @reason: why it is not costed. */
-struct row {
-	const struct net_layer *layer;
-	const char *reason;
-	struct result forward;
-	struct result backward[IGRAD_NUM_SCHEDULES];
-	unsigned int count;
-};
-
-/* A network on a device. */
-struct account {
-	const struct settings *settings;
-	const struct net *net;
-	struct simulator sim;
-	struct row *rows; /* one per layer of the network */
-	int width;	  /* of names in tables */
-};
-
-/* ---------------------------------------------------------------- what is costed */
-
-/* The layer that alone uses @layer's result, or NULL. */
-static const struct net_layer *sole_user(const struct net *net, const struct net_layer *layer)
+/* In files whose rows stand alone, inputs are no more than the columns of a row. */
+static bool listed(const struct account *a, const struct row *row)
 {
-	uint32_t index = layer - net->layers;
-	const struct net_layer *user = NULL;
-
-	for (uint32_t i = index + 1; i < net->num_layers; i++) {
-		for (uint32_t j = 0; j < net->layers[i].num_inputs; j++) {
-			if (net->layers[i].inputs[j] != index)
-				continue;
-			if (user)
-				return NULL;
-			user = &net->layers[i];
-		}
-	}
-	return user;
-}
-
-static bool has_relu(const struct net *net, const struct net_layer *layer)
-{
-	const struct net_layer *user = sole_user(net, layer);
-
-	return layer->kind == NET_LINEAR && user && user->kind == NET_RELU;
-}
-
-static const char *reason(const struct net *net, const struct net_layer *layer)
-{
-	switch (layer->kind) {
-	case NET_INPUT:
-		return "the input";
-	case NET_LINEAR:
-		return layer->note;
-	case NET_CONV:
-		return "convolutions are not costed yet";
-	case NET_FLATTEN:
-		return "nothing moves";
-	case NET_RELU:
-		if (has_relu(net, &net->layers[layer->inputs[0]]))
-			return "costed with the layer before";
-		return "not costed yet";
-	default:
-		return "not costed yet";
-	}
-}
-
-static struct layer shape_of(const struct account *a, const struct net_layer *layer)
-{
-	const struct net_layer *input = &a->net->layers[layer->inputs[0]];
-	uint32_t batch = layer->batch ? layer->batch : a->net->batch;
-
-	return (struct layer){
-		.in = input->shape.c,
-		.out = layer->out,
-		.batch = a->settings->batch_given && !layer->batch ? a->settings->layer.batch
-								   : batch,
-		.first = !input->learns,
-		.bias = layer->bias,
-		.relu = has_relu(a->net, layer),
-	};
-}
-
-/* ---------------------------------------------------------------- costing */
-
-static int cost_row(struct account *a, struct row *row, struct igrad_error *error)
-{
-	struct layer layer = shape_of(a, row->layer);
-	const struct settings *s = a->settings;
-	int err = simulator_forward(&a->sim, &layer, &s->manner, &row->forward, error);
-
-	for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES && !err; schedule++) {
-		if (!(s->schedules & 1u << schedule))
-			continue;
-		err = simulator_backward(&a->sim, &layer, &s->manner, schedule,
-					 &row->backward[row->count], error);
-		if (!err)
-			row->count++;
-		else if (err == -ENOTSUP && s->schedules != 1u << schedule)
-			err = 0;
-	}
-	return err;
-}
-
-static int cost_rows(struct account *a, struct igrad_error *error)
-{
-	int err = 0;
-
-	a->rows = calloc(a->net->num_layers, sizeof(*a->rows));
-	if (!a->rows)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < a->net->num_layers && !err; i++) {
-		struct row *row = &a->rows[i];
-
-		row->layer = &a->net->layers[i];
-		row->reason = reason(a->net, row->layer);
-		progress_show(i, a->net->num_layers, row->layer->name);
-		if (!row->reason)
-			err = cost_row(a, row, error);
-	}
-	progress_clear();
-	return err;
-}
-
-/* Forward and backward passes of all costed layers with the schedule in place @at. */
-static bool total(const struct account *a, unsigned int at, struct result *sum)
-{
-	const struct igrad_device_info *info = simulator_info(&a->sim);
-	struct igrad_report *t = &sum->report;
-
-	*sum = (struct result){0};
-	for (uint32_t i = 0; i < a->net->num_layers; i++) {
-		const struct row *row = &a->rows[i];
-		const struct result *parts[] = {&row->forward, &row->backward[at]};
-
-		for (int p = 0; p < 2 && at < row->count; p++) {
-			const struct igrad_report *r = &parts[p]->report;
-
-			sum->schedule = parts[p]->schedule;
-			t->cycles += r->cycles;
-			t->macs += r->macs;
-			t->dram_read_bytes += r->dram_read_bytes;
-			t->dram_write_bytes += r->dram_write_bytes;
-			for (int w = 0; w < 2; w++)
-				for (int o = 0; o < IGRAD_NUM_ACCESSES; o++)
-					t->sram[w][o] += r->sram[w][o];
-			sum->energy.total += parts[p]->energy.total;
-			for (int e = 0; e < IGRAD_NUM_ENERGY_PARTS; e++)
-				sum->energy.parts[e] += parts[p]->energy.parts[e];
-		}
-	}
-	if (t->cycles)
-		sum->utilization = t->macs / ((double)t->cycles * info->rows * info->cols);
-	return t->cycles != 0;
-}
-
-/* Multiply-adds of a forward pass per batch row: of all layers, or of those that are costed. */
-static uint64_t macs(const struct account *a, bool costed)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < a->net->num_layers; i++)
-		if (!costed || !a->rows[i].reason)
-			sum += a->net->layers[i].macs;
-	return sum;
+	return a->net->chain || row->layer->kind != NET_INPUT;
 }
 
 /* ---------------------------------------------------------------- text */
 
-static void show_result(const struct account *a, const struct row *row, const struct result *r)
+/* "64-256 3x3/2" */
+static const char *size_text(const struct layer *l, char text[64])
 {
-	struct layer layer = shape_of(a, row->layer);
-	char size[40];
+	const struct igrad_conv_shape *w = &l->window;
+	int length = snprintf(text, 64, "%u-%u", l->in, l->out);
 
-	snprintf(size, sizeof(size), "%u-%u", layer.in, layer.out);
-	printf("%-*s %-14s %6u  %-12s %13llu  %.3f %14llu %14llu %14.6g\n", a->width,
-	       row->layer->name, size, layer.batch,
-	       r->forward ? "forward" : igrad_schedule_name(r->schedule),
-	       (unsigned long long)r->report.cycles, r->utilization,
-	       (unsigned long long)(result_reads(r) + result_writes(r)),
-	       (unsigned long long)result_dram(r), r->energy.total);
+	if (is_conv(l))
+		length += snprintf(text + length, 64 - length, " %ux%u", w->kernel_y, w->kernel_x);
+	if (is_conv(l) && w->stride_y != w->stride_x)
+		snprintf(text + length, 64 - length, "/%ux%u", w->stride_y, w->stride_x);
+	else if (is_conv(l) && w->stride_y != 1)
+		snprintf(text + length, 64 - length, "/%u", w->stride_y);
+	return text;
 }
 
-static void show_row(const struct account *a, const struct row *row)
+static void show_pass(const struct row *row, int width, const char *name, const struct pass *pass)
+{
+	const struct layer *layer = &row->cost->layer;
+	const struct result *r = &pass->result;
+	char size[64];
+
+	if (!pass->there && !pass->err)
+		return;
+	printf("%-*s %-16s %6u  %-12s ", width, row->layer->name, size_text(layer, size),
+	       layer->batch, name);
+	if (pass->there)
+		printf("%13llu  %.3f %14llu %14llu %14.6g\n", (unsigned long long)r->report.cycles,
+		       r->utilization, (unsigned long long)(result_reads(r) + result_writes(r)),
+		       (unsigned long long)result_dram(r), r->energy.total);
+	else
+		printf("%s\n", refusal_text(pass->err));
+}
+
+static void show_row(const struct account *a, const struct row *row, int width)
 {
 	char from[48], to[48];
 
-	if (!row->reason) {
-		show_result(a, row, &row->forward);
-		for (unsigned int i = 0; i < row->count; i++)
-			show_result(a, row, &row->backward[i]);
+	if (!listed(a, row))
+		return;
+	if (row->cost) {
+		show_pass(row, width, "forward", &row->cost->forward);
+		for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
+			show_pass(row, width, igrad_schedule_name(s), &row->cost->backward[s]);
 		return;
 	}
-	if (row->layer->kind == NET_INPUT && !a->net->chain)
-		return;
 	net_shape_text(&row->layer->shape, to);
 	if (row->layer->kind == NET_INPUT)
-		printf("%-*s %s\n", a->width, row->layer->name, to);
+		printf("%-*s %s\n", width, row->layer->name, to);
 	else
-		printf("%-*s %s, %s -> %s: %s\n", a->width, row->layer->name,
+		printf("%-*s %s, %s -> %s: %s\n", width, row->layer->name,
 		       net_kind_name(row->layer->kind),
 		       net_shape_text(&a->net->layers[row->layer->inputs[0]].shape, from), to,
 		       row->reason);
@@ -219,21 +77,28 @@ static void show_totals(const struct account *a)
 	struct result results[IGRAD_NUM_SCHEDULES];
 	unsigned int count = 0;
 
-	while (count < IGRAD_NUM_SCHEDULES && total(a, count, &results[count]))
-		count++;
-	if (!count) {
+	if (!a->num_costs) {
 		printf("\nNothing in this network is costed.\n");
 		return;
 	}
 	printf("\nAll costed layers, forward and backward, each a job of its own:\n\n");
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
+		count += account_total(a, PART_STEP, s, &results[count]);
 	text_results(&a->sim, results, count);
-	if (macs(a, true) < macs(a, false))
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
+		if (a->settings->schedules & 1u << s &&
+		    !account_total(a, PART_STEP, s, &results[0]))
+			printf("%-12s no total: some of these layers cannot be done so\n",
+			       igrad_schedule_name(s));
+	if (account_macs(a, true) < account_macs(a, false))
 		printf("\nThese have %llu of the network's %llu multiply-adds (forward, per batch row).\n",
-		       (unsigned long long)macs(a, true), (unsigned long long)macs(a, false));
+		       (unsigned long long)account_macs(a, true),
+		       (unsigned long long)account_macs(a, false));
 }
 
 static void show_text(const struct account *a)
 {
+	const int width = net_name_width(a->net, 16);
 	char energy[24];
 
 	printf("network    %s (%s)\n", a->net->name, a->net->path);
@@ -242,38 +107,64 @@ static void show_text(const struct account *a)
 	text_device(&a->sim);
 	text_table(a->sim.table, simulator_info(&a->sim));
 	snprintf(energy, sizeof(energy), "energy, %.12s", igrad_energy_table_unit(a->sim.table));
-	printf("\n%-*s %-14s %6s  %-12s %13s  util. %14s %14s %14s\n", a->width, "layer", "in-out",
+	printf("\n%-*s %-16s %6s  %-12s %13s  util. %14s %14s %14s\n", width, "layer", "in-out",
 	       "batch", "pass", "cycles", "SRAM words", "DRAM bytes", energy);
 	for (uint32_t i = 0; i < a->net->num_layers; i++)
-		show_row(a, &a->rows[i]);
+		show_row(a, &a->rows[i], width);
 	show_totals(a);
 }
 
 /* ---------------------------------------------------------------- JSON */
 
+static void json_refusal(struct json_object *array, const char *schedule, int err)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_string(object, "schedule", schedule);
+	json_string(object, "reason", refusal_text(err));
+	json_object_array_add(array, object);
+}
+
+static void json_passes(const struct account *a, struct json_object *object,
+			const struct cost *cost)
+{
+	struct json_object *backward = json_object_new_array(), *refused = json_object_new_array();
+
+	if (cost->forward.there)
+		json_object_object_add(object, "forward",
+				       json_result(&a->sim, &cost->forward.result));
+	else
+		json_refusal(refused, "forward", cost->forward.err);
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++) {
+		const struct pass *pass = &cost->backward[s];
+
+		if (pass->there)
+			json_object_array_add(backward, json_result(&a->sim, &pass->result));
+		else if (pass->err)
+			json_refusal(refused, igrad_schedule_name(s), pass->err);
+	}
+	json_object_object_add(object, "backward", backward);
+	json_object_object_add(object, "refused", refused);
+}
+
 static struct json_object *json_row(const struct account *a, const struct row *row)
 {
 	struct json_object *object = json_object_new_object();
-	struct json_object *backward = json_object_new_array();
 	char text[48];
 
 	json_string(object, "name", row->layer->name);
 	json_string(object, "kind", net_kind_name(row->layer->kind));
 	json_count(object, "line", row->layer->line);
 	json_string(object, "shape", net_shape_text(&row->layer->shape, text));
-	json_object_object_add(object, "costed", json_object_new_boolean(!row->reason));
-	if (row->reason) {
+	json_object_object_add(object, "costed", json_object_new_boolean(row->cost != NULL));
+	if (!row->cost) {
 		json_string(object, "reason", row->reason);
-		json_object_put(backward);
 		return object;
 	}
-	json_count(object, "in", shape_of(a, row->layer).in);
-	json_count(object, "out", shape_of(a, row->layer).out);
-	json_count(object, "batch", shape_of(a, row->layer).batch);
-	json_object_object_add(object, "forward", json_result(&a->sim, &row->forward));
-	for (unsigned int i = 0; i < row->count; i++)
-		json_object_array_add(backward, json_result(&a->sim, &row->backward[i]));
-	json_object_object_add(object, "backward", backward);
+	json_count(object, "in", row->cost->layer.in);
+	json_count(object, "out", row->cost->layer.out);
+	json_count(object, "batch", row->cost->layer.batch);
+	json_passes(a, object, row->cost);
 	return object;
 }
 
@@ -290,15 +181,16 @@ static struct json_object *json_account(const struct account *a)
 	for (uint32_t i = 0; i < a->net->num_notes; i++)
 		json_object_array_add(notes, json_object_new_string(a->net->notes[i]));
 	for (uint32_t i = 0; i < a->net->num_layers; i++)
-		if (a->net->chain || a->net->layers[i].kind != NET_INPUT)
+		if (listed(a, &a->rows[i]))
 			json_object_array_add(layers, json_row(a, &a->rows[i]));
-	for (unsigned int i = 0; i < IGRAD_NUM_SCHEDULES && total(a, i, &sum); i++)
-		json_object_array_add(totals, json_result(&a->sim, &sum));
+	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
+		if (account_total(a, PART_STEP, s, &sum))
+			json_object_array_add(totals, json_result(&a->sim, &sum));
 	json_object_object_add(object, "notes", notes);
 	json_object_object_add(object, "layers", layers);
 	json_object_object_add(object, "totals", totals);
-	json_count(object, "macs", macs(a, false));
-	json_count(object, "macs_costed", macs(a, true));
+	json_count(object, "macs", account_macs(a, false));
+	json_count(object, "macs_costed", account_macs(a, true));
 	return object;
 }
 
@@ -313,36 +205,44 @@ static int check_batch(const struct settings *s, const struct net *net, struct i
 	return 0;
 }
 
+static void list_shapes(const struct settings *s, const struct net *net, struct json_object *all)
+{
+	if (s->json)
+		json_object_array_add(all, shapes_json(net));
+	else
+		shapes_show(net);
+}
+
+static int cost_network(const struct settings *s, const struct net *net, struct json_object *all,
+			struct igrad_error *error)
+{
+	struct account a;
+	int err = check_batch(s, net, error);
+
+	if (!err)
+		err = account_open(&a, s, net, &s->machine, NULL, error);
+	if (err)
+		return err;
+	if (s->json)
+		json_object_array_add(all, json_account(&a));
+	else
+		show_text(&a);
+	account_close(&a);
+	return 0;
+}
+
 static int one_network(const struct settings *s, const char *path, struct json_object *all,
 		       struct igrad_error *error)
 {
-	struct account a = {.settings = s};
 	struct net *net;
 	int err = net_load(path, s->gemm, &net, error);
 
 	if (err)
 		return err;
-	a.net = net;
-	a.width = net_name_width(net, 16);
-	if (s->shapes) {
-		if (s->json)
-			json_object_array_add(all, shapes_json(net));
-		else
-			shapes_show(net);
-		net_free(net);
-		return 0;
-	}
-	err = check_batch(s, net, error);
-	if (!err)
-		err = simulator_open(&a.sim, &s->machine, s->energy, error);
-	if (!err)
-		err = cost_rows(&a, error);
-	if (!err && s->json)
-		json_object_array_add(all, json_account(&a));
-	else if (!err)
-		show_text(&a);
-	free(a.rows);
-	simulator_close(&a.sim);
+	if (s->shapes)
+		list_shapes(s, net, all);
+	else
+		err = cost_network(s, net, all, error);
 	net_free(net);
 	return err;
 }

@@ -117,12 +117,20 @@ static const struct option options[] = {
 	{"decay", required_argument, NULL, OPT_DECAY},
 	{"optimizer", required_argument, NULL, OPT_OPTIMIZER},
 	{"dtype", required_argument, NULL, OPT_DTYPE},
+	{"image", required_argument, NULL, OPT_IMAGE},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"stride", required_argument, NULL, OPT_STRIDE},
+	{"pad", required_argument, NULL, OPT_PAD},
+	{"dilation", required_argument, NULL, OPT_DILATION},
+	{"groups", required_argument, NULL, OPT_GROUPS},
 	{"no-input-gradient", no_argument, NULL, OPT_FIRST},
 	{"bias", no_argument, NULL, OPT_BIAS},
 	{"relu", no_argument, NULL, OPT_RELU},
 	{"forward", no_argument, NULL, OPT_FORWARD},
 	{"shapes", no_argument, NULL, OPT_SHAPES},
 	{"energy", required_argument, NULL, OPT_ENERGY},
+	{"intergrad", no_argument, NULL, OPT_INTERGRAD},
+	{"area", required_argument, NULL, OPT_AREA},
 	{"arrays", required_argument, NULL, OPT_ARRAYS},
 	{"batches", required_argument, NULL, OPT_BATCHES},
 	{"plot", required_argument, NULL, OPT_PLOT},
@@ -229,6 +237,12 @@ static void set_output(struct settings *s, int option, char *value)
 	case OPT_ENERGY:
 		s->energy = value;
 		break;
+	case OPT_INTERGRAD:
+		s->intergrad = true;
+		break;
+	case OPT_AREA:
+		s->area = value;
+		break;
 	case OPT_ARRAYS:
 		array_sizes(s, value);
 		break;
@@ -273,18 +287,24 @@ static void set_option(struct settings *s, const struct command *c, int option, 
 		wrong("--%s does not go with %s", option_name(option), c->name);
 	set_machine(&s->machine, option, value);
 	set_layer(s, option, value);
+	window_set(&s->layer.window, option, value);
 	set_manner(s, option, value);
 	set_output(s, option, value);
 }
 
-static void set_default(struct settings *s)
+static void set_default(struct settings *s, const struct command *c)
 {
 	static const uint32_t sizes[] = {16, 32, 64, 128},
 			      batches[] = {8, 16, 32, 64, 128, 256, 512};
 
 	*s = (struct settings){
 		.machine = {{32, 32}, true, 4096, 64, 100},
-		.layer = {.batch = 64},
+		.layer = {.batch = 64,
+			  .window = {.stride_y = 1,
+				     .stride_x = 1,
+				     .dilation_y = 1,
+				     .dilation_x = 1,
+				     .groups = 1}},
 		.manner = {.optimizer = {IGRAD_UPDATE_SGD, .lr = 0.01f, .momentum = 0.9f}},
 		.plot = "utilization",
 		.num_arrays = sizeof(sizes) / sizeof(sizes[0]),
@@ -295,20 +315,22 @@ static void set_default(struct settings *s)
 	memcpy(s->batches, batches, sizeof(batches));
 	for (int i = 0; i < IGRAD_NUM_SCHEDULES; i++)
 		s->schedules |= 1u << i;
+	if (c->options & OPT_BIT(OPT_INTERGRAD)) /* about a core of a TPU v2 */
+		s->machine = (struct machine){{128, 128}, true, 16384, 512, 100};
 }
 
 void settings_parse(struct settings *s, const struct command *c, int argc, char **argv)
 {
-	const unsigned long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
-					  OPT_BIT(OPT_JSON);
-	unsigned long given = 0;
+	const unsigned long long with_shapes = OPT_BIT(OPT_SHAPES) | OPT_BIT(OPT_INPUT) |
+					       OPT_BIT(OPT_JSON);
+	unsigned long long given = 0;
 	static char name[64];
 	int option;
 
 	snprintf(name, sizeof(name), "igrad-sim %s", c->name);
 	arguments_begin(name, "igrad-sim");
 	argv[0] = name; /* for getopt's messages */
-	set_default(s);
+	set_default(s, c);
 	while ((option = getopt_long(argc, argv, "i:j", options, NULL)) != -1) {
 		option = option == 'i' ? OPT_INPUT : option == 'j' ? OPT_JSON : option;
 		set_option(s, c, option, optarg);
@@ -322,8 +344,12 @@ void settings_parse(struct settings *s, const struct command *c, int argc, char 
 		wrong("'%s' is too much", s->files[0]);
 	if (c->options & OPT_BIT(OPT_IN) && (!s->layer.in || !s->layer.out))
 		wrong("--in and --out are needed");
+	window_check(&s->layer, given);
 	if (s->shapes && given & ~with_shapes)
 		wrong("--shapes goes with --json and --input alone: nothing is simulated");
+	if (c->options & OPT_BIT(OPT_INTERGRAD) && !s->intergrad &&
+	    (s->num_files || given & ~OPT_BIT(OPT_JSON)))
+		wrong("without --intergrad there is --json alone: layers and devices are given");
 	if (s->json && s->csv)
 		wrong("--json or --csv");
 }

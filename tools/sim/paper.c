@@ -300,7 +300,11 @@ static void show_text(const struct points *points)
 int command_paper(const struct settings *s, struct igrad_error *error)
 {
 	struct points points = {0};
-	int err = add_all(&points);
+	int err;
+
+	if (s->intergrad)
+		return command_intergrad(s, error);
+	err = add_all(&points);
 
 	for (uint32_t i = 0; i < points.count && !err; i++) {
 		char what[64];

@@ -140,11 +140,11 @@ static void show_csv(const struct sweep *sweep)
 
 static void show_text(const struct sweep *sweep)
 {
-	char energy[32];
+	char energy[32], size[LAYER_TEXT];
 
 	snprintf(energy, sizeof(energy), "energy, %s", sweep->unit);
-	printf("backward pass of %u in, %u out, overlap=%s\n\n", sweep->settings->layer.in,
-	       sweep->settings->layer.out, sweep->settings->machine.overlap ? "on" : "off");
+	printf("backward pass of %s, overlap=%s\n\n", layer_size(&sweep->settings->layer, size),
+	       sweep->settings->machine.overlap ? "on" : "off");
 	printf("%9s %6s  %-12s %13s  util. %14s %14s %14s\n", "array", "batch", "schedule",
 	       "cycles", "SRAM words", "DRAM bytes", energy);
 	for (uint32_t i = 0; i < sweep->count; i++) {
@@ -263,15 +263,16 @@ static int draw(const struct sweep *sweep, const struct field *field, struct igr
 {
 	const struct settings *s = sweep->settings;
 	uint32_t across = s->num_arrays > 1 ? 2 : 1, down = (s->num_arrays + 1) / across;
+	char size[LAYER_TEXT];
 	struct plot plot;
 	int err = plot_open(&plot, s->svg, 520 * across, 60 + 300 * down, error);
 
 	if (err)
 		return err;
 	fprintf(plot.script,
-		"set multiplot layout %u,%u title 'backward pass of %u × %u, overlap=%s'\n"
+		"set multiplot layout %u,%u title 'backward pass of %s, overlap=%s'\n"
 		"set logscale x 2\nset xlabel 'batch'\nset ylabel '%s'\n%s",
-		down, across, s->layer.in, s->layer.out, s->machine.overlap ? "on" : "off",
+		down, across, layer_size(&s->layer, size), s->machine.overlap ? "on" : "off",
 		field->label, field->logarithmic ? "set logscale y\n" : "set yrange [0:1]\n");
 	for (uint32_t a = 0; a < s->num_arrays; a++)
 		draw_array(plot.script, sweep, s->arrays[a], field);

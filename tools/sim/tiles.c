@@ -34,6 +34,19 @@ static const struct {
 	{IGRAD_OP_VEC_SOFTMAX_XENT, "SOFTMAX_XENT"},
 	{IGRAD_OP_VEC_SCALE, "SCALE"},
 	{IGRAD_OP_VEC_ADAM, "ADAM"},
+	{IGRAD_OP_VEC_ADD, "ADD"},
+	{IGRAD_OP_VEC_MUL, "MUL"},
+	{IGRAD_OP_VEC_RSQRT, "RSQRT"},
+	{IGRAD_OP_VEC_COLSQ, "COLSQ"},
+	{IGRAD_OP_VEC_NORM, "NORM"},
+	{IGRAD_OP_VEC_NORM_SUMS, "NORM_SUMS"},
+	{IGRAD_OP_VEC_NORM_GRAD, "NORM_GRAD"},
+	{IGRAD_OP_VEC_DROPOUT, "DROPOUT"},
+	{IGRAD_OP_VEC_POOL_MAX, "POOL_MAX"},
+	{IGRAD_OP_VEC_POOL_MAX_GRAD, "POOL_MAX_GRAD"},
+	{IGRAD_OP_VEC_POOL_SUM, "POOL_SUM"},
+	{IGRAD_OP_VEC_POOL_SUM_GRAD, "POOL_SUM_GRAD"},
+	{IGRAD_OP_VEC_POOL_DIVIDE, "POOL_DIVIDE"},
 };
 
 const char *opcode_name(enum igrad_opcode opcode)
@@ -174,10 +187,17 @@ static void add_vector(struct tile *tile, const struct sram *sram, const struct 
 {
 	const struct igrad_cmd_vec *vec = &cmd->u.vec;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		add(tile, "a", sram, cmd->u.pool.a);
+		add(tile, "d", sram, cmd->u.pool.d);
+		return;
+	}
 	if (cmd->opcode != IGRAD_OP_VEC_FILL)
 		add(tile, "a", sram, vec->a);
 	if (cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_RELU_GRAD ||
-	    cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD)
+	    cmd->opcode == IGRAD_OP_VEC_AXPY || cmd->opcode == IGRAD_OP_VEC_SGD ||
+	    cmd->opcode == IGRAD_OP_VEC_ADD || cmd->opcode == IGRAD_OP_VEC_MUL ||
+	    cmd->opcode == IGRAD_OP_VEC_NORM_SUMS || cmd->opcode == IGRAD_OP_VEC_NORM_GRAD)
 		add(tile, "b", sram, vec->b);
 	if (cmd->opcode == IGRAD_OP_VEC_ADAM) {
 		add(tile, "m", sram, vec->b);

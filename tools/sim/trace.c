@@ -125,9 +125,9 @@ static void free_lanes(struct lanes *lanes)
 
 /* ---------------------------------------------------------------- events */
 
-/* Rows of the batch, in- and out-features of the tile; -1: not known. */
+/* Rows of the batch, position in a kernel, in- and out-features of the tile; -1: not known. */
 struct coordinates {
-	int64_t b, i, o;
+	int64_t b, k, i, o;
 };
 
 static void learn(struct coordinates *at, const struct tile_operand *operand)
@@ -137,6 +137,10 @@ static void learn(struct coordinates *at, const struct tile_operand *operand)
 	if (!strcmp(name, "w") || !strcmp(name, "vw")) {
 		at->i = operand->row;
 		at->o = operand->col;
+		if (operand->matrix->period) {
+			at->k = at->i / operand->matrix->period;
+			at->i %= operand->matrix->period;
+		}
 	} else if (!strcmp(name, "x") || !strcmp(name, "dx")) {
 		at->b = operand->row;
 		at->i = operand->col;
@@ -152,7 +156,7 @@ static void learn(struct coordinates *at, const struct tile_operand *operand)
 static struct coordinates coordinates(const struct event *event, const struct tile *tile,
 				      const struct coordinates *before)
 {
-	struct coordinates at = {-1, -1, -1};
+	struct coordinates at = {-1, -1, -1, -1};
 
 	if (event->engine == IGRAD_ENGINE_ARRAY)
 		at = *before;
@@ -167,6 +171,8 @@ static void write_name(FILE *file, const struct event *event, const struct tile 
 	fputs(opcode_name(event->cmd.opcode), file);
 	if (event->engine < IGRAD_ENGINE_ARRAY && tile->operands[0].matrix)
 		fprintf(file, " %s", tile->operands[0].matrix->name);
+	if (at->k >= 0)
+		fprintf(file, " k%" PRId64, at->k);
 	if (at->i >= 0)
 		fprintf(file, " i%" PRId64, at->i);
 	if (at->o >= 0)
@@ -175,11 +181,31 @@ static void write_name(FILE *file, const struct event *event, const struct tile 
 		fprintf(file, " b%" PRId64, at->b);
 }
 
+/* Where streams walk over images: the registers, and where in them a stream begins. */
+static void write_window(FILE *file, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_window *w = &cmd->u.window;
+	uint32_t tap = le32toh(cmd->u.array.tap);
+
+	if (cmd->opcode == IGRAD_OP_WINDOW)
+		fprintf(file,
+			"\"height\":%u,\"width\":%u,\"out_height\":%u,\"out_width\":%u,"
+			"\"stride_y\":%u,\"stride_x\":%u",
+			le16toh(w->height), le16toh(w->width), le16toh(w->out_height),
+			le16toh(w->out_width), le16toh(w->stride_y), le16toh(w->stride_x));
+	else if (le16toh(cmd->flags) & IGRAD_FLAG_WINDOW)
+		fprintf(file, ",\"tap_y\":%d,\"tap_x\":%d,\"first\":%u", IGRAD_TAP_Y(tap),
+			IGRAD_TAP_X(tap), le32toh(cmd->u.array.first));
+}
+
 static void write_size(FILE *file, const struct igrad_cmd *cmd, enum igrad_engine engine)
 {
 	if (engine == IGRAD_ENGINE_ARRAY) {
-		fprintf(file, "\"rows\":%u,\"cols\":%u,\"batch\":%u", le16toh(cmd->u.array.rows),
-			le16toh(cmd->u.array.cols), le32toh(cmd->u.array.batch));
+		if (cmd->opcode != IGRAD_OP_WINDOW)
+			fprintf(file, "\"rows\":%u,\"cols\":%u,\"batch\":%u",
+				le16toh(cmd->u.array.rows), le16toh(cmd->u.array.cols),
+				le32toh(cmd->u.array.batch));
+		write_window(file, cmd);
 		return;
 	}
 	fprintf(file, "\"rows\":%u,\"cols\":%u",
@@ -218,7 +244,7 @@ static void write_event(struct trace *trace, const struct event *event, size_t i
 static int write_events(struct trace *trace, const struct record *record, const struct tile *tiles,
 			struct lanes *lanes, double mhz)
 {
-	struct coordinates before = {-1, -1, -1};
+	struct coordinates before = {-1, -1, -1, -1};
 
 	for (size_t i = 0; i < record->count; i++) {
 		const struct event *event = &record->events[i];

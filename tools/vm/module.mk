@@ -7,11 +7,15 @@ INITRAMFS := $(BUILD)/vm/initramfs.cpio
 $(INITRAMFS): $(MODULE) $(HOST_PROGRAMS) tools/vm/init tools/vm/initramfs $(BUILD)/kernel.id | fetch
 	@tools/vm/initramfs $@ $(BUILD)/kernel $(MODULE) $(HOST_PROGRAMS)
 
-# The same guest on a kernel of our own, kernel/configs-debug.
-vm-debug: qemu host debug-kernel
-	@tools/vm/initramfs $(BUILD)/debug/initramfs.cpio $(BUILD)/debug/kernel $(BUILD)/debug/igrad.ko $(HOST_PROGRAMS)
+# The same guest on a kernel of our own, kernel/configs-debug or another.
+vm-debug vm-kcsan: vm-%: qemu host %-kernel
+	@tools/vm/initramfs $(BUILD)/$*/initramfs.cpio $(BUILD)/$*/kernel $(BUILD)/$*/igrad.ko $(HOST_PROGRAMS)
 
-.PHONY: vm vm-debug shell demo
+# And on the newest kernel that Debian has.
+vm-newest: qemu host newest-module
+	@tools/vm/initramfs $(BUILD)/newest/initramfs.cpio $(BUILD)/newest/kernel $(BUILD)/newest/module/igrad.ko $(HOST_PROGRAMS)
+
+.PHONY: vm vm-debug vm-kcsan vm-newest shell demo
 vm: qemu $(INITRAMFS) host
 
 shell: vm

@@ -79,7 +79,7 @@ static struct ref_wire x_edge(struct stream_state *s, unsigned int t, unsigned i
 	if (s->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || !due(s, t, r, late, &b))
 		return none;
 	s->traffic.now[STREAM_X]++;
-	if (!ref_row_valid(s->op, b))
+	if (!ref_x_valid(s->op, b, r))
 		return none;
 	return ref_read_operand(s->device, s->cmd, ref_x_at(s->op, b, r), IGRAD_ACCESS_X_READ);
 }
@@ -93,7 +93,7 @@ static struct ref_wire g_edge(struct stream_state *s, unsigned int t, unsigned i
 	if (s->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || !due(s, t, c, 0, &b))
 		return none;
 	s->traffic.now[STREAM_G]++;
-	if (!ref_row_valid(s->op, b))
+	if (!ref_g_valid(s->op, b))
 		return none;
 	return ref_read_operand(s->device, s->cmd,
 				a->g + b * a->g_pitch + c * ref_word_size(s->cmd),

@@ -208,6 +208,7 @@ static enum igrad_engine engine_of(const struct igrad_cmd *cmd)
 	case 0x20:
 		return IGRAD_ENGINE_ARRAY;
 	case 0x40:
+	case 0x50:
 		return IGRAD_ENGINE_VECTOR;
 	default:
 		return (enum igrad_engine)cmd->engine;
@@ -229,6 +230,7 @@ static uint64_t execute(struct ref_device *d, const struct ref_timed *timed)
 	case 0x20:
 		return ref_array(d, &(struct ref_op){cmd, timed->window});
 	case 0x40:
+	case 0x50:
 		return ref_vector(d, cmd);
 	default:
 		return 0;

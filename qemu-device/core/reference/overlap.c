@@ -188,16 +188,20 @@ static void words_of_row(struct trial *t, uint32_t b, int64_t wave)
 	const uint8_t opcode = t->cmd->opcode;
 	const bool south = opcode == IGRAD_OP_FPROP;
 	const bool images = t->cmd->flags & IGRAD_FLAG_WINDOW;
+	const bool scatter = t->cmd->flags & IGRAD_FLAG_SCATTER;
 	const unsigned int size = ref_word_size(t->cmd);
 	const unsigned int lanes = south ? a->cols : a->rows;
 	const unsigned int through = south ? t->o->config.rows : t->o->config.cols;
 
-	for (unsigned int r = 0; r < a->rows && opcode != IGRAD_OP_DGRAD && !images; r++)
+	for (unsigned int r = 0; r < a->rows && opcode != IGRAD_OP_DGRAD && (!images || scatter);
+	     r++)
 		touch(t, ref_x_at(t->op, b, r), size, false,
 		      wave + (opcode == IGRAD_OP_INTERLEAVED ? 1 : 0) + r);
 	for (unsigned int c = 0; c < a->cols && !south; c++)
 		touch(t, a->g + b * a->g_pitch + c * size, size, false, wave + c);
-	for (unsigned int l = 0; l < lanes && opcode != IGRAD_OP_WGRAD && (south || !images); l++) {
+	if (opcode == IGRAD_OP_WGRAD || (images && (!south || scatter)))
+		return;
+	for (unsigned int l = 0; l < lanes; l++) {
 		const uint32_t psum = ref_psum_at(t->op, b, l);
 
 		if (t->cmd->flags & IGRAD_FLAG_ADD)
@@ -397,7 +401,7 @@ struct ref_placed ref_overlap_place(struct ref_overlap *o, const struct ref_op *
 	const int64_t first = is_load(cmd) ? o->next_load : later(o->next_wave, o->swaps);
 
 	t.start = later(first, (int64_t)ready);
-	t.walked = ref_walked_of(op, o->config.cols);
+	t.walked = ref_walked_of(op, o->config.rows, o->config.cols);
 	for (try_command(&t); !t.fits; try_command(&t)) {
 		if (++t.start - first > TOO_LONG)
 			ref_impossible("a command never fits");

@@ -146,8 +146,9 @@ bool ref_skewed_runs(const struct ref_skewed *array, uint64_t cycle); /* then or
 void ref_skewed_cycle(struct ref_skewed *array, int64_t cycle);
 void ref_skewed_free(struct ref_skewed *array);
 
-/* Does batch row b of a stream take part in sums? Where are its words, and do its psums move? */
-bool ref_row_valid(const struct ref_op *op, uint32_t b);
+/* Do x of lane r, and g, of batch row b take part in sums? Where are words, and do psums move? */
+bool ref_x_valid(const struct ref_op *op, uint32_t b, unsigned int r);
+bool ref_g_valid(const struct ref_op *op, uint32_t b);
 uint32_t ref_x_at(const struct ref_op *op, uint32_t b, unsigned int r);
 uint32_t ref_psum_at(const struct ref_op *op, uint32_t b, unsigned int lane);
 bool ref_psum_moves(const struct ref_op *op, uint32_t b);
@@ -164,20 +165,20 @@ struct ref_images {
 
 struct ref_images ref_images_of(const struct ref_op *op);
 
-/* Two batch rows of streams over the same images are taken to share a pixel if all is equal. */
+/* Two outputs of walks over the same images are taken to share a pixel if all is equal. */
 struct ref_place {
 	int64_t output;
 	int64_t y;
 	int64_t x;
 };
 
-struct ref_place ref_place_of(const struct ref_op *op, uint32_t b);
+struct ref_place ref_place_of(const struct ref_op *op, uint32_t output);
 
 /* The operands of commands that are images, for the order of accesses with shadow registers. */
 struct ref_walked;
 
 /** ref_walked_of - those of one command; times are relative to its start */
-struct ref_walked *ref_walked_of(const struct ref_op *op, unsigned int cols);
+struct ref_walked *ref_walked_of(const struct ref_op *op, unsigned int rows, unsigned int cols);
 
 /** ref_walked_fits - may @mine start then, behind those in @list? */
 bool ref_walked_fits(const struct ref_walked *list, const struct ref_walked *mine, int64_t start);

@@ -148,7 +148,7 @@ static struct ref_wire x_edge(struct ref_skewed *m, const struct wave *wave, uns
 	const unsigned int phase = wave->cmd->opcode == IGRAD_OP_INTERLEAVED ? 1 : 0;
 
 	if (wave->cmd->opcode == IGRAD_OP_DGRAD || r >= a->rows || wave->phase != phase ||
-	    !ref_row_valid(wave->op, wave->row))
+	    !ref_x_valid(wave->op, wave->row, r))
 		return ref_silent();
 	return ref_read_operand(m->device, wave->cmd, ref_x_at(wave->op, wave->row, r),
 				IGRAD_ACCESS_X_READ);
@@ -159,7 +159,7 @@ static struct ref_wire g_edge(struct ref_skewed *m, const struct wave *wave, uns
 	const struct igrad_cmd_array *a = &wave->cmd->u.array;
 
 	if (wave->cmd->opcode == IGRAD_OP_FPROP || c >= a->cols || wave->phase ||
-	    !ref_row_valid(wave->op, wave->row))
+	    !ref_g_valid(wave->op, wave->row))
 		return ref_silent();
 	return ref_read_operand(m->device, wave->cmd,
 				a->g + wave->row * a->g_pitch + c * ref_word_size(wave->cmd),

@@ -8,6 +8,16 @@
 #define R 8
 #define C 16
 
+/* 2 images of 4 × 4 pixels and 8 channels in windows of 2 × 2: 1024 bytes, and 256 of outputs. */
+static struct igrad_cmd good_pool(enum igrad_opcode opcode)
+{
+	return (struct igrad_cmd){
+		.opcode = (uint8_t)opcode,
+		.u.pool = {4, 4, 2, 2, 2, 2, 2, 2, 0, 2, 8, 1024,
+			   opcode == IGRAD_OP_VEC_POOL_MAX_GRAD ? 16384 : 0, 4096},
+	};
+}
+
 /* A command that is right, to be spoilt in one way by each case. */
 static struct igrad_cmd good(enum igrad_opcode opcode)
 {
@@ -29,7 +39,7 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 		return cmd_stream(opcode, R, C, 0);
 	case IGRAD_OP_WINDOW:
 		return (struct igrad_cmd){.opcode = IGRAD_OP_WINDOW,
-					  .u.window = {2, 2, 2, 2, 1, 1, 3, 4, {0}}};
+					  .u.window = {2, 2, 2, 2, 1, 1, 3, 4, 1, 2, 1, 1, {0}}};
 	case IGRAD_OP_FPROP:
 		cmd = cmd_stream(opcode, R, C, 4);
 		return *cmd_p(cmd_x(&cmd, 0, R), 4096, C);
@@ -42,19 +52,34 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 	case IGRAD_OP_INTERLEAVED:
 		cmd = cmd_stream(opcode, R, C, 4);
 		return *cmd_p(cmd_g(cmd_x(&cmd, 0, R), 1024, C), 4096, R);
+	case IGRAD_OP_VEC_POOL_MAX:
+	case IGRAD_OP_VEC_POOL_MAX_GRAD:
+	case IGRAD_OP_VEC_POOL_SUM:
+	case IGRAD_OP_VEC_POOL_SUM_GRAD:
+	case IGRAD_OP_VEC_POOL_DIVIDE:
+		return good_pool(opcode);
 	default:
 		break;
 	}
 	cmd = cmd_vec(opcode, 4, 8);
 	cmd.u.vec.d = 4096;
-	cmd.u.vec.d_pitch = opcode == IGRAD_OP_VEC_COLSUM ? 0 : 32;
+	cmd.u.vec.d_pitch = opcode == IGRAD_OP_VEC_COLSUM || opcode == IGRAD_OP_VEC_COLSQ ? 0 : 32;
 	if (opcode != IGRAD_OP_VEC_FILL)
 		cmd.u.vec.a_pitch = 32;
 	if (opcode == IGRAD_OP_VEC_BIAS || opcode == IGRAD_OP_VEC_RELU_GRAD ||
 	    opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD ||
-	    opcode == IGRAD_OP_VEC_SOFTMAX_XENT || opcode == IGRAD_OP_VEC_ADAM) {
+	    opcode == IGRAD_OP_VEC_SOFTMAX_XENT || opcode == IGRAD_OP_VEC_ADAM ||
+	    opcode == IGRAD_OP_VEC_ADD || opcode == IGRAD_OP_VEC_MUL ||
+	    opcode == IGRAD_OP_VEC_NORM_SUMS || opcode == IGRAD_OP_VEC_NORM_GRAD) {
 		cmd.u.vec.b = 1024;
 		cmd.u.vec.b_pitch = opcode == IGRAD_OP_VEC_BIAS ? 0 : 32;
+	}
+	if (opcode == IGRAD_OP_VEC_COLSQ || opcode == IGRAD_OP_VEC_DROPOUT)
+		cmd.u.vec.b = 1024;
+	if (opcode == IGRAD_OP_VEC_NORM || opcode == IGRAD_OP_VEC_NORM_SUMS ||
+	    opcode == IGRAD_OP_VEC_NORM_GRAD) {
+		cmd.u.vec.imm = 16384;
+		cmd.u.vec.imm2 = 32;
 	}
 	if (opcode == IGRAD_OP_VEC_SOFTMAX_XENT || opcode == IGRAD_OP_VEC_ADAM)
 		cmd.u.vec.imm2 = 8192;
@@ -64,16 +89,50 @@ static struct igrad_cmd good(enum igrad_opcode opcode)
 }
 
 static const enum igrad_opcode opcodes[] = {
-	IGRAD_OP_NOP,	    IGRAD_OP_DMA_LOAD,	    IGRAD_OP_DMA_STORE,
-	IGRAD_OP_LOAD_W,    IGRAD_OP_LOAD_ACC,	    IGRAD_OP_FPROP,
-	IGRAD_OP_DGRAD,	    IGRAD_OP_WGRAD,	    IGRAD_OP_INTERLEAVED,
-	IGRAD_OP_UPDATE,    IGRAD_OP_DRAIN_ACC,	    IGRAD_OP_DRAIN_W,
-	IGRAD_OP_VEC_FILL,  IGRAD_OP_VEC_COPY,	    IGRAD_OP_VEC_BIAS,
-	IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM,
-	IGRAD_OP_VEC_AXPY,  IGRAD_OP_VEC_SGD,	    IGRAD_OP_VEC_SOFTMAX_XENT,
-	IGRAD_OP_SCALE_ACC, IGRAD_OP_VEC_SCALE,	    IGRAD_OP_VEC_ADAM,
+	IGRAD_OP_NOP,
+	IGRAD_OP_DMA_LOAD,
+	IGRAD_OP_DMA_STORE,
+	IGRAD_OP_LOAD_W,
+	IGRAD_OP_LOAD_ACC,
+	IGRAD_OP_FPROP,
+	IGRAD_OP_DGRAD,
+	IGRAD_OP_WGRAD,
+	IGRAD_OP_INTERLEAVED,
+	IGRAD_OP_UPDATE,
+	IGRAD_OP_DRAIN_ACC,
+	IGRAD_OP_DRAIN_W,
+	IGRAD_OP_VEC_FILL,
+	IGRAD_OP_VEC_COPY,
+	IGRAD_OP_VEC_BIAS,
+	IGRAD_OP_VEC_RELU,
+	IGRAD_OP_VEC_RELU_GRAD,
+	IGRAD_OP_VEC_COLSUM,
+	IGRAD_OP_VEC_AXPY,
+	IGRAD_OP_VEC_SGD,
+	IGRAD_OP_VEC_SOFTMAX_XENT,
+	IGRAD_OP_SCALE_ACC,
+	IGRAD_OP_VEC_SCALE,
+	IGRAD_OP_VEC_ADAM,
 	IGRAD_OP_WINDOW,
+	IGRAD_OP_VEC_ADD,
+	IGRAD_OP_VEC_MUL,
+	IGRAD_OP_VEC_RSQRT,
+	IGRAD_OP_VEC_COLSQ,
+	IGRAD_OP_VEC_NORM,
+	IGRAD_OP_VEC_NORM_SUMS,
+	IGRAD_OP_VEC_NORM_GRAD,
+	IGRAD_OP_VEC_DROPOUT,
+	IGRAD_OP_VEC_POOL_MAX,
+	IGRAD_OP_VEC_POOL_MAX_GRAD,
+	IGRAD_OP_VEC_POOL_SUM,
+	IGRAD_OP_VEC_POOL_SUM_GRAD,
+	IGRAD_OP_VEC_POOL_DIVIDE,
 };
+
+static bool pools(enum igrad_opcode opcode)
+{
+	return opcode >= IGRAD_OP_VEC_POOL_MAX;
+}
 
 #define NUM_OPCODES (sizeof(opcodes) / sizeof(opcodes[0]))
 
@@ -202,6 +261,11 @@ static uint16_t flags_of(enum igrad_opcode opcode)
 		return IGRAD_FLAG_DECAY;
 	case IGRAD_OP_VEC_RELU_GRAD:
 		return IGRAD_FLAG_BF16;
+	case IGRAD_OP_VEC_COLSQ:
+	case IGRAD_OP_VEC_NORM_SUMS:
+		return IGRAD_FLAG_KEEP;
+	case IGRAD_OP_VEC_POOL_MAX:
+		return IGRAD_FLAG_INDEX;
 	default:
 		return 0;
 	}
@@ -232,20 +296,65 @@ static struct igrad_cmd windowed(enum igrad_opcode opcode)
 	return cmd;
 }
 
+/* Which of the flags that say how operands lie go with WINDOW, and alone. */
 static void test_window_with_other_flags(void **state)
 {
-	struct igrad_cmd cmd = windowed(IGRAD_OP_FPROP);
+	static const uint16_t ways[] = {IGRAD_FLAG_TRANSPOSE, IGRAD_FLAG_TURN, IGRAD_FLAG_GROUPS,
+					IGRAD_FLAG_SCATTER, IGRAD_FLAG_TAPS};
+	/* bit i: ways[i] */
+	const uint32_t with_window = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 12 |
+				     1u << 16 | 1u << 17 | 1u << 19;
+	const uint32_t alone = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
 
 	(void)state;
-	cmd.flags |= IGRAD_FLAG_ADD | IGRAD_FLAG_BF16;
+	for (uint32_t set = 0; set < 64; set++) {
+		struct igrad_cmd cmd = good(IGRAD_OP_FPROP);
+		const bool window = set & 32;
+
+		cmd.flags = IGRAD_FLAG_ADD | (window ? IGRAD_FLAG_WINDOW : 0);
+		for (unsigned int i = 0; i < 5; i++)
+			cmd.flags |= set & 1u << i ? ways[i] : 0;
+		if ((window ? with_window : alone) & 1u << set % 32)
+			accepted(cmd);
+		else
+			refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	}
+	for (enum igrad_opcode op = IGRAD_OP_DGRAD; op <= IGRAD_OP_INTERLEAVED; op++) {
+		struct igrad_cmd cmd = windowed(op);
+
+		cmd.flags |= IGRAD_FLAG_SCATTER;
+		refused_windowed(cmd, IGRAD_REASON_FLAGS);
+		cmd = windowed(op);
+		cmd.flags |= IGRAD_FLAG_TAPS;
+		if (op == IGRAD_OP_WGRAD)
+			accepted(cmd);
+		else
+			refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	}
+}
+
+/* The tap of every position is a tap; positions are described as a whole or not at all. */
+static void test_positions(void **state)
+{
+	struct igrad_cmd window = good(IGRAD_OP_WINDOW), cmd = windowed(IGRAD_OP_WGRAD);
+
+	(void)state;
+	cmd.flags |= IGRAD_FLAG_TAPS;
+	cmd.u.array.rows = 5; /* three rows of the kernel */
+	cmd.u.array.tap = IGRAD_TAP(32765, 32766);
 	accepted(cmd);
-	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TRANSPOSE;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
-	cmd.flags = IGRAD_FLAG_WINDOW | IGRAD_FLAG_TURN;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
-	cmd = good(IGRAD_OP_LOAD_W);
-	cmd.flags = IGRAD_FLAG_GROUPS | IGRAD_FLAG_TRANSPOSE;
-	refused_windowed(cmd, IGRAD_REASON_FLAGS);
+	cmd.u.array.tap = IGRAD_TAP(32766, 32766);
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	cmd.u.array.tap = IGRAD_TAP(32765, 32767);
+	refused_windowed(cmd, IGRAD_REASON_SHAPE);
+	cmd.u.array.tap = 0;
+	window.u.window.step_y = 65535;
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
+	window.u.window.step_y = 0;
+	refused(window, IGRAD_REASON_SHAPE);
+	window.u.window.step_x = window.u.window.kernel_x = window.u.window.channels = 0;
+	accepted(window);
+	refused_behind(window, cmd, IGRAD_REASON_SHAPE);
 }
 
 static void test_window_is_set_by_the_job(void **state)
@@ -456,6 +565,16 @@ static void test_shape(void **state)
 			shape(op, 0, (R + 1) | C << 16);
 			shape(op, 0, R);
 			shape(op, 0, C << 16);
+		} else if (pools(op)) {
+			for (unsigned int word = 0; word < 4; word++) {
+				shape(op, word, 2);
+				shape(op, word, 2 << 16);
+			}
+			for (unsigned int word = 5; word < 7; word++) {
+				shape(op, word, 0);
+				shape(op, word, IGRAD_MAX_VEC_DIM + 1);
+				shape(op, word, 65536 / 4 / 4 + 1);
+			}
 		} else {
 			shape(op, 0, 0);
 			shape(op, 1, 0);
@@ -471,6 +590,52 @@ static void test_shape(void **state)
 	cmd.u.dma.rows = cmd.u.dma.fill_rows = cmd.u.dma.cols = cmd.u.dma.fill_cols = 1u << 31;
 	refused(cmd, IGRAD_REASON_SHAPE); /* 2^64 words */
 	shape(IGRAD_OP_DMA_LOAD, 8, 0xffffffff);
+}
+
+/* Results need a pixel in every window; gradients go where there are some. */
+static void test_empty_windows(void **state)
+{
+	static const uint32_t empty[] = {IGRAD_TAP(-2, 0), IGRAD_TAP(0, -2), IGRAD_TAP(2, 0),
+					 IGRAD_TAP(0, 2), IGRAD_TAP(-32768, 32767)};
+
+	(void)state;
+	for (enum igrad_opcode op = IGRAD_OP_VEC_POOL_MAX; op <= IGRAD_OP_VEC_POOL_DIVIDE; op++) {
+		struct igrad_cmd cmd = good(op);
+
+		cmd.u.pool.tap = IGRAD_TAP(1, -1);
+		accepted(cmd);
+		for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+			cmd.u.pool.tap = empty[i];
+			if (op == IGRAD_OP_VEC_POOL_MAX_GRAD || op == IGRAD_OP_VEC_POOL_SUM_GRAD)
+				accepted(cmd);
+			else
+				refused(cmd, IGRAD_REASON_SHAPE);
+		}
+	}
+}
+
+/* Overlapping windows could see each word of SRAM as often as it has words. */
+static void test_work_of_pooling(void **state)
+{
+	struct igrad_cmd cmd = good(IGRAD_OP_VEC_POOL_SUM);
+	struct igrad_cmd_pool *p = &cmd.u.pool;
+
+	(void)state;
+	*p = (struct igrad_cmd_pool){64, 64, 64, 64, 128,  128, 1, 1, IGRAD_TAP(-64, -64),
+				     1,	 1,  0,	 0,  32768};
+	accepted(cmd); /* 2^26 */
+	p->kernel_x++;
+	refused(cmd, IGRAD_REASON_SHAPE);
+	p->kernel_x = p->kernel_y = p->out_height = p->out_width = 65535;
+	refused(cmd, IGRAD_REASON_SHAPE);
+	cmd = good(IGRAD_OP_VEC_POOL_DIVIDE); /* images that are not in SRAM may be large */
+	p->height = p->width = 65535;
+	accepted(cmd);
+	p->images = p->cols = IGRAD_MAX_VEC_DIM;
+	refused(cmd, IGRAD_REASON_SHAPE);
+	cmd = good(IGRAD_OP_VEC_POOL_SUM);
+	p->height = p->width = 65535;
+	refused(cmd, IGRAD_REASON_SHAPE);
 }
 
 /* Words of an opcode's body that hold an address or a pitch, with the last word that each pitch
@@ -498,9 +663,21 @@ static const char *addresses_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_SGD:
 		return "234567";
 	case IGRAD_OP_VEC_SCALE:
+	case IGRAD_OP_VEC_RSQRT:
 		return "2367";
 	case IGRAD_OP_VEC_COLSUM:
 		return "236";
+	case IGRAD_OP_VEC_COLSQ:
+		return "2346";
+	case IGRAD_OP_VEC_DROPOUT:
+		return "23467";
+	case IGRAD_OP_VEC_POOL_MAX_GRAD:
+		return "789";
+	case IGRAD_OP_VEC_POOL_MAX:
+	case IGRAD_OP_VEC_POOL_SUM:
+	case IGRAD_OP_VEC_POOL_SUM_GRAD:
+	case IGRAD_OP_VEC_POOL_DIVIDE:
+		return "79";
 	default:
 		return rig_words_of(opcode) +
 		       (opcode >= IGRAD_OP_FPROP && opcode <= IGRAD_OP_INTERLEAVED ? 2
@@ -511,6 +688,10 @@ static const char *addresses_of(enum igrad_opcode opcode)
 
 static bool is_pitch(enum igrad_opcode opcode, char word)
 {
+	if (pools(opcode))
+		return false;
+	if (opcode >= IGRAD_OP_VEC_NORM && opcode <= IGRAD_OP_VEC_NORM_GRAD && word == '9')
+		return true;
 	return opcode < IGRAD_OP_LOAD_W ? word == '2' || word == '4'
 					: word == '3' || word == '5' || word == '7';
 }
@@ -699,8 +880,10 @@ static void test_overlap_array(void **state)
 static void test_overlap_vector(void **state)
 {
 	static const enum igrad_opcode same_a[] = {
-		IGRAD_OP_VEC_COPY, IGRAD_OP_VEC_BIAS, IGRAD_OP_VEC_RELU, IGRAD_OP_VEC_RELU_GRAD,
-		IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,  IGRAD_OP_VEC_SCALE};
+		IGRAD_OP_VEC_COPY,   IGRAD_OP_VEC_BIAS,	 IGRAD_OP_VEC_RELU,  IGRAD_OP_VEC_RELU_GRAD,
+		IGRAD_OP_VEC_AXPY,   IGRAD_OP_VEC_SGD,	 IGRAD_OP_VEC_SCALE, IGRAD_OP_VEC_ADD,
+		IGRAD_OP_VEC_MUL,    IGRAD_OP_VEC_RSQRT, IGRAD_OP_VEC_NORM,  IGRAD_OP_VEC_NORM_GRAD,
+		IGRAD_OP_VEC_DROPOUT};
 	struct igrad_cmd cmd;
 
 	(void)state;
@@ -717,13 +900,58 @@ static void test_overlap_vector(void **state)
 			continue;
 		cmd = good(same_a[i]);
 		cmd.u.vec.d = cmd.u.vec.b;
-		if (same_a[i] == IGRAD_OP_VEC_BIAS)
+		if (same_a[i] == IGRAD_OP_VEC_BIAS || same_a[i] == IGRAD_OP_VEC_DROPOUT)
 			refused(cmd, IGRAD_REASON_OVERLAP);
 		else
 			accepted(cmd);
 	}
 	cmd = good(IGRAD_OP_VEC_COLSUM);
 	cmd.u.vec.d = cmd.u.vec.a;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+}
+
+/* Constants and sums are apart from everything; so are images, outputs and numbers. */
+static void test_overlap_layers(void **state)
+{
+	struct igrad_cmd cmd;
+
+	(void)state;
+	for (enum igrad_opcode op = IGRAD_OP_VEC_NORM; op <= IGRAD_OP_VEC_NORM_GRAD; op++) {
+		cmd = good(op);
+		cmd.u.vec.imm = cmd.u.vec.d;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+	}
+	for (enum igrad_opcode op = IGRAD_OP_VEC_COLSQ; op <= IGRAD_OP_VEC_NORM_SUMS; op++) {
+		if (op == IGRAD_OP_VEC_NORM)
+			continue;
+		cmd = good(op);
+		cmd.u.vec.d = cmd.u.vec.a;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+		cmd.u.vec.d = cmd.u.vec.b;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+	}
+	for (enum igrad_opcode op = IGRAD_OP_VEC_POOL_MAX; op <= IGRAD_OP_VEC_POOL_DIVIDE; op++) {
+		cmd = good(op);
+		cmd.u.pool.d = cmd.u.pool.a;
+		if (op == IGRAD_OP_VEC_POOL_DIVIDE)
+			accepted(cmd);
+		else
+			refused(cmd, IGRAD_REASON_OVERLAP);
+		cmd.u.pool.d += 4;
+		refused(cmd, IGRAD_REASON_OVERLAP);
+	}
+	cmd = good(IGRAD_OP_VEC_POOL_MAX);
+	cmd.flags = IGRAD_FLAG_INDEX;
+	cmd.u.pool.b = cmd.u.pool.d + 256;
+	accepted(cmd);
+	cmd.u.pool.b -= 4;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd.u.pool.b = cmd.u.pool.a;
+	refused(cmd, IGRAD_REASON_OVERLAP);
+	cmd = good(IGRAD_OP_VEC_POOL_MAX_GRAD);
+	cmd.u.pool.b = cmd.u.pool.a;
+	accepted(cmd);
+	cmd.u.pool.b = cmd.u.pool.d;
 	refused(cmd, IGRAD_REASON_OVERLAP);
 }
 
@@ -903,6 +1131,7 @@ int main(void)
 		cmocka_unit_test(test_opcode),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_window_with_other_flags),
+		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_window_is_set_by_the_job),
 		cmocka_unit_test(test_window_uses_its_fields),
 		cmocka_unit_test(test_extent_of_groups),
@@ -922,6 +1151,9 @@ int main(void)
 		cmocka_unit_test(test_overlap_array),
 		cmocka_unit_test(test_overlap_vector),
 		cmocka_unit_test(test_overlap_softmax),
+		cmocka_unit_test(test_overlap_layers),
+		cmocka_unit_test(test_empty_windows),
+		cmocka_unit_test(test_work_of_pooling),
 		cmocka_unit_test(test_overlap_adam),
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_descriptor),

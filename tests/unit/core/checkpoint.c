@@ -28,20 +28,28 @@ static struct igrad_cmd random_dma(struct rng *rng, enum igrad_opcode opcode)
 		       rng_between(rng, 1, 64));
 }
 
+static bool fits(uint32_t rows, uint32_t words)
+{
+	return words <= PITCH && rows <= REGION / (4 * PITCH);
+}
+
 /* Now and then a command uses the window that one before it has set: the stream's images, or
  * groups. */
 static struct igrad_cmd with_window(struct rng *rng, const struct igrad_cmd_window *window,
 				    struct igrad_cmd cmd)
 {
 	struct igrad_cmd windowed = cmd;
+	struct window_rows of;
 
 	if (!window->height)
 		return cmd;
-	cmd.flags = windowed.flags = window_groups(rng, window, cmd.flags);
-	if (!cmd.u.array.batch || rng_below(rng, 3) == 0 ||
-	    window_stream(rng, window, &windowed) > REGION / (4 * PITCH))
-		return cmd;
-	return windowed;
+	if (cmd.u.array.batch && rng_below(rng, 3)) {
+		of = window_stream(rng, window, &windowed);
+		if (fits(of.x, of.x_words) && fits(of.p, of.p_words))
+			cmd = windowed;
+	}
+	cmd.flags = window_groups(rng, window, cmd.flags);
+	return cmd;
 }
 
 static struct igrad_cmd random_array(struct rng *rng, enum igrad_opcode opcode)

@@ -394,19 +394,25 @@ static struct igrad_cmd random_window(struct rng *rng)
 	return cmd;
 }
 
-/* Rows that x or dx must have room for. */
-static uint32_t maybe_images(struct rng *rng, const struct igrad_cmd_window *window,
-			     struct igrad_cmd *cmd)
+/* What x and p must have room for. */
+static struct window_rows maybe_images(struct rng *rng, const struct igrad_cmd_window *window,
+				       struct igrad_cmd *cmd)
 {
+	const struct igrad_cmd_array *a = &cmd->u.array;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE,
+		   turn = cmd->flags & IGRAD_FLAG_TURN;
+	const uint32_t lanes = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+	const struct window_rows plain = {transpose ? a->rows : a->batch,
+					  transpose ? a->batch : a->rows, turn ? lanes : a->batch,
+					  turn ? a->batch : lanes};
 	struct igrad_cmd images = *cmd;
-	uint32_t rows;
+	struct window_rows rows;
 
-	if (!window->height || cmd->flags & (IGRAD_FLAG_TRANSPOSE | IGRAD_FLAG_TURN) ||
-	    rng_below(rng, 2))
-		return cmd->u.array.batch;
+	if (!window->height || transpose || turn || rng_below(rng, 2))
+		return plain;
 	rows = window_stream(rng, window, &images);
-	if (rows * (MAX_SIZE + 8) * 4 > WINDOW)
-		return cmd->u.array.batch;
+	if ((rows.x > rows.p ? rows.x : rows.p) * (MAX_SIZE + 8) * 4 > WINDOW)
+		return plain;
 	*cmd = images;
 	return rows;
 }
@@ -427,13 +433,12 @@ static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
 	struct igrad_cmd_array *a = &cmd->u.array;
 	const bool streams = cmd->opcode >= IGRAD_OP_FPROP && cmd->opcode <= IGRAD_OP_INTERLEAVED;
 	const uint32_t batch = rng_between(rng, 1, MAX_SIZE);
-	const bool fprop = cmd->opcode == IGRAD_OP_FPROP;
-	const uint32_t lanes = fprop ? a->cols : a->rows;
-	uint32_t rows;
+	struct window_rows of;
 	bool turned;
 
 	cmd->flags = (uint16_t)(rng_u32(rng) & flags[cmd->opcode - IGRAD_OP_LOAD_W]);
-	cmd->flags = window_groups(rng, window, cmd->flags);
+	if (!streams)
+		cmd->flags = window_groups(rng, window, cmd->flags);
 	turned = cmd->flags & IGRAD_FLAG_TRANSPOSE;
 	if (!streams && cmd->opcode != IGRAD_OP_UPDATE && cmd->opcode != IGRAD_OP_SCALE_ACC) {
 		a->p = place(rng, turned ? a->cols : a->rows, turned ? a->rows : a->cols,
@@ -443,19 +448,42 @@ static void random_array(struct rng *rng, const struct igrad_cmd_window *window,
 	if (!streams)
 		return;
 	a->batch = batch;
-	rows = maybe_images(rng, window, cmd);
+	of = maybe_images(rng, window, cmd);
+	cmd->flags = window_groups(rng, window, cmd->flags);
 	if (cmd->opcode != IGRAD_OP_DGRAD)
-		a->x = place(rng, turned ? a->rows : rows, turned ? batch : a->rows, element(cmd),
-			     &a->x_pitch);
+		a->x = place(rng, of.x, of.x_words, element(cmd), &a->x_pitch);
 	if (cmd->opcode != IGRAD_OP_FPROP)
 		a->g = place(rng, batch, a->cols, element(cmd), &a->g_pitch);
-	turned = cmd->flags & IGRAD_FLAG_TURN;
 	if (cmd->opcode != IGRAD_OP_WGRAD)
-		a->p = place(rng,
-			     turned  ? lanes
-			     : fprop ? batch
-				     : rows,
-			     turned ? batch : lanes, 4, &a->p_pitch);
+		a->p = place(rng, of.p, of.p_words, 4, &a->p_pitch);
+}
+
+static void random_pool(struct rng *rng, struct igrad_cmd *cmd)
+{
+	struct igrad_cmd_pool *p = &cmd->u.pool;
+	const bool max = cmd->opcode == IGRAD_OP_VEC_POOL_MAX;
+	uint32_t none, pixels, outputs;
+
+	memset(&cmd->u, 0, sizeof(cmd->u));
+	while (!random_windows(rng, cmd))
+		;
+	p->images = 1;
+	p->cols = 1;
+	pixels = (uint32_t)p->height * p->width;
+	outputs = (uint32_t)p->out_height * p->out_width;
+	p->a = place(rng, 1, pixels < outputs ? outputs : pixels, 4, &none);
+	p->d = place(rng, 1, pixels < outputs ? outputs : pixels, 4, &none);
+	if (max && rng_below(rng, 2))
+		cmd->flags = IGRAD_FLAG_INDEX;
+	if (cmd->flags || cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD)
+		p->b = place(rng, 1, outputs, 4, &none);
+}
+
+static uint32_t rows_of_constants(uint8_t opcode)
+{
+	return opcode == IGRAD_OP_VEC_NORM	  ? IGRAD_NORM_ROWS
+	       : opcode == IGRAD_OP_VEC_NORM_SUMS ? IGRAD_NORM_ROWS_SUMS
+						  : IGRAD_NORM_ROWS_GRAD;
 }
 
 static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
@@ -463,11 +491,19 @@ static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 	struct igrad_cmd_vec *v = &cmd->u.vec;
 	const char *words = rig_words_of((enum igrad_opcode)cmd->opcode);
 	const bool softmax = cmd->opcode == IGRAD_OP_VEC_SOFTMAX_XENT;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
-	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS;
+	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM || cmd->opcode == IGRAD_OP_VEC_COLSQ;
+	const bool sums = cmd->opcode == IGRAD_OP_VEC_NORM_SUMS;
+	const bool bias = cmd->opcode == IGRAD_OP_VEC_BIAS || cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			  cmd->opcode == IGRAD_OP_VEC_DROPOUT;
 	uint32_t none;
 
-	if (colsum)
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		random_pool(rng, cmd);
+		return;
+	}
+	if (sums || cmd->opcode == IGRAD_OP_VEC_COLSQ)
+		cmd->flags = (uint16_t)(rng_u32(rng) & IGRAD_FLAG_KEEP);
+	else if (colsum)
 		cmd->flags = (uint16_t)(rng_u32(rng) & (IGRAD_FLAG_KEEP | IGRAD_FLAG_BF16));
 	else if (cmd->opcode == IGRAD_OP_VEC_RELU_GRAD)
 		cmd->flags = (uint16_t)(rng_u32(rng) & IGRAD_FLAG_BF16);
@@ -482,8 +518,13 @@ static void random_vec(struct rng *rng, struct igrad_cmd *cmd)
 		v->imm = place(rng, 1, IGRAD_ADAM_WORDS, 4, &none);
 		v->imm2 = rng_below(rng, (WINDOW - span) / 4 + 1) * 4;
 	}
-	v->d = place(rng, colsum ? 1 : v->rows, v->cols, colsum ? 4 : element(cmd),
-		     colsum ? &none : &v->d_pitch);
+	if (cmd->opcode >= IGRAD_OP_VEC_NORM && cmd->opcode <= IGRAD_OP_VEC_NORM_GRAD)
+		v->imm = place(rng, rows_of_constants(cmd->opcode), v->cols, 4, &v->imm2);
+	v->d = place(rng,
+		     colsum ? 1
+		     : sums ? 2
+			    : v->rows,
+		     v->cols, colsum ? 4 : element(cmd), colsum ? &none : &v->d_pitch);
 	if (softmax)
 		v->imm2 = place(rng, v->rows, 1, 4, &none);
 }
@@ -512,7 +553,7 @@ static struct igrad_cmd any_command(struct rng *rng, const struct igrad_cmd_wind
 		random_array(rng, window, &cmd);
 		return cmd;
 	default:
-		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 11), rows, cols);
+		cmd = cmd_vec(IGRAD_OP_VEC_FILL + rng_below(rng, 24), rows, cols);
 		random_vec(rng, &cmd);
 		return cmd;
 	}

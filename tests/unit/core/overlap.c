@@ -112,7 +112,7 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 	const uint32_t psums = opcode == IGRAD_OP_FPROP ? cols : rows;
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
-	uint32_t x_rows = batch, x_words = rows, p_rows = batch, p_words = psums;
+	struct window_rows of = {batch, rows, batch, psums};
 	const bool windowed = s->window.height && rng_below(s->rng, 2);
 	const uint16_t bf16 = maybe_bf16(s);
 	const uint32_t word = bf16 ? 2 : 4;
@@ -125,24 +125,22 @@ static bool stream(struct sequence *s, enum igrad_opcode opcode, uint32_t rows, 
 		cmd.flags |= IGRAD_FLAG_KEEP;
 	if (!g && !windowed && rng_below(s->rng, 3) == 0) {
 		cmd.flags |= IGRAD_FLAG_TRANSPOSE;
-		x_rows = rows;
-		x_words = batch;
+		of.x = rows;
+		of.x_words = batch;
 	}
 	if (!g && !windowed && rng_below(s->rng, 3) == 0) {
 		cmd.flags |= IGRAD_FLAG_TURN;
-		p_rows = psums;
-		p_words = batch;
+		of.p = psums;
+		of.p_words = batch;
 	}
-	if (windowed) {
-		x_rows = window_stream(s->rng, &s->window, &cmd);
-		p_rows = g ? x_rows : batch;
-	}
-	if ((x && !place(s, word, x_rows, x_words, &a->x, &a->x_pitch)) ||
+	if (windowed)
+		of = window_stream(s->rng, &s->window, &cmd);
+	if ((x && !place(s, word, of.x, of.x_words, &a->x, &a->x_pitch)) ||
 	    (g && !place(s, word, batch, cols, &a->g, &a->g_pitch)) ||
-	    (p && !place(s, 4, p_rows, p_words, &a->p, &a->p_pitch)))
+	    (p && !place(s, 4, of.p, of.p_words, &a->p, &a->p_pitch)))
 		return false;
-	if (p && ((x && !apart(a, a->x, x_rows, x_words, a->x_pitch, p_rows, p_words, word)) ||
-		  (g && !apart(a, a->g, batch, cols, a->g_pitch, p_rows, p_words, word))))
+	if (p && ((x && !apart(a, a->x, of.x, of.x_words, a->x_pitch, of.p, of.p_words, word)) ||
+		  (g && !apart(a, a->g, batch, cols, a->g_pitch, of.p, of.p_words, word))))
 		return false;
 	cmd.flags = window_groups(s->rng, &s->window, cmd.flags);
 	s->cmds[s->count++] = cmd;
@@ -176,13 +174,14 @@ static bool silly(struct sequence *s)
 static struct igrad_cmd at_another_tap(struct sequence *s, struct igrad_cmd cmd)
 {
 	struct igrad_cmd_array *a = &cmd.u.array;
+	const bool fprop = cmd.opcode == IGRAD_OP_FPROP;
 	const uint32_t rows = rng_between(s->rng, 1, a->rows), lane = a->rows - rows;
 
-	if (rng_below(s->rng, 3) == 0) {
+	if (!fprop && rng_below(s->rng, 3) == 0) {
 		a->rows = (uint16_t)rows;
 		a->p += lane * 4;
 	}
-	if (rng_below(s->rng, 3) == 0) {
+	if (!fprop && rng_below(s->rng, 3) == 0) {
 		cmd.opcode = IGRAD_OP_DGRAD;
 		cmd.flags &= (uint16_t)~IGRAD_FLAG_KEEP;
 		a->x = a->x_pitch = 0;
@@ -198,10 +197,15 @@ static void convolve(struct sequence *s)
 	struct igrad_cmd cmd;
 
 	for (unsigned int i = 0; i < 20; i++) {
-		if (!stream(s, IGRAD_OP_INTERLEAVED, size_of(s->rng, s->rows),
-			    size_of(s->rng, s->cols), rng_between(s->rng, 1, s->most_batch)))
+		const bool both = rng_below(s->rng, 2);
+
+		if (!stream(s, both ? IGRAD_OP_INTERLEAVED : IGRAD_OP_FPROP,
+			    size_of(s->rng, s->rows), size_of(s->rng, s->cols),
+			    rng_between(s->rng, 1, s->most_batch)))
 			continue;
 		cmd = s->cmds[s->count - 1];
+		if (!both && !(cmd.flags & IGRAD_FLAG_SCATTER))
+			continue;
 		while (cmd.flags & IGRAD_FLAG_WINDOW && s->count < MOST && rng_below(s->rng, 6))
 			s->cmds[s->count++] = at_another_tap(s, cmd);
 		return;

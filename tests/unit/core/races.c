@@ -131,18 +131,18 @@ static void touch_tile(struct races *races, const struct igrad_cmd *cmd)
 		      cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4, drain);
 }
 
-/* The batch's rows; or, windowed, every pixel of each image that one of them belongs to. */
-static void touch_rows(struct races *races, const struct igrad_cmd *cmd, uint32_t addr,
-		       uint32_t cols, uint32_t pitch, unsigned int size, bool write)
+/* So many rows; or, if outputs walk over images, every pixel of each image that one belongs to. */
+static void touch_rows(struct races *races, const struct igrad_cmd *cmd, bool images, uint32_t addr,
+		       uint32_t rows, uint32_t cols, uint32_t pitch, unsigned int size, bool write)
 {
 	const uint32_t pixels = (uint32_t)races->window.height * races->window.width;
 	const uint32_t outputs = (uint32_t)races->window.out_height * races->window.out_width;
 
-	if (!(cmd->flags & IGRAD_FLAG_WINDOW)) {
-		touch(races, addr, cmd->u.array.batch, cols, pitch, size, write);
+	if (!images) {
+		touch(races, addr, rows, cols, pitch, size, write);
 		return;
 	}
-	for (uint32_t b = 0; b < cmd->u.array.batch; b++) {
+	for (uint32_t b = 0; b < rows; b++) {
 		const uint32_t image = (cmd->u.array.first + b) / outputs;
 
 		touch(races, addr + image * pixels * pitch, pixels, cols, pitch, size, write);
@@ -154,37 +154,79 @@ static void touch_stream(struct races *races, const struct igrad_cmd *cmd)
 	const struct igrad_cmd_array *a = &cmd->u.array;
 	const unsigned int size = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
 	const uint32_t lanes = cmd->opcode == IGRAD_OP_FPROP ? a->cols : a->rows;
+	const bool images = cmd->flags & IGRAD_FLAG_WINDOW;
+	const bool scatter = cmd->flags & IGRAD_FLAG_SCATTER;
+	const bool transpose = cmd->flags & IGRAD_FLAG_TRANSPOSE,
+		   turn = cmd->flags & IGRAD_FLAG_TURN;
+	uint32_t words = transpose ? a->batch : a->rows;
 
-	if (cmd->opcode != IGRAD_OP_DGRAD && cmd->flags & IGRAD_FLAG_TRANSPOSE)
-		touch(races, a->x, a->rows, a->batch, a->x_pitch, size, false);
-	else if (cmd->opcode != IGRAD_OP_DGRAD)
-		touch_rows(races, cmd, a->x, a->rows, a->x_pitch, size, false);
+	if (cmd->flags & IGRAD_FLAG_TAPS && words > races->window.channels)
+		words = races->window.channels;
+	if (cmd->opcode != IGRAD_OP_DGRAD)
+		touch_rows(races, cmd, images && !scatter, a->x, transpose ? a->rows : a->batch,
+			   words, a->x_pitch, size, false);
 	if (cmd->opcode != IGRAD_OP_FPROP)
 		touch(races, a->g, a->batch, a->cols, a->g_pitch, size, false);
 	if (cmd->opcode == IGRAD_OP_WGRAD)
 		return;
-	for (int write = cmd->flags & IGRAD_FLAG_ADD ? 0 : 1; write < 2; write++) {
-		if (cmd->flags & IGRAD_FLAG_TURN)
-			touch(races, a->p, lanes, a->batch, a->p_pitch, 4, write);
-		else if (cmd->opcode == IGRAD_OP_FPROP)
-			touch(races, a->p, a->batch, lanes, a->p_pitch, 4, write);
-		else
-			touch_rows(races, cmd, a->p, lanes, a->p_pitch, 4, write);
-	}
+	for (int write = cmd->flags & IGRAD_FLAG_ADD ? 0 : 1; write < 2; write++)
+		touch_rows(races, cmd, images && (scatter || cmd->opcode != IGRAD_OP_FPROP), a->p,
+			   turn ? lanes : a->batch, turn ? a->batch : lanes, a->p_pitch, 4, write);
+}
+
+static void touch_pool(struct races *races, const struct igrad_cmd *cmd)
+{
+	const struct igrad_cmd_pool *p = &cmd->u.pool;
+	const uint32_t pixels = p->images * p->height * p->width * p->cols;
+	const uint32_t outputs = p->images * p->out_height * p->out_width * p->cols;
+	const bool max_grad = cmd->opcode == IGRAD_OP_VEC_POOL_MAX_GRAD;
+	const bool grad = max_grad || cmd->opcode == IGRAD_OP_VEC_POOL_SUM_GRAD;
+	const bool divide = cmd->opcode == IGRAD_OP_VEC_POOL_DIVIDE;
+
+	touch(races, p->a, 1, grad || divide ? outputs : pixels, 0, 4, false);
+	if (max_grad || cmd->flags & IGRAD_FLAG_INDEX)
+		touch(races, p->b, 1, outputs, 0, 4, !grad);
+	if (grad)
+		touch(races, p->d, 1, pixels, 0, 4, false);
+	touch(races, p->d, 1, grad ? pixels : outputs, 0, 4, true);
 }
 
 static void touch_vec(struct races *races, const struct igrad_cmd *cmd)
 {
 	const struct igrad_cmd_vec *v = &cmd->u.vec;
 	const unsigned int size = cmd->flags & IGRAD_FLAG_BF16 ? 2 : 4;
-	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM;
+	const bool colsum = cmd->opcode == IGRAD_OP_VEC_COLSUM ||
+			    cmd->opcode == IGRAD_OP_VEC_COLSQ ||
+			    cmd->opcode == IGRAD_OP_VEC_NORM_SUMS;
+	const uint32_t rows = !colsum ? v->rows : cmd->opcode == IGRAD_OP_VEC_NORM_SUMS ? 2 : 1;
 
+	if (cmd->opcode >= IGRAD_OP_VEC_POOL_MAX) {
+		touch_pool(races, cmd);
+		return;
+	}
 	if (cmd->opcode != IGRAD_OP_VEC_FILL)
 		touch(races, v->a, v->rows, v->cols, v->a_pitch, size, false);
 	switch (cmd->opcode) {
 	case IGRAD_OP_VEC_BIAS:
+	case IGRAD_OP_VEC_COLSQ:
 		touch(races, v->b, 1, v->cols, 0, size, false);
 		break;
+	case IGRAD_OP_VEC_DROPOUT:
+		touch(races, v->b, 1, IGRAD_DROPOUT_WORDS, 0, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM:
+		touch(races, v->imm, 4, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM_SUMS:
+		touch(races, v->b, v->rows, v->cols, v->b_pitch, 4, false);
+		touch(races, v->imm, 2, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_NORM_GRAD:
+		touch(races, v->b, v->rows, v->cols, v->b_pitch, 4, false);
+		touch(races, v->imm, 5, v->cols, v->imm2, 4, false);
+		break;
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 	case IGRAD_OP_VEC_RELU_GRAD:
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SGD:
@@ -206,8 +248,8 @@ static void touch_vec(struct races *races, const struct igrad_cmd *cmd)
 		break;
 	}
 	if (colsum && cmd->flags & IGRAD_FLAG_KEEP)
-		touch(races, v->d, 1, v->cols, 0, 4, false);
-	touch(races, v->d, colsum ? 1 : v->rows, v->cols, v->d_pitch, colsum ? 4 : size, true);
+		touch(races, v->d, rows, v->cols, v->d_pitch, 4, false);
+	touch(races, v->d, rows, v->cols, v->d_pitch, colsum ? 4 : size, true);
 }
 
 static void touch_all(struct races *races, const struct igrad_cmd *cmd)

@@ -56,8 +56,10 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 {
 	const bool dma = opcode < IGRAD_OP_LOAD_W, array = !dma && opcode < IGRAD_OP_VEC_FILL;
 
-	if (opcode == IGRAD_OP_WINDOW)
+	if (opcode == IGRAD_OP_WINDOW || (opcode >= IGRAD_OP_VEC_POOL_MAX && index < 4))
 		return (rng_u32(rng) & 0x00070007) + 0x00010001;
+	if (opcode >= IGRAD_OP_VEC_POOL_MAX && index < 7)
+		return index == 4 ? rng_u32(rng) & 0x00030003 : rng_between(rng, 1, 4);
 	if (array && index == 0)
 		return (rng_u32(rng) & 0x000f0007) + 0x00010001;
 	if (dma ? index == 5 || index == 6 : index < 2)
@@ -73,9 +75,10 @@ static uint32_t plausible(struct rng *rng, enum igrad_opcode opcode, unsigned in
 
 static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 {
-	static const uint8_t opcodes[] = {0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24,
-					  0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x40, 0x41,
-					  0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49};
+	static const uint8_t opcodes[] = {
+		0x00, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29,
+		0x2a, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b,
+		0x4c, 0x4d, 0x4e, 0x4f, 0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57};
 	struct igrad_cmd cmd;
 
 	memset(&cmd, 0, sizeof(cmd));
@@ -83,7 +86,8 @@ static struct igrad_cmd random_cmd(struct rng *rng, unsigned int round)
 	for (const char *digit = rig_words_of(cmd.opcode); *digit; digit++)
 		cmd.u.words[*digit - '0'] = plausible(rng, cmd.opcode, *digit - '0');
 	if (cmd.opcode >= IGRAD_OP_LOAD_W && cmd.opcode < IGRAD_OP_VEC_FILL && rng_below(rng, 4))
-		cmd.flags = 1u << rng_below(rng, 9);
+		cmd.flags = 1u << rng_below(rng, 9) |
+			    (rng_below(rng, 8) ? 0 : rng_u32(rng) & 0x780);
 	if (cmd.flags & IGRAD_FLAG_WINDOW) {
 		cmd.u.array.tap = rng_u32(rng) & 0x00030003;
 		cmd.u.array.first = rng_below(rng, 16);

@@ -286,7 +286,7 @@ const char *rig_words_of(enum igrad_opcode opcode)
 	case IGRAD_OP_SCALE_ACC:
 		return "09";
 	case IGRAD_OP_WINDOW:
-		return "0123";
+		return "012345";
 	case IGRAD_OP_VEC_FILL:
 		return "01678";
 	case IGRAD_OP_VEC_COPY:
@@ -295,9 +295,23 @@ const char *rig_words_of(enum igrad_opcode opcode)
 	case IGRAD_OP_VEC_BIAS:
 		return "0123467";
 	case IGRAD_OP_VEC_RELU_GRAD:
+	case IGRAD_OP_VEC_ADD:
+	case IGRAD_OP_VEC_MUL:
 		return "01234567";
 	case IGRAD_OP_VEC_SCALE:
+	case IGRAD_OP_VEC_RSQRT:
 		return "0123678";
+	case IGRAD_OP_VEC_COLSQ:
+		return "012346";
+	case IGRAD_OP_VEC_NORM:
+		return "01236789";
+	case IGRAD_OP_VEC_DROPOUT:
+		return "012346789";
+	case IGRAD_OP_VEC_POOL_MAX: /* without INDEX */
+	case IGRAD_OP_VEC_POOL_SUM:
+	case IGRAD_OP_VEC_POOL_SUM_GRAD:
+	case IGRAD_OP_VEC_POOL_DIVIDE:
+		return "012345679";
 	case IGRAD_OP_VEC_COLSUM:
 		return "01236";
 	case IGRAD_OP_VEC_AXPY:
@@ -305,6 +319,9 @@ const char *rig_words_of(enum igrad_opcode opcode)
 		return "012345678";
 	case IGRAD_OP_VEC_SOFTMAX_XENT:
 	case IGRAD_OP_VEC_ADAM:
+	case IGRAD_OP_VEC_NORM_SUMS:
+	case IGRAD_OP_VEC_NORM_GRAD:
+	case IGRAD_OP_VEC_POOL_MAX_GRAD:
 		return "0123456789";
 	default: /* loads and drains */
 		return "067";

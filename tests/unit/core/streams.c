@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "streams.h"
+#include "streams-regions.h"
 #include "windows.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ static uint32_t random_word(struct rng *rng, enum values values)
 	return bits_of(rng_float(rng));
 }
 
-static uint32_t random_size(struct rng *rng, uint32_t most)
+uint32_t random_size(struct rng *rng, uint32_t most)
 {
 	switch (rng_below(rng, 4)) {
 	case 0:
@@ -43,18 +43,11 @@ static uint32_t random_size(struct rng *rng, uint32_t most)
 /* Regions of SRAM */
 /* --------------------------------------------------------------------------------------------- */
 
-struct region {
-	uint32_t addr;
-	uint32_t pitch;
-	uint32_t end;
-};
-
 /*
  * A stream with bf16 loads it into the upper half of SRAM; there operands of that type like to be,
  * and the others in the lower half. Now and then one reads the other's bits.
  */
-static bool place(struct stream *s, uint32_t word, uint32_t rows, uint32_t words,
-		  struct region *region)
+bool place(struct stream *s, uint32_t word, uint32_t rows, uint32_t words, struct region *region)
 {
 	const uint32_t pitch = (words + (rng_below(s->rng, 2) ? 0 : rng_below(s->rng, 9))) * word;
 	const uint64_t span = (uint64_t)(rows - 1) * pitch + words * word;
@@ -68,26 +61,6 @@ static bool place(struct stream *s, uint32_t word, uint32_t rows, uint32_t words
 	region->pitch = pitch;
 	region->end = region->addr + (uint32_t)span;
 	return true;
-}
-
-static bool disjoint(const struct region *a, const struct region *b)
-{
-	return a->end <= b->addr || b->end <= a->addr;
-}
-
-static bool same(const struct region *a, const struct region *b)
-{
-	return a->addr == b->addr && a->pitch == b->pitch;
-}
-
-static struct access reads(const struct region *region)
-{
-	return (struct access){.begin = region->addr, .end = region->end};
-}
-
-static struct access writes(const struct region *region)
-{
-	return (struct access){.written = true, .begin = region->addr, .end = region->end};
 }
 
 static uint16_t maybe_bf16(struct stream *s)
@@ -231,19 +204,20 @@ static bool random_stream(struct stream *s)
 	const struct igrad_cmd window = maybe_window(s);
 	struct igrad_cmd cmd = cmd_stream(opcode, rows, cols, batch);
 	struct igrad_cmd_array *a = &cmd.u.array;
-	uint32_t x_rows = transpose ? rows : batch, p_rows = turn ? lanes : batch;
+	struct window_rows of = {.x = transpose ? rows : batch,
+				 .x_words = transpose ? batch : rows,
+				 .p = turn ? lanes : batch,
+				 .p_words = turn ? batch : lanes};
 	struct access accesses[3];
 	struct region x, g, p;
 	unsigned int n = 0;
 
-	cmd.flags = window_groups(s->rng, windowed ? &window.u.window : &s->window, flags);
-	if (windowed) {
-		x_rows = window_stream(s->rng, &window.u.window, &cmd);
-		p_rows = opcode == IGRAD_OP_FPROP ? batch : x_rows;
-	}
-	if (!place(s, word_of(flags), x_rows, transpose ? batch : rows, &x) ||
-	    !place(s, word_of(flags), batch, cols, &g) ||
-	    !place(s, 4, p_rows, turn ? batch : lanes, &p))
+	cmd.flags = flags;
+	if (windowed)
+		of = window_stream(s->rng, &window.u.window, &cmd);
+	cmd.flags = window_groups(s->rng, windowed ? &window.u.window : &s->window, cmd.flags);
+	if (!place(s, word_of(flags), of.x, of.x_words, &x) ||
+	    !place(s, word_of(flags), batch, cols, &g) || !place(s, 4, of.p, of.p_words, &p))
 		return false;
 	if (opcode != IGRAD_OP_DGRAD) {
 		a->x = x.addr;
@@ -278,7 +252,8 @@ static bool random_stream(struct stream *s)
 static bool takes_b(enum igrad_opcode opcode)
 {
 	return opcode == IGRAD_OP_VEC_BIAS || opcode == IGRAD_OP_VEC_RELU_GRAD ||
-	       opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD;
+	       opcode == IGRAD_OP_VEC_AXPY || opcode == IGRAD_OP_VEC_SGD ||
+	       opcode == IGRAD_OP_VEC_ADD || opcode == IGRAD_OP_VEC_MUL;
 }
 
 static void random_constants(struct rng *rng, struct igrad_cmd *cmd)
@@ -302,6 +277,7 @@ static void random_constants(struct rng *rng, struct igrad_cmd *cmd)
 		break;
 	case IGRAD_OP_VEC_AXPY:
 	case IGRAD_OP_VEC_SCALE:
+	case IGRAD_OP_VEC_RSQRT:
 		v->imm = bits_of(rng_float(rng));
 		break;
 	default:
@@ -311,8 +287,13 @@ static void random_constants(struct rng *rng, struct igrad_cmd *cmd)
 
 static bool random_vec(struct stream *s)
 {
-	const uint32_t kind = rng_below(s->rng, 9); /* softmax is made elsewhere */
-	const enum igrad_opcode opcode = kind < 8 ? IGRAD_OP_VEC_FILL + kind : IGRAD_OP_VEC_SCALE;
+	static const enum igrad_opcode opcodes[] = {
+		IGRAD_OP_VEC_FILL,	IGRAD_OP_VEC_COPY,   IGRAD_OP_VEC_BIAS, IGRAD_OP_VEC_RELU,
+		IGRAD_OP_VEC_RELU_GRAD, IGRAD_OP_VEC_COLSUM, IGRAD_OP_VEC_AXPY, IGRAD_OP_VEC_SGD,
+		IGRAD_OP_VEC_SCALE,	IGRAD_OP_VEC_ADD,    IGRAD_OP_VEC_MUL,	IGRAD_OP_VEC_RSQRT,
+	};
+	const enum igrad_opcode opcode =
+		opcodes[rng_below(s->rng, sizeof(opcodes) / sizeof(opcodes[0]))];
 	const uint32_t rows = random_size(s->rng, 30), cols = random_size(s->rng, 70);
 	const bool colsum = opcode == IGRAD_OP_VEC_COLSUM, bias = opcode == IGRAD_OP_VEC_BIAS;
 	const uint16_t bf16 = colsum || opcode == IGRAD_OP_VEC_RELU_GRAD ? maybe_bf16(s) : 0;
@@ -446,9 +427,10 @@ static bool random_nop(struct stream *s)
 static void random_command(struct stream *s)
 {
 	static bool (*const makers[])(struct stream * s) = {
-		random_stream, random_stream, random_stream,  random_shift,
-		random_update, random_vec,    random_vec,     random_dma,
-		random_dma,    random_nop,    random_softmax, random_adam,
+		random_stream,	random_stream, random_stream, random_shift, random_update,
+		random_vec,	random_vec,    random_dma,    random_dma,   random_nop,
+		random_softmax, random_adam,   random_norm,   random_norm,  random_dropout,
+		random_pool,	random_pool,   random_pool,
 	};
 
 	while (!makers[rng_below(s->rng, sizeof(makers) / sizeof(makers[0]))](s))

@@ -111,6 +111,13 @@ static void test_vector_cycles(void **state)
 	cmd.flags |= IGRAD_FLAG_DECAY;
 	assert_int_equal(cycles(cmd), 6);
 	assert_int_equal(rig.report.vector_ops, 10 * 45);
+	cmd = vec(IGRAD_OP_VEC_NORM, 9, 5);
+	cmd.u.vec.imm = 57344;
+	cmd.u.vec.imm2 = 20;
+	assert_int_equal(cycles(cmd), 6);
+	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_VECTOR_READ], 45 + 4 * 5);
+	assert_int_equal(rig.report.sram[0][IGRAD_ACCESS_VECTOR_WRITE], 45);
+	assert_int_equal(rig.report.vector_ops, 3 * 45);
 	cmd = vec(IGRAD_OP_VEC_SGD, 9, 5);
 	cmd.u.vec.b = 16384;
 	cmd.u.vec.b_pitch = cmd.u.vec.d_pitch;

@@ -12,16 +12,26 @@
  */
 struct igrad_cmd window_make(struct rng *rng, uint32_t most);
 
+/* Of the operands of a stream, from their addresses on: rows, or pixels, and the words of each. */
+struct window_rows {
+	uint32_t x;
+	uint32_t x_words;
+	uint32_t p;
+	uint32_t p_words;
+};
+
 /**
- * window_stream - make the stream @cmd one over images
+ * window_stream - make the stream @cmd, without flags for how x and p lie, one over images
  *
- * Its tap leaves many rows valid, or few, or none. Returns the pixels from the operand's address on
- * that must be inside SRAM.
+ * Its tap leaves many rows valid, or few, or none. Returns what must be inside SRAM.
  */
-uint32_t window_stream(struct rng *rng, const struct igrad_cmd_window *window,
-		       struct igrad_cmd *cmd);
+struct window_rows window_stream(struct rng *rng, const struct igrad_cmd_window *window,
+				 struct igrad_cmd *cmd);
 
 /** window_groups - with IGRAD_FLAG_GROUPS now and then, if the window and other flags allow it */
 uint16_t window_groups(struct rng *rng, const struct igrad_cmd_window *window, uint16_t flags);
+
+/** random_windows - a command of pooling whose images and outputs are small; false: none found */
+bool random_windows(struct rng *rng, struct igrad_cmd *cmd);
 
 #endif /* IGRAD_TEST_WINDOWS_H */
