@@ -15,7 +15,6 @@
 #include "hw/pci/msix.h"
 #include "hw/pci/pcie.h"
 #include "migration/vmstate.h"
-#include "system/runstate.h"
 #include "igrad.h"
 #include "trace.h"
 
@@ -318,8 +317,7 @@ static void igrad_realize(PCIDevice *pci, Error **errp)
         return;
     }
     s->delay = timer_new_ns(QEMU_CLOCK_VIRTUAL, igrad_delay_over, s);
-    s->vm_change = qdev_add_vm_change_state_handler(DEVICE(s),
-                                                    igrad_vm_change, s);
+    s->vm_change = igrad_add_vm_change_handler(DEVICE(s), igrad_vm_change, s);
     igrad_worker_pause(&s->worker);
     igrad_vm_change(s, runstate_is_live(runstate_get()), runstate_get());
 }

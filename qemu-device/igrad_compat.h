@@ -29,4 +29,18 @@ typedef const void IgradClassData;
 typedef void IgradClassData;
 #endif
 
+/* ... and handlers could return something, which ours have no use for. */
+#include "system/runstate.h"
+
+static inline VMChangeStateEntry *
+igrad_add_vm_change_handler(DeviceState *dev, VMChangeStateHandler *handler,
+                            void *opaque)
+{
+#if IGRAD_QEMU_AT_LEAST(10, 1)
+    return qdev_add_vm_change_state_handler(dev, handler, NULL, opaque);
+#else
+    return qdev_add_vm_change_state_handler(dev, handler, opaque);
+#endif
+}
+
 #endif /* HW_MISC_IGRAD_COMPAT_H */

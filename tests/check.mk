@@ -23,7 +23,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-kcsan check-newest check-htop check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-kcsan check-newest check-newest-qemu check-htop check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -54,6 +54,13 @@ check-debug-qtest: | fetch
 	@echo 'igrad: the device in a QEMU with sanitizers'
 	@QEMU_SANITIZE=1 BUILD_DIR=$(abspath $(BUILD))/san $(SETUP)/build-qemu
 	@ASAN_OPTIONS=detect_leaks=0 BUILD_DIR=$(abspath $(BUILD))/san tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/san/%) tests/fuzz/registers
+
+# The newest QEMU that can be had, with the device where and as that project would have it: its tests there, and guests.
+check-newest-qemu: vm
+	@QEMU_SRC= QEMU_NEWEST=1 $(SETUP)/fetch-qemu
+	@QEMU_SRC= QEMU_NEWEST=1 BUILD_DIR=$(abspath $(BUILD))/newest-qemu $(SETUP)/build-qemu
+	@BUILD_DIR=$(abspath $(BUILD))/newest-qemu tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/newest-qemu/%)
+	@IGRAD_QEMU=$(abspath $(BUILD))/newest-qemu/bin/qemu-system-x86_64 tests/run tests/e2e/vm.t tests/e2e/migrate.t
 
 # Trainings in a guest whose device suffers all that can happen to it.
 stress: vm
@@ -111,6 +118,7 @@ check-long:
 	@IGRAD_STRESS_SECONDS=120 IGRAD_ABUSE_SECONDS=60 IGRAD_FUZZ_SECONDS=600 $(MAKE) --no-print-directory check-kcsan
 	@$(MAKE) --no-print-directory check-newest
 	@$(MAKE) --no-print-directory check-htop
+	@$(MAKE) --no-print-directory check-newest-qemu
 	@$(MAKE) --no-print-directory coverage
 
 lint: fetch-kernel-source

@@ -79,7 +79,7 @@ static inline struct igrad_cmd *chain_array(Chain *c, uint8_t opcode)
     return cmd;
 }
 
-/* An image of one shape or the other; every row streamed is one of its pixels. */
+/* An image of one shape or the other, as many pixels as rows are streamed */
 static inline void chain_window(Chain *c, bool wide)
 {
     struct igrad_cmd *cmd = chain(c, IGRAD_OP_WINDOW, IGRAD_ENGINE_ARRAY);

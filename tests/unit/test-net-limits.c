@@ -138,6 +138,7 @@ static void braces(void **state)
 		{"input 4\nlinear out={\n", "2:13", "a number, a parameter or ("},
 		{"input 4\nlinear out={}\n", "2:13", "a number, a parameter or ("},
 		{"input 4\nlinear out={1\n", "2:14", "or } was expected"},
+		{"input 4\nlinear out={1", "2:14", "or } was expected"}, /* at the file's end */
 		{"input 4\nlinear out={1+}\n", "2:15", "a number, a parameter or ("},
 		{"input 4\nlinear out={(1}\n", "2:15", "or ) was expected"},
 		{"input 4\nlinear out={1 + 2}\n", "2:14", "or } was expected"},

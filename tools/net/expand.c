@@ -230,7 +230,7 @@ static int fill(struct reader *r, uint32_t line, bool replace)
 
 	r->number = line + 1;
 	r->at = r->text;
-	while (*e.at && !err) {
+	while (!err && *e.at) {
 		const char *from = e.at++;
 
 		if (*from == '{' && replace)
