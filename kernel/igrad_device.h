@@ -43,6 +43,7 @@ struct pci_saved_state;
  * @reset_work: recovery from a failed device
  * @revive_work: recovery from one that does not answer
  * @pause_work: see igrad_pm_pause()
+ * @paused: until igrad_pm_go_on(), or waking up, there is nothing to recover
  * @pci_state: configuration, to give to a device that has lost it
  * @in_error: paused, and kept awake, until an error of PCI Express has been dealt with
  * @vms: all address spaces
@@ -74,6 +75,7 @@ struct igrad_device {
 	struct work_struct reset_work;
 	struct work_struct revive_work;
 	struct work_struct pause_work;
+	bool paused;
 	struct pci_saved_state *pci_state;
 	bool in_error;
 

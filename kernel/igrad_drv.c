@@ -293,10 +293,10 @@ static pci_ers_result_t igrad_error_detected(struct pci_dev *pdev, pci_channel_s
 	struct igrad_device *idev = pci_get_drvdata(pdev);
 
 	/* One that sleeps has no job, and wakes up from a reset anyway. */
-	if (!idev->in_error)
-		idev->in_error = igrad_pm_get_if_awake(idev);
-	if (idev->in_error)
+	if (!idev->in_error && igrad_pm_get_if_awake(idev)) {
 		igrad_pm_pause(idev);
+		idev->in_error = true;
+	}
 	if (state != pci_channel_io_perm_failure)
 		return PCI_ERS_RESULT_NEED_RESET;
 

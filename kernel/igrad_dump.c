@@ -116,7 +116,7 @@ static void igrad_dump_work(struct work_struct *work)
 {
 	struct igrad_dump *dump = container_of(work, struct igrad_dump, work);
 	struct igrad_device *idev = dump->idev;
-	struct igrad_dump_text out = { .size = SZ_8K + dump->count * 16 * IGRAD_DUMP_WORDS };
+	struct igrad_dump_text out = { .size = SZ_16K + dump->count * 16 * IGRAD_DUMP_WORDS };
 
 	out.text = vzalloc(out.size);
 	if (out.text) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts. Both vectors look at the same state; they differ in the causes that they acknowledge.
+ * Interrupts. Both vectors look at the same state; they differ in the causes that they acknowledge,
+ * and in that a device which has completed a job is not asked how it is: it says when it has
+ * stopped.
  */
 
 #include <drm/drm_drv.h>
@@ -13,32 +15,25 @@
 #include "igrad_reset.h"
 
 /*
- * Acknowledge before looking at the ring, and read to let that arrive: a cause that occurs after it
- * sends its vector again, and one that occurred before is seen by the thread.
+ * Acknowledge before looking at the ring. It does not matter when that arrives: every cause sends
+ * its vector, whether or not it is acknowledged.
  */
-static void igrad_irq_ack(struct igrad_device *idev, u32 causes)
-{
-	igrad_write(idev, IGRAD_REG_IRQ_STATUS, causes);
-	igrad_read(idev, IGRAD_REG_IRQ_STATUS);
-}
-
 static irqreturn_t igrad_irq_completion(int irq, void *data)
 {
-	igrad_irq_ack(data, IGRAD_IRQ_COMPLETION);
+	igrad_write(data, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_COMPLETION);
 
 	return IRQ_WAKE_THREAD;
 }
 
 static irqreturn_t igrad_irq_event(int irq, void *data)
 {
-	igrad_irq_ack(data, IGRAD_IRQ_STOPPED | IGRAD_IRQ_FATAL);
+	igrad_write(data, IGRAD_REG_IRQ_STATUS, IGRAD_IRQ_STOPPED | IGRAD_IRQ_FATAL);
 
 	return IRQ_WAKE_THREAD;
 }
 
-static irqreturn_t igrad_irq_thread(int irq, void *data)
+static irqreturn_t igrad_irq_look(struct igrad_device *idev, bool ask)
 {
-	struct igrad_device *idev = data;
 	bool cookie;
 	int idx;
 
@@ -46,12 +41,22 @@ static irqreturn_t igrad_irq_thread(int irq, void *data)
 		return IRQ_HANDLED;
 
 	cookie = dma_fence_begin_signalling();
-	if (igrad_ring_process(idev))
+	if (igrad_ring_process(idev, ask))
 		igrad_reset_schedule(idev);
 	dma_fence_end_signalling(cookie);
 	drm_dev_exit(idx);
 
 	return IRQ_HANDLED;
+}
+
+static irqreturn_t igrad_irq_completion_thread(int irq, void *data)
+{
+	return igrad_irq_look(data, false);
+}
+
+static irqreturn_t igrad_irq_event_thread(int irq, void *data)
+{
+	return igrad_irq_look(data, true);
 }
 
 /**
@@ -66,6 +71,10 @@ int igrad_irq_init(struct igrad_device *idev)
 		[IGRAD_VECTOR_COMPLETION] = igrad_irq_completion,
 		[IGRAD_VECTOR_EVENT] = igrad_irq_event,
 	};
+	static const irq_handler_t threads[IGRAD_NUM_VECTORS] = {
+		[IGRAD_VECTOR_COMPLETION] = igrad_irq_completion_thread,
+		[IGRAD_VECTOR_EVENT] = igrad_irq_event_thread,
+	};
 	struct pci_dev *pdev = to_pci_dev(idev->drm.dev);
 	unsigned int i;
 	int ret;
@@ -77,7 +86,7 @@ int igrad_irq_init(struct igrad_device *idev)
 	for (i = 0; i < IGRAD_NUM_VECTORS; i++) {
 		idev->irqs[i] = pci_irq_vector(pdev, i);
 		ret = devm_request_threaded_irq(&pdev->dev, idev->irqs[i], handlers[i],
-						igrad_irq_thread, 0, pci_name(pdev), idev);
+						threads[i], 0, pci_name(pdev), idev);
 		if (ret)
 			return ret;
 	}

@@ -11,7 +11,7 @@
 #include <drm/igrad_accel.h>
 
 #include "igrad_array.h"
-#include "igrad_compat.h"
+#include "igrad_batch.h"
 #include "igrad_device.h"
 #include "igrad_file.h"
 #include "igrad_gem.h"
@@ -20,51 +20,6 @@
 
 #define IGRAD_CMD_BYTES		64
 #define IGRAD_REPORT_BYTES	512
-
-/**
- * struct igrad_fence - says when the device has done a job
- * @base: fence
- */
-struct igrad_fence {
-	struct dma_fence base;
-	/** @lock: its own, for it may outlive the device */
-	spinlock_t lock;
-};
-
-static const char *igrad_fence_driver_name(struct dma_fence *fence)
-{
-	return "igrad";
-}
-
-static const char *igrad_fence_timeline_name(struct dma_fence *fence)
-{
-	return "queue";
-}
-
-static const struct dma_fence_ops igrad_fence_ops = {
-	.get_driver_name = igrad_fence_driver_name,
-	.get_timeline_name = igrad_fence_timeline_name,
-};
-
-static struct dma_fence *igrad_fence_alloc(void)
-{
-	struct igrad_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
-
-	return fence ? &fence->base : NULL;
-}
-
-/**
- * igrad_job_init_fence() - from now on the job has a fence that must signal
- * @job: job that the device gets
- */
-void igrad_job_init_fence(struct igrad_job *job)
-{
-	struct igrad_fence *fence = container_of(job->hw_fence, struct igrad_fence, base);
-
-	spin_lock_init(&fence->lock);
-	dma_fence_init(&fence->base, &igrad_fence_ops, &fence->lock, job->queue->fence_context,
-		       job->seqno);
-}
 
 static bool igrad_va_range_ok(u64 va, u64 size)
 {
@@ -114,10 +69,6 @@ static int igrad_job_load_bos(struct igrad_job *job, struct drm_file *file,
 	int ret;
 	u32 i;
 
-	job->bos = kvcalloc(array->count, sizeof(*job->bos), GFP_KERNEL_ACCOUNT);
-	if (!job->bos)
-		return -ENOMEM;
-
 	for (i = 0; i < array->count; i++) {
 		struct igrad_job_bo *bo = &job->bos[i];
 
@@ -155,30 +106,6 @@ static int igrad_sync_get(const struct drm_igrad_array *array, u32 index,
 	return 0;
 }
 
-static int igrad_job_load_waits(struct igrad_job *job, struct drm_file *file,
-				const struct drm_igrad_array *array)
-{
-	struct drm_igrad_sync sync;
-	struct dma_fence *fence;
-	int ret;
-	u32 i;
-
-	for (i = 0; i < array->count; i++) {
-		ret = igrad_sync_get(array, i, &sync);
-		if (ret)
-			return ret;
-		ret = drm_syncobj_find_fence(file, sync.handle, sync.point, 0, &fence);
-		if (ret)
-			return ret;
-		/* Takes the fence over, also when it fails. */
-		ret = drm_sched_job_add_dependency(&job->base, fence);
-		if (ret)
-			return ret;
-	}
-
-	return 0;
-}
-
 static int igrad_job_load_signals(struct igrad_job *job, struct drm_file *file,
 				  const struct drm_igrad_array *array)
 {
@@ -186,6 +113,8 @@ static int igrad_job_load_signals(struct igrad_job *job, struct drm_file *file,
 	int ret;
 	u32 i;
 
+	if (!array->count)
+		return 0;
 	job->signals = kvcalloc(array->count, sizeof(*job->signals), GFP_KERNEL_ACCOUNT);
 	if (!job->signals)
 		return -ENOMEM;
@@ -211,29 +140,14 @@ static int igrad_job_load_signals(struct igrad_job *job, struct drm_file *file,
 	return 0;
 }
 
-static int igrad_job_load(struct igrad_job *job, struct drm_file *file,
-			  const struct drm_igrad_job *args)
-{
-	return igrad_job_load_bos(job, file, &args->bos) ?:
-		igrad_job_load_waits(job, file, &args->waits) ?:
-		igrad_job_load_signals(job, file, &args->signals);
-}
-
-static void igrad_job_release_work(struct work_struct *work)
-{
-	igrad_job_destroy(container_of(work, struct igrad_job, release));
-}
-
 /**
- * igrad_job_create() - make a job from what user space says
+ * igrad_job_create() - make a job from what user space says, but for what it waits for
  * @file: caller
- * @queue: that the job is for
  * @args: not yet checked
  *
  * Return: the job, or an ERR_PTR().
  */
-struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *queue,
-				   const struct drm_igrad_job *args)
+struct igrad_job *igrad_job_create(struct drm_file *file, const struct drm_igrad_job *args)
 {
 	struct igrad_job *job;
 	int ret;
@@ -242,26 +156,17 @@ struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *qu
 	if (ret)
 		return ERR_PTR(ret);
 
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	job = kvzalloc(struct_size(job, bos, args->bos.count), GFP_KERNEL_ACCOUNT);
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
-	ret = igrad_sched_job_init(&job->base, &queue->entity, file);
-	if (ret) {
-		kfree(job);
-		return ERR_PTR(ret);
-	}
-
-	job->queue = igrad_queue_get(queue);
-	job->vm = igrad_vm_get(to_igrad_file(file)->vm);
 	job->cmds = args->cmds;
 	job->num_cmds = args->num_cmds;
 	job->report = args->report;
 	INIT_LIST_HEAD(&job->ring_node);
-	INIT_WORK(&job->release, igrad_job_release_work);
 
-	job->hw_fence = igrad_fence_alloc();
-	ret = job->hw_fence ? igrad_job_load(job, file, args) : -ENOMEM;
+	ret = igrad_job_load_bos(job, file, &args->bos) ?:
+		igrad_job_load_signals(job, file, &args->signals);
 	if (ret) {
 		igrad_job_destroy(job);
 		return ERR_PTR(ret);
@@ -271,7 +176,39 @@ struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *qu
 }
 
 /**
- * igrad_job_destroy() - free a job that was never pushed, or one that has ended
+ * igrad_job_load_waits() - let a batch wait for what user space says of its first job
+ * @batch: batch
+ * @file: caller
+ * @array: of syncs; checked
+ *
+ * Return: 0 or a negative errno.
+ */
+int igrad_job_load_waits(struct igrad_batch *batch, struct drm_file *file,
+			 const struct drm_igrad_array *array)
+{
+	struct drm_igrad_sync sync;
+	struct dma_fence *fence;
+	int ret;
+	u32 i;
+
+	for (i = 0; i < array->count; i++) {
+		ret = igrad_sync_get(array, i, &sync);
+		if (ret)
+			return ret;
+		ret = drm_syncobj_find_fence(file, sync.handle, sync.point, 0, &fence);
+		if (ret)
+			return ret;
+		/* Takes the fence over, also when it fails. */
+		ret = drm_sched_job_add_dependency(&batch->base, fence);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/**
+ * igrad_job_destroy() - free a job whose batch is being freed, or that has none
  * @job: job; may wait for memory management
  */
 void igrad_job_destroy(struct igrad_job *job)
@@ -285,21 +222,5 @@ void igrad_job_destroy(struct igrad_job *job)
 	kvfree(job->signals);
 	for (i = 0; i < job->num_bos; i++)
 		igrad_mapping_put(job->bos[i].mapping);
-	kvfree(job->bos);
-
-	drm_sched_job_cleanup(&job->base);
-	/* Still here if the device never got the job: then it was never initialised. */
-	kfree(job->hw_fence);
-	igrad_vm_put(job->vm);
-	igrad_queue_put(job->queue);
-	kfree(job);
-}
-
-/**
- * igrad_job_release() - free a job that has ended, soon; never waits
- * @job: job
- */
-void igrad_job_release(struct igrad_job *job)
-{
-	queue_work(igrad_release_wq, &job->release);
+	kvfree(job);
 }

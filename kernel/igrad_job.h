@@ -2,16 +2,18 @@
 #ifndef __IGRAD_JOB_H__
 #define __IGRAD_JOB_H__
 
-#include <drm/gpu_scheduler.h>
 #include <linux/list.h>
-#include <linux/workqueue.h>
+#include <linux/types.h>
 
 #include "igrad_vm.h"
 
 struct dma_fence_chain;
 struct drm_file;
+struct drm_igrad_array;
+struct drm_igrad_job;
 struct drm_igrad_job;
 struct drm_syncobj;
+struct igrad_batch;
 struct igrad_queue;
 
 /**
@@ -40,10 +42,10 @@ struct igrad_job_signal {
 
 /**
  * struct igrad_job - a job
- * @base: what the scheduler knows
- * @queue: that it belongs to; a reference
- * @vm: that it executes in; a reference
- * @hw_fence: allocated ahead; while the device has the job, the ring's reference to it
+ * @batch: that it belongs to
+ * @node: in &igrad_batch.jobs
+ * @queue: that of the batch
+ * @vm: likewise
  * @seqno: in the queue
  * @cmds: VA of the first command
  * @report: VA of the report, or 0
@@ -52,15 +54,14 @@ struct igrad_job_signal {
  * @ring_node: in &igrad_ring.jobs
  * @num_bos: number of @bos
  * @num_signals: number of @signals
- * @bos: buffers
  * @signals: syncobjs
- * @release: the end, in a process
+ * @bos: buffers
  */
 struct igrad_job {
-	struct drm_sched_job base;
+	struct igrad_batch *batch;
+	struct list_head node;
 	struct igrad_queue *queue;
 	struct igrad_vm *vm;
-	struct dma_fence *hw_fence;
 
 	u64 seqno;
 	u64 cmds;
@@ -72,21 +73,13 @@ struct igrad_job {
 
 	u32 num_bos;
 	u32 num_signals;
-	struct igrad_job_bo *bos;
 	struct igrad_job_signal *signals;
-
-	struct work_struct release;
+	struct igrad_job_bo bos[];
 };
 
-static inline struct igrad_job *to_igrad_job(struct drm_sched_job *base)
-{
-	return container_of(base, struct igrad_job, base);
-}
-
-struct igrad_job *igrad_job_create(struct drm_file *file, struct igrad_queue *queue,
-				   const struct drm_igrad_job *args);
+struct igrad_job *igrad_job_create(struct drm_file *file, const struct drm_igrad_job *args);
+int igrad_job_load_waits(struct igrad_batch *batch, struct drm_file *file,
+			 const struct drm_igrad_array *array);
 void igrad_job_destroy(struct igrad_job *job);
-void igrad_job_release(struct igrad_job *job);
-void igrad_job_init_fence(struct igrad_job *job);
 
 #endif /* __IGRAD_JOB_H__ */

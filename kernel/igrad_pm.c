@@ -36,6 +36,8 @@ static void igrad_pm_stop(struct igrad_device *idev)
 	igrad_irq_disable(idev);
 	igrad_hw_reset(idev);
 	igrad_ring_settle(idev, known ? &started : NULL, known ? -ETIME : -EIO);
+	/* From here on, for recoveries that were asked for meanwhile. */
+	WRITE_ONCE(idev->paused, true);
 	drm_dev_exit(idx);
 }
 
@@ -46,6 +48,7 @@ static void igrad_pm_start(struct igrad_device *idev)
 	if (igrad_ring_error(idev) || !drm_dev_enter(&idev->drm, &idx))
 		return;
 
+	WRITE_ONCE(idev->paused, false);
 	igrad_irq_enable(idev);
 	if (igrad_hw_reset(idev))
 		igrad_reset_schedule(idev);
@@ -79,13 +82,13 @@ void igrad_pm_go_on(struct igrad_device *idev)
 	igrad_pm_start(idev);
 }
 
-/* Recoveries are frozen while the system goes to sleep, and there are none when there is no job. */
+/*
+ * The queue that recoveries are on is not frozen before: errors of PCI Express may come until the
+ * device sleeps, and whoever handles them waits for that queue with the device's lock held.
+ */
 static int igrad_pm_suspend(struct device *dev)
 {
-	struct igrad_device *idev = dev_get_drvdata(dev);
-
-	cancel_work(&idev->reset_work);
-	igrad_pm_stop(idev);
+	igrad_pm_pause(dev_get_drvdata(dev));
 
 	return 0;
 }

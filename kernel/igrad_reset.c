@@ -90,8 +90,8 @@ static void igrad_reset_work(struct work_struct *work)
 
 	if (!drm_dev_enter(&idev->drm, &idx))
 		return;
-	/* One that sleeps is reset when it wakes up. */
-	if (igrad_pm_get_if_awake(idev)) {
+	/* One that sleeps, or is being reset by others, is reset again afterwards. */
+	if (!READ_ONCE(idev->paused) && igrad_pm_get_if_awake(idev)) {
 		cookie = dma_fence_begin_signalling();
 		igrad_reset_run(idev, -EIO);
 		dma_fence_end_signalling(cookie);
@@ -107,7 +107,7 @@ static void igrad_revive_work(struct work_struct *work)
 
 	if (!drm_dev_enter(&idev->drm, &idx))
 		return;
-	if (igrad_pm_get_if_awake(idev)) {
+	if (!READ_ONCE(idev->paused) && igrad_pm_get_if_awake(idev)) {
 		igrad_reset_revive(idev);
 		igrad_pm_put(idev);
 	}

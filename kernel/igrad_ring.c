@@ -10,6 +10,7 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 
+#include "igrad_batch.h"
 #include "igrad_dump.h"
 #include "igrad_hw.h"
 #include "igrad_job.h"
@@ -34,6 +35,7 @@ int igrad_ring_init(struct igrad_device *idev)
 	struct device *dev = idev->drm.dev;
 
 	BUILD_BUG_ON(IGRAD_RING_ENTRIES < IGRAD_RING_JOBS);
+	BUILD_BUG_ON(IGRAD_CREDITS / IGRAD_BATCH_CREDITS * IGRAD_BATCH_JOBS > IGRAD_RING_ENTRIES);
 	BUILD_BUG_ON(sizeof(struct igrad_desc) != 64);
 	BUILD_BUG_ON(sizeof(struct igrad_completion) != 32);
 
@@ -55,14 +57,22 @@ static void igrad_ring_saw_progress(struct igrad_ring *ring)
 	ring->since = ktime_get();
 }
 
+static bool igrad_ring_ends_batch(const struct igrad_job *job)
+{
+	return igrad_batch_last(job->batch) == job;
+}
+
 static void igrad_ring_write_desc(struct igrad_ring *ring, const struct igrad_job *job)
 {
+	struct igrad_device *idev = container_of(ring, struct igrad_device, ring);
 	struct igrad_desc *desc = &ring->desc[igrad_ring_slot(job->ring_index)];
+	bool quiet = idev->features & IGRAD_FEATURE_QUIET && !igrad_ring_ends_batch(job);
 
 	*desc = (struct igrad_desc) {
 		.pt_root = cpu_to_le64(igrad_mmu_root(&job->vm->mmu)),
 		.cmds = cpu_to_le64(job->cmds),
 		.num_cmds = cpu_to_le32(job->num_cmds),
+		.flags = cpu_to_le32(quiet ? IGRAD_DESC_QUIET : 0),
 		.seqno = cpu_to_le64(job->seqno),
 		.report = cpu_to_le64(job->report),
 	};
@@ -91,33 +101,58 @@ static void igrad_ring_blame_job(struct igrad_job *job, int error)
 
 /*
  * The job has ended. Its file and its queue learn that before anybody who waits for the fence; once
- * that has signalled, the job can be freed and is not looked at again.
+ * that has signalled, the batch can be freed and is not looked at again. Jobs of a batch end in
+ * order.
  */
 static void igrad_ring_end_job(struct igrad_job *job, int error)
 {
-	struct dma_fence *fence = job->hw_fence;
+	struct igrad_batch *batch = job->batch;
+	struct dma_fence *fence = batch->hw_fence;
 
 	list_del_init(&job->ring_node);
-	job->hw_fence = NULL;
 	trace_igrad_done(job, error);
 	igrad_queue_end_job(job->queue, job->vm);
+	if (!igrad_ring_ends_batch(job))
+		return;
+
+	batch->hw_fence = NULL;
 	if (error)
 		dma_fence_set_error(fence, error);
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
 }
 
+/* Jobs that the ring has not taken. */
+static void igrad_ring_end_batch(struct igrad_batch *batch)
+{
+	u32 i;
+
+	for (i = 0; i < batch->count; i++)
+		igrad_queue_end_job(batch->queue, batch->vm);
+}
+
+static void igrad_ring_append_batch(struct igrad_ring *ring, struct igrad_batch *batch)
+{
+	struct igrad_job *job;
+
+	list_for_each_entry(job, &batch->jobs, node) {
+		list_add_tail(&job->ring_node, &ring->jobs);
+		igrad_ring_append(ring, job);
+		trace_igrad_run(job);
+	}
+}
+
 /**
- * igrad_ring_push() - hand a job to the device
+ * igrad_ring_push() - hand jobs to the device
  * @idev: device, between drm_dev_enter() and drm_dev_exit()
- * @job: job whose turn it is; on success the ring has taken a reference to its fence
+ * @batch: jobs whose turn it is; on success the ring has taken a reference to their fence
  *
  * Allocates nothing and waits for nothing: fences depend on it.
  *
  * Return: 0, -ECANCELED when the job's queue has failed or its file was closed, or why the device
  * is dead.
  */
-int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
+int igrad_ring_push(struct igrad_device *idev, struct igrad_batch *batch)
 {
 	struct igrad_ring *ring = &idev->ring;
 	int ret = 0;
@@ -126,24 +161,22 @@ int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job)
 
 	if (ring->state == IGRAD_RING_DEAD) {
 		ret = ring->dead_error;
-		igrad_ring_blame_job(job, ret);
-	} else if (job->queue->failure.error || job->vm->closed) {
+		igrad_ring_blame_job(igrad_batch_first(batch), ret);
+	} else if (batch->queue->failure.error || batch->vm->closed) {
 		ret = -ECANCELED;
 	}
 
 	if (ret) {
-		igrad_queue_end_job(job->queue, job->vm);
+		igrad_ring_end_batch(batch);
 		goto out_unlock;
 	}
 
-	igrad_job_init_fence(job);
-	dma_fence_get(job->hw_fence);
+	igrad_batch_init_fence(batch);
+	dma_fence_get(batch->hw_fence);
 
 	if (list_empty(&ring->jobs))
 		igrad_ring_saw_progress(ring);
-	list_add_tail(&job->ring_node, &ring->jobs);
-	igrad_ring_append(ring, job);
-	trace_igrad_run(job);
+	igrad_ring_append_batch(ring, batch);
 	if (ring->state == IGRAD_RING_RUNNING)
 		igrad_write(idev, IGRAD_REG_RING_TAIL, ring->tail);
 
@@ -154,18 +187,18 @@ out_unlock:
 }
 
 /**
- * igrad_ring_refuse() - end a job that comes when the device is gone already
+ * igrad_ring_refuse() - end jobs that come when the device is gone already
  * @idev: device
- * @job: job whose turn it is
+ * @batch: jobs whose turn it is
  * @error: why
  */
-void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int error)
+void igrad_ring_refuse(struct igrad_device *idev, struct igrad_batch *batch, int error)
 {
 	struct igrad_ring *ring = &idev->ring;
 
 	spin_lock(&ring->lock);
-	igrad_ring_blame_job(job, error);
-	igrad_queue_end_job(job->queue, job->vm);
+	igrad_ring_blame_job(igrad_batch_first(batch), error);
+	igrad_ring_end_batch(batch);
 	spin_unlock(&ring->lock);
 }
 
@@ -247,10 +280,11 @@ static void igrad_ring_collect(struct igrad_ring *ring)
 /**
  * igrad_ring_process() - end the jobs that the device has completed, and let it go on if it stopped
  * @idev: device, between drm_dev_enter() and drm_dev_exit()
+ * @ask: also ask the device how it is
  *
- * Return: whether the device has failed and must be reset.
+ * Return: whether the device is known to have failed, and must be reset.
  */
-bool igrad_ring_process(struct igrad_device *idev)
+bool igrad_ring_process(struct igrad_device *idev, bool ask)
 {
 	struct igrad_ring *ring = &idev->ring;
 	bool failed = false;
@@ -259,6 +293,8 @@ bool igrad_ring_process(struct igrad_device *idev)
 	spin_lock(&ring->lock);
 	if (ring->state == IGRAD_RING_RUNNING) {
 		igrad_ring_collect(ring);
+		if (!ask && !ring->resume)
+			goto out_unlock;
 
 		status = igrad_read(idev, IGRAD_REG_STATUS);
 		failed = status & IGRAD_DEV_FATAL || !(status & IGRAD_DEV_ENABLED);
@@ -271,6 +307,8 @@ bool igrad_ring_process(struct igrad_device *idev)
 			igrad_hw_resume(idev);
 		}
 	}
+
+out_unlock:
 	spin_unlock(&ring->lock);
 
 	return failed;

@@ -10,15 +10,19 @@
 
 #include <igrad/hw.h>
 
+struct igrad_batch;
 struct igrad_device;
 struct igrad_job;
 
 /* Registers that a coredump shows. */
 #define IGRAD_DUMP_REGS		9
 
-/* One job executes, the others have been fetched; more in the ring would only defeat priorities. */
+/*
+ * One job executes, the others have been fetched; more single ones in the ring would only defeat
+ * priorities. Jobs in batches may be more, see struct igrad_batch.
+ */
 #define IGRAD_RING_JOBS		(1 + IGRAD_RING_PREFETCH)
-#define IGRAD_RING_LOG2		3
+#define IGRAD_RING_LOG2		5
 #define IGRAD_RING_ENTRIES	BIT(IGRAD_RING_LOG2)
 
 enum igrad_ring_state {
@@ -92,9 +96,9 @@ static inline bool igrad_ring_has_begun(u32 started, u32 index)
 }
 
 int igrad_ring_init(struct igrad_device *idev);
-int igrad_ring_push(struct igrad_device *idev, struct igrad_job *job);
-void igrad_ring_refuse(struct igrad_device *idev, struct igrad_job *job, int error);
-bool igrad_ring_process(struct igrad_device *idev);
+int igrad_ring_push(struct igrad_device *idev, struct igrad_batch *batch);
+void igrad_ring_refuse(struct igrad_device *idev, struct igrad_batch *batch, int error);
+bool igrad_ring_process(struct igrad_device *idev, bool ask);
 bool igrad_ring_is_stuck(struct igrad_device *idev);
 void igrad_ring_pause(struct igrad_device *idev);
 bool igrad_ring_settle(struct igrad_device *idev, const u32 *started, int blame);

@@ -10,10 +10,10 @@
 #include <drm/drm_managed.h>
 #include <linux/dma-fence.h>
 
+#include "igrad_batch.h"
 #include "igrad_compat.h"
 #include "igrad_device.h"
 #include "igrad_irq.h"
-#include "igrad_job.h"
 #include "igrad_queue.h"
 #include "igrad_reset.h"
 #include "igrad_sched.h"
@@ -33,16 +33,18 @@ static struct igrad_device *igrad_sched_to_device(struct drm_gpu_scheduler *sche
 static struct dma_fence *igrad_sched_run_job(struct drm_sched_job *sched_job)
 {
 	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
-	struct igrad_job *job = to_igrad_job(sched_job);
-	struct dma_fence *fence = job->hw_fence;
-	int idx, ret;
+	struct igrad_batch *batch = to_igrad_batch(sched_job);
+	struct dma_fence *fence = batch->hw_fence;
+	bool cookie = dma_fence_begin_signalling();
+	int idx, ret = -ENODEV;
 
-	if (!drm_dev_enter(&idev->drm, &idx)) {
-		igrad_ring_refuse(idev, job, -ENODEV);
-		return ERR_PTR(-ENODEV);
+	if (drm_dev_enter(&idev->drm, &idx)) {
+		ret = igrad_ring_push(idev, batch);
+		drm_dev_exit(idx);
+	} else {
+		igrad_ring_refuse(idev, batch, ret);
 	}
-	ret = igrad_ring_push(idev, job);
-	drm_dev_exit(idx);
+	dma_fence_end_signalling(cookie);
 
 	return ret ? ERR_PTR(ret) : fence;
 }
@@ -55,7 +57,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 {
 	struct igrad_device *idev = igrad_sched_to_device(sched_job->sched);
 	/* Keeps the scheduler, too, when the job is freed behind our back. */
-	struct igrad_queue *queue = igrad_queue_get(to_igrad_job(sched_job)->queue);
+	struct igrad_queue *queue = igrad_queue_get(to_igrad_batch(sched_job)->queue);
 	bool cookie = dma_fence_begin_signalling();
 	enum drm_gpu_sched_stat stat;
 	int idx;
@@ -63,7 +65,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 	if (drm_dev_enter(&idev->drm, &idx)) {
 		igrad_irq_sync(idev);
 		/* An interrupt may have been lost, and the jobs be long done. */
-		if (igrad_ring_process(idev))
+		if (igrad_ring_process(idev, true))
 			igrad_reset_run(idev, -EIO);
 		else if (igrad_ring_is_stuck(idev))
 			igrad_reset_run(idev, -ETIME);
@@ -79,7 +81,7 @@ static enum drm_gpu_sched_stat igrad_sched_timedout_job(struct drm_sched_job *sc
 
 static void igrad_sched_free_job(struct drm_sched_job *sched_job)
 {
-	igrad_job_release(to_igrad_job(sched_job));
+	igrad_batch_release(to_igrad_batch(sched_job));
 }
 
 static const struct drm_sched_backend_ops igrad_sched_ops = {
@@ -109,13 +111,11 @@ int igrad_sched_init(struct igrad_device *idev)
 	unsigned int look = min(patience / IGRAD_LOOKS_PER_TIMEOUT, IGRAD_MAX_LOOK_MS);
 	int ret;
 
-	/* Frozen while the system sleeps: a device in D3 must not be taken for one that hangs. */
-	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery",
-						    WQ_MEM_RECLAIM | WQ_FREEZABLE);
+	idev->recovery_wq = alloc_ordered_workqueue("igrad-recovery", WQ_MEM_RECLAIM);
 	if (!idev->recovery_wq)
 		return -ENOMEM;
 
-	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_RING_JOBS,
+	ret = igrad_drm_sched_init(&idev->sched, &igrad_sched_ops, IGRAD_CREDITS,
 				   max(msecs_to_jiffies(look), 1UL), idev->recovery_wq,
 				   idev->drm.dev);
 	if (ret) {

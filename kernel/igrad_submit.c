@@ -13,6 +13,7 @@
 #include <drm/igrad_accel.h>
 
 #include "igrad_array.h"
+#include "igrad_batch.h"
 #include "igrad_device.h"
 #include "igrad_gem.h"
 #include "igrad_job.h"
@@ -28,16 +29,23 @@
  */
 #define IGRAD_FENCES_PER_BO	3
 
+/* Room for buffers that are locked; if there are more, it grows. */
+#define IGRAD_SUBMIT_BOS	512
+
 /**
  * struct igrad_submit - a submission being made
  * @queue: that it is for
- * @count: number of jobs made so far
- * @jobs: made so far
+ * @count: number of jobs
+ * @num_bos: number of buffers that they list, some of them several times
+ * @num_batches: number of batches made so far
+ * @batches: made so far
  */
 struct igrad_submit {
 	struct igrad_queue *queue;
 	u32 count;
-	struct igrad_job **jobs;
+	u32 num_bos;
+	u32 num_batches;
+	struct igrad_batch **batches;
 };
 
 static struct drm_gem_object *igrad_job_bo_obj(const struct igrad_job_bo *bo)
@@ -53,41 +61,91 @@ static enum dma_resv_usage igrad_job_bo_usage(const struct igrad_job_bo *bo)
 	return bo->flags & DRM_IGRAD_BO_WRITE ? DMA_RESV_USAGE_WRITE : DMA_RESV_USAGE_READ;
 }
 
+static bool igrad_job_shares(const struct igrad_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->num_bos; i++)
+		if (igrad_bo_is_shared(job->bos[i].mapping->bo))
+			return true;
+
+	return false;
+}
+
+/*
+ * The batch for the next job: that of the job before if nobody can tell, for the next one waits for
+ * nobody, and nobody waits for the one before alone.
+ */
+static struct igrad_batch *igrad_submit_batch(struct igrad_submit *submit, struct drm_file *file,
+					      bool joins)
+{
+	struct igrad_batch *batch;
+
+	if (submit->num_batches) {
+		batch = submit->batches[submit->num_batches - 1];
+		if (joins && !batch->complete && batch->count < IGRAD_BATCH_JOBS)
+			return batch;
+	}
+	batch = igrad_batch_create(file, submit->queue);
+	if (!IS_ERR(batch))
+		submit->batches[submit->num_batches++] = batch;
+
+	return batch;
+}
+
+static int igrad_submit_load_job(struct igrad_submit *submit, struct drm_file *file,
+				 const struct drm_igrad_job *args)
+{
+	struct igrad_batch *batch;
+	struct igrad_job *job;
+	bool shares;
+
+	job = igrad_job_create(file, args);
+	if (IS_ERR(job))
+		return PTR_ERR(job);
+
+	submit->num_bos += job->num_bos;
+	shares = igrad_job_shares(job);
+	batch = igrad_submit_batch(submit, file, !shares && !args->waits.count);
+	if (IS_ERR(batch)) {
+		igrad_job_destroy(job);
+		return PTR_ERR(batch);
+	}
+	igrad_batch_add(batch, job);
+	batch->complete = shares || job->num_signals;
+
+	return igrad_job_load_waits(batch, file, &args->waits);
+}
+
 static int igrad_submit_load(struct igrad_submit *submit, struct drm_file *file,
 			     const struct drm_igrad_array *array)
 {
 	struct drm_igrad_job args;
+	int ret = 0;
+	u32 i;
+
+	/* As many as there are jobs, at most. */
+	submit->batches = kcalloc(array->count, sizeof(*submit->batches), GFP_KERNEL_ACCOUNT);
+	if (!submit->batches)
+		return -ENOMEM;
+
+	submit->count = array->count;
+	for (i = 0; i < array->count && !ret; i++)
+		ret = igrad_array_get(array, i, &args, sizeof(args)) ?:
+			igrad_submit_load_job(submit, file, &args);
+
+	return ret;
+}
+
+static int igrad_batch_prepare(struct igrad_batch *batch, struct drm_exec *exec)
+{
 	struct igrad_job *job;
 	int ret;
 	u32 i;
 
-	submit->jobs = kcalloc(array->count, sizeof(*submit->jobs), GFP_KERNEL_ACCOUNT);
-	if (!submit->jobs)
-		return -ENOMEM;
-
-	for (i = 0; i < array->count; i++) {
-		ret = igrad_array_get(array, i, &args, sizeof(args));
-		if (ret)
-			return ret;
-		job = igrad_job_create(file, submit->queue, &args);
-		if (IS_ERR(job))
-			return PTR_ERR(job);
-		submit->jobs[submit->count++] = job;
-	}
-
-	return 0;
-}
-
-static int igrad_submit_prepare(struct igrad_submit *submit, struct drm_exec *exec)
-{
-	int ret;
-	u32 i, k;
-
-	for (i = 0; i < submit->count; i++) {
-		struct igrad_job *job = submit->jobs[i];
-
-		for (k = 0; k < job->num_bos; k++) {
-			ret = drm_exec_prepare_obj(exec, igrad_job_bo_obj(&job->bos[k]),
+	list_for_each_entry(job, &batch->jobs, node) {
+		for (i = 0; i < job->num_bos; i++) {
+			ret = drm_exec_prepare_obj(exec, igrad_job_bo_obj(&job->bos[i]),
 						   IGRAD_FENCES_PER_BO);
 			if (ret)
 				return ret;
@@ -95,6 +153,17 @@ static int igrad_submit_prepare(struct igrad_submit *submit, struct drm_exec *ex
 	}
 
 	return 0;
+}
+
+static int igrad_submit_prepare(struct igrad_submit *submit, struct drm_exec *exec)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < submit->num_batches && !ret; i++)
+		ret = igrad_batch_prepare(submit->batches[i], exec);
+
+	return ret;
 }
 
 static int igrad_submit_lock(struct igrad_submit *submit, struct drm_exec *exec)
@@ -112,22 +181,35 @@ static int igrad_submit_lock(struct igrad_submit *submit, struct drm_exec *exec)
 }
 
 /* What others do to shared buffers is waited for; private ones are the file's own affair. */
-static int igrad_submit_add_implicit(struct igrad_submit *submit)
+static int igrad_job_add_implicit(struct igrad_job *job)
 {
 	int ret;
-	u32 i, k;
+	u32 i;
 
-	for (i = 0; i < submit->count; i++) {
-		struct igrad_job *job = submit->jobs[i];
+	for (i = 0; i < job->num_bos; i++) {
+		struct igrad_job_bo *bo = &job->bos[i];
+		bool write = bo->flags & DRM_IGRAD_BO_WRITE;
 
-		for (k = 0; k < job->num_bos; k++) {
-			struct igrad_job_bo *bo = &job->bos[k];
-			struct drm_gem_object *obj = igrad_job_bo_obj(bo);
-			bool write = bo->flags & DRM_IGRAD_BO_WRITE;
+		if (!igrad_bo_is_shared(bo->mapping->bo))
+			continue;
+		ret = drm_sched_job_add_implicit_dependencies(&job->batch->base,
+							      igrad_job_bo_obj(bo), write);
+		if (ret)
+			return ret;
+	}
 
-			if (!igrad_bo_is_shared(bo->mapping->bo))
-				continue;
-			ret = drm_sched_job_add_implicit_dependencies(&job->base, obj, write);
+	return 0;
+}
+
+static int igrad_submit_add_implicit(struct igrad_submit *submit)
+{
+	struct igrad_job *job;
+	int ret;
+	u32 i;
+
+	for (i = 0; i < submit->num_batches; i++) {
+		list_for_each_entry(job, &submit->batches[i]->jobs, node) {
+			ret = igrad_job_add_implicit(job);
 			if (ret)
 				return ret;
 		}
@@ -138,7 +220,7 @@ static int igrad_submit_add_implicit(struct igrad_submit *submit)
 
 static void igrad_job_publish_fence(struct igrad_job *job)
 {
-	struct dma_fence *fence = &job->base.s_fence->finished;
+	struct dma_fence *fence = &job->batch->base.s_fence->finished;
 	u32 i;
 
 	for (i = 0; i < job->num_bos; i++)
@@ -157,7 +239,20 @@ static void igrad_job_publish_fence(struct igrad_job *job)
 	}
 }
 
-/* A pushed job belongs to the scheduler, and may be gone already. */
+/* A pushed batch belongs to the scheduler, and may be gone already. */
+static void igrad_batch_commit(struct igrad_batch *batch, u64 *seqno)
+{
+	struct igrad_job *job;
+
+	drm_sched_job_arm(&batch->base);
+	list_for_each_entry(job, &batch->jobs, node) {
+		job->seqno = ++*seqno;
+		igrad_job_publish_fence(job);
+		trace_igrad_submit(job);
+	}
+	drm_sched_entity_push_job(&batch->base);
+}
+
 static int igrad_submit_commit(struct igrad_submit *submit, u64 *seqno)
 {
 	struct igrad_queue *queue = submit->queue;
@@ -165,21 +260,14 @@ static int igrad_submit_commit(struct igrad_submit *submit, u64 *seqno)
 	u32 i;
 
 	mutex_lock(&queue->lock);
-	ret = igrad_queue_admit_jobs(queue, submit->jobs[0]->vm, submit->count);
+	ret = igrad_queue_admit_jobs(queue, submit->batches[0]->vm, submit->count);
 	if (ret)
 		goto out_unlock;
 
-	*seqno = queue->submitted;
-	for (i = 0; i < submit->count; i++) {
-		struct igrad_job *job = submit->jobs[i];
-
-		drm_sched_job_arm(&job->base);
-		job->seqno = *seqno - submit->count + 1 + i;
-		igrad_job_publish_fence(job);
-		trace_igrad_submit(job);
-		drm_sched_entity_push_job(&job->base);
-	}
-	submit->count = 0;
+	*seqno = queue->submitted - submit->count;
+	for (i = 0; i < submit->num_batches; i++)
+		igrad_batch_commit(submit->batches[i], seqno);
+	submit->num_batches = 0;
 
 out_unlock:
 	mutex_unlock(&queue->lock);
@@ -198,7 +286,9 @@ static int igrad_submit_run(struct igrad_submit *submit, u64 *seqno)
 	if (ret)
 		return ret;
 
-	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
+	/* Room for a page of buffers, if it is not told how many, and most submissions list few. */
+	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
+		      clamp(submit->num_bos, 1, IGRAD_SUBMIT_BOS));
 	ret = igrad_submit_lock(submit, &exec) ?:
 		igrad_submit_add_implicit(submit) ?:
 		igrad_submit_commit(submit, seqno);
@@ -242,9 +332,9 @@ int igrad_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	}
 
 	/* None are left when they were accepted. */
-	while (submit.count)
-		igrad_job_destroy(submit.jobs[--submit.count]);
-	kfree(submit.jobs);
+	while (submit.num_batches)
+		igrad_batch_destroy(submit.batches[--submit.num_batches]);
+	kfree(submit.batches);
 	igrad_queue_put(submit.queue);
 
 	return ret;

@@ -19,11 +19,13 @@ struct igrad_backend;
 struct igrad_report_chunk;
 struct igrad_report_slot;
 struct igrad_planner;
+struct igrad_conv_planner;
 
-/* @planner: made when a layer is first planned */
+/* @planner, @conv_planner: made when a layer is first planned */
 struct igrad_device {
 	atomic_uint refs;
 	struct igrad_planner *_Atomic planner;
+	struct igrad_conv_planner *_Atomic conv_planner;
 	const struct igrad_backend *backend;
 	struct igrad_device_info info;
 	char *uri;

@@ -1,42 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * A convolution's backward pass. W is stationary and dY is streamed for dX, which is scattered to
- * the pixels that an output has seen; the same stream of dY, with x, gives dW, in the array.
+ * A convolution's backward pass: what all schedules share. Slabs come in channel by channel, as
+ * they are asked for, the next one while this one is worked on.
  */
 #include <errno.h>
 
 #include "cmdbuf.h"
-#include "conv.h"
-
-/* Vectors with an element per out-channel: the bias, its sum, and its moments. */
-struct biases {
-	struct igrad_place b;
-	struct igrad_place sum;
-	struct igrad_place second;
-};
-
-struct backward {
-	struct igrad_conv conv;
-	const struct igrad_conv_backward *args;
-	struct igrad_step step;
-	bool updates;
-	bool momentum;
-	bool adam;
-	bool fused;
-	struct igrad_ring w;
-	struct igrad_ring acc; /* sums of dW, or velocities */
-	struct igrad_ring first_moment;
-	struct igrad_ring second_moment;
-	struct biases bias;
-	struct igrad_place constants;
-	struct igrad_cut cut;
-	uint32_t x[2]; /* addresses of slabs */
-	uint32_t dx[2];
-	uint32_t dy[2];
-	uint32_t y[2];
-	bool begins; /* the slab is the batch's first */
-	bool ends;   /* its last */
-};
+#include "conv-backward.h"
 
 /* ---------------------------------------------------------------- slabs */
 
@@ -87,374 +57,400 @@ static uint64_t output_bytes(const struct igrad_conv *conv, uint32_t images, uin
 	return (uint64_t)images * output_rows(conv, rows) * conv->out_width * conv->shape.out * 4;
 }
 
-/* As if there were all of x, dX, dY and y. */
-static uint64_t slab_bytes(const struct igrad_conv *conv, uint32_t images, uint32_t rows)
+static uint64_t bytes_of(const struct igrad_conv *conv, uint32_t images, uint32_t rows)
 {
-	return 2 * input_bytes(conv, images, rows) + 2 * output_bytes(conv, images, rows);
+	const struct igrad_conv_pass *pass = (const struct igrad_conv_pass *)conv;
+
+	return (pass->args->dx ? 2 : 1) * input_bytes(conv, images, rows) +
+	       (pass->args->y ? 2 : 1) * output_bytes(conv, images, rows);
 }
 
 /* ---------------------------------------------------------------- SRAM */
 
-static struct igrad_place vector(struct backward *bw, uint32_t cols)
+static struct igrad_place vector(struct igrad_conv_pass *pass, uint32_t cols)
 {
-	return (struct igrad_place){igrad_conv_alloc(&bw->conv, (uint64_t)cols * 4), cols * 4,
+	return (struct igrad_place){igrad_conv_alloc(&pass->conv, (uint64_t)cols * 4), cols * 4,
 				    IGRAD_FP32};
 }
 
-static void allocate_slabs(struct backward *bw)
+static void allocate_slabs(struct igrad_conv_pass *pass)
 {
-	struct igrad_conv *conv = &bw->conv;
+	struct igrad_conv *conv = &pass->conv;
 	uint32_t images, rows;
 
-	bw->cut = igrad_conv_cut(conv, slab_bytes, conv->shape.height);
-	images = bw->cut.images;
-	rows = bw->cut.rows;
-	for (uint32_t i = 0; i < bw->cut.slots && !conv->e.err; i++) {
-		bw->x[i] = igrad_conv_alloc(conv, input_bytes(conv, images, rows));
-		bw->dy[i] = igrad_conv_alloc(conv, output_bytes(conv, images, rows));
-		if (bw->args->dx)
-			bw->dx[i] = igrad_conv_alloc(conv, input_bytes(conv, images, rows));
-		if (bw->args->y)
-			bw->y[i] = igrad_conv_alloc(conv, output_bytes(conv, images, rows));
+	pass->cut = igrad_conv_cut(conv, bytes_of, conv->shape.height);
+	images = pass->cut.images;
+	rows = pass->cut.rows;
+	for (uint32_t i = 0; i < pass->cut.slots && !conv->e.err; i++) {
+		uint32_t *slot = pass->slots[i];
+
+		slot[0] = igrad_conv_alloc(conv, input_bytes(conv, images, rows));
+		slot[2] = igrad_conv_alloc(conv, output_bytes(conv, images, rows));
+		if (pass->args->dx)
+			slot[1] = igrad_conv_alloc(conv, input_bytes(conv, images, rows));
+		if (pass->args->y)
+			slot[3] = igrad_conv_alloc(conv, output_bytes(conv, images, rows));
 	}
 }
 
-static void allocate(struct backward *bw)
+static bool weight_stationary(const struct igrad_conv_pass *pass)
 {
-	const struct igrad_conv_backward *args = bw->args;
-	struct igrad_conv *conv = &bw->conv;
+	return pass->conv.plan.schedule <= IGRAD_SCHEDULE_WS;
+}
 
-	bw->bias.b = vector(bw, conv->shape.out);
-	bw->bias.sum = vector(bw, conv->shape.out);
-	if (bw->adam) {
-		bw->bias.second = vector(bw, 2 * conv->shape.out);
-		bw->constants = vector(bw, IGRAD_ADAM_WORDS);
-		igrad_ring_init(conv, &bw->first_moment, args->vw, 8);
-		igrad_ring_init(conv, &bw->second_moment, args->sw, 8);
+static void allocate(struct igrad_conv_pass *pass)
+{
+	const struct igrad_conv_backward *args = pass->args;
+	struct igrad_conv *conv = &pass->conv;
+	bool stays = conv->plan.resident;
+	struct igrad_size tile;
+
+	if (!weight_stationary(pass))
+		igrad_conv_pack(conv, true); /* the largest tiles that there will be */
+	tile = conv->tile;
+	pass->bias.b = vector(pass, conv->shape.out);
+	pass->bias.sum = vector(pass, conv->shape.out);
+	if (pass->adam) {
+		pass->bias.second = vector(pass, 2 * conv->shape.out);
+		pass->constants = vector(pass, IGRAD_ADAM_WORDS);
+		igrad_ring_init(conv, &pass->first_moment, args->vw, false, tile);
+		igrad_ring_init(conv, &pass->second_moment, args->sw, false, tile);
 	}
-	igrad_ring_init(conv, &bw->w, args->w, 6);
-	igrad_ring_init(conv, &bw->acc, bw->momentum ? args->vw : args->dw, 6);
+	igrad_ring_init(conv, &pass->w, args->w, stays, tile);
+	pass->acc.home = pass->momentum ? args->vw : args->dw;
+	if (weight_stationary(pass))
+		pass->block = igrad_conv_alloc(conv, igrad_conv_block_bytes(conv));
+	else
+		igrad_ring_init(conv, &pass->acc, pass->acc.home, stays, tile);
 	if (!conv->e.err)
-		allocate_slabs(bw);
+		allocate_slabs(pass);
 }
 
-/* ---------------------------------------------------------------- sums of weights */
+/* ---------------------------------------------------------------- weights */
 
-static bool loads(const struct backward *bw, const struct igrad_ring *ring)
+void igrad_conv_needs_w(struct igrad_conv_pass *pass, const struct igrad_tap *tap, bool first)
 {
-	return bw->begins || !igrad_ring_stays(&bw->conv, ring);
+	if (first || !pass->w.stays)
+		igrad_ring_load(&pass->conv, &pass->w, tap);
 }
 
-static void tile_command(struct backward *bw, enum igrad_opcode op, const struct igrad_ring *ring,
-			 const struct igrad_tap *tap)
+static void update_adam(struct igrad_conv_pass *pass, const struct igrad_tap *tap,
+			struct igrad_place dw)
 {
-	igrad_emit_tile(&bw->conv.e, op, 0, tap->size, igrad_ring_at(&bw->conv, ring, tap));
-}
+	struct igrad_conv *conv = &pass->conv;
 
-/* Make acc go on where the last slab left it; returns the flag that says so. */
-static uint16_t resume_acc(struct backward *bw, const struct igrad_tap *tap)
-{
-	if (bw->begins && !bw->momentum)
-		return 0;
-	if (loads(bw, &bw->acc))
-		igrad_ring_load(&bw->conv, &bw->acc, tap);
-	tile_command(bw, IGRAD_OP_LOAD_ACC, &bw->acc, tap);
-	if (bw->begins)
-		igrad_emit_scale_acc(&bw->conv.e, tap->size, bw->args->optimizer.momentum);
-	return IGRAD_FLAG_KEEP;
-}
-
-static void update_adam(struct backward *bw, const struct igrad_tap *tap)
-{
-	struct igrad_conv *conv = &bw->conv;
-
-	igrad_ring_load(conv, &bw->first_moment, tap);
-	igrad_ring_load(conv, &bw->second_moment, tap);
+	igrad_ring_load(conv, &pass->first_moment, tap);
+	igrad_ring_load(conv, &pass->second_moment, tap);
 	igrad_emit_adam(&conv->e, tap->size,
 			&(struct igrad_adam){
-				.w = igrad_ring_at(conv, &bw->w, tap),
-				.m = igrad_ring_at(conv, &bw->first_moment, tap),
-				.v = igrad_ring_at(conv, &bw->second_moment, tap),
-				.dw = igrad_ring_at(conv, &bw->acc, tap),
-				.constants = bw->constants,
-				.decay = bw->step.decay,
+				.w = igrad_ring_at(conv, &pass->w, tap),
+				.m = igrad_ring_at(conv, &pass->first_moment, tap),
+				.v = igrad_ring_at(conv, &pass->second_moment, tap),
+				.dw = dw,
+				.constants = pass->constants,
+				.decay = pass->step.decay,
 			});
-	igrad_ring_store(conv, &bw->first_moment, tap);
-	igrad_ring_store(conv, &bw->second_moment, tap);
+	igrad_ring_store(conv, &pass->first_moment, tap);
+	igrad_ring_store(conv, &pass->second_moment, tap);
 }
 
-static void finish_acc(struct backward *bw, const struct igrad_tap *tap)
+void igrad_conv_update(struct igrad_conv_pass *pass, const struct igrad_tap *tap,
+		       struct igrad_place dw)
 {
-	struct igrad_conv *conv = &bw->conv;
-	bool wanted = bw->momentum || bw->args->dw;
+	struct igrad_conv *conv = &pass->conv;
 
-	if (bw->fused) {
-		igrad_emit_update(&conv->e, tap->size, &bw->step);
-		tile_command(bw, IGRAD_OP_DRAIN_W, &bw->w, tap);
-	}
-	if (!bw->fused || wanted)
-		tile_command(bw, IGRAD_OP_DRAIN_ACC, &bw->acc, tap);
-	if (bw->adam)
-		update_adam(bw, tap);
-	else if (bw->updates && !bw->fused)
-		igrad_emit_sgd(&conv->e, tap->size, &bw->step, igrad_ring_at(conv, &bw->w, tap),
-			       igrad_ring_at(conv, &bw->acc, tap));
-	if (wanted)
-		igrad_ring_store(conv, &bw->acc, tap);
-	if (bw->updates)
-		igrad_ring_store(conv, &bw->w, tap);
-}
-
-static void retire_acc(struct backward *bw, const struct igrad_tap *tap)
-{
-	if (bw->ends) {
-		finish_acc(bw, tap);
-		return;
-	}
-	tile_command(bw, IGRAD_OP_DRAIN_ACC, &bw->acc, tap);
-	if (!igrad_ring_stays(&bw->conv, &bw->acc))
-		igrad_ring_store(&bw->conv, &bw->acc, tap);
-}
-
-/* ---------------------------------------------------------------- tiles */
-
-/* Outputs of a slab whose tap is on one of its rows, where that is known: of one image. */
-struct range {
-	uint32_t begin;
-	uint32_t end;
-};
-
-static struct range outputs_of(const struct igrad_conv *conv, const struct igrad_slab *slab,
-			       const struct igrad_tap *tap)
-{
-	struct igrad_walk walk = igrad_conv_walk(conv, slab, tap, 0);
-	int64_t stride = conv->shape.stride_y;
-	int64_t begin = floor_div(-walk.tap_y + stride - 1, stride);
-	int64_t end = floor_div((int64_t)slab->rows - 1 - walk.tap_y, stride) + 1;
-	struct range all = {0, igrad_slab_outputs(conv, slab)};
-
-	begin = begin < 0 ? 0 : begin;
-	end = end > slab->orows ? slab->orows : end;
-	if (slab->images > 1)
-		return all;
-	if (begin >= end) /* none: acc has to begin and to end all the same */
-		return (struct range){0, 1};
-	return (struct range){(uint32_t)begin * conv->out_width, (uint32_t)end * conv->out_width};
-}
-
-static void stream(struct backward *bw, enum igrad_opcode op, uint16_t keep,
-		   const struct igrad_slab *slab, const struct igrad_tap *tap,
-		   struct igrad_streams at)
-{
-	struct igrad_conv *conv = &bw->conv;
-	struct range outputs = outputs_of(conv, slab, tap);
-	struct igrad_place g = igrad_place_at(at.g, 0, tap->o);
-	uint16_t flags = op == IGRAD_OP_WGRAD ? 0 : IGRAD_FLAG_ADD;
-	uint32_t n;
-
-	at.x = igrad_place_at(at.x, 0, tap->i);
-	at.p = igrad_place_at(at.p, 0, tap->i);
-	for (uint32_t first = outputs.begin; first < outputs.end; first += n) {
-		n = igrad_min(outputs.end - first, IGRAD_MAX_BATCH);
-		at.g = igrad_place_at(g, first, 0);
-		igrad_emit_walk(&conv->e, op, flags | (op == IGRAD_OP_DGRAD ? 0 : keep), tap->size,
-				n, igrad_conv_walk(conv, slab, tap, first), &at);
-		keep = IGRAD_FLAG_KEEP;
-	}
-}
-
-static void backward_tile(struct backward *bw, const struct igrad_slab *slab,
-			  const struct igrad_tap *tap, struct igrad_streams at)
-{
-	bool dx = bw->args->dx, both = dx && bw->args->schedule == IGRAD_SCHEDULE_INTERLEAVED;
-	bool needs_w = dx || (bw->updates && bw->ends);
-	uint16_t keep;
-
-	if (needs_w && (loads(bw, &bw->w) || (!dx && bw->ends)))
-		igrad_ring_load(&bw->conv, &bw->w, tap);
-	if (dx || (bw->fused && bw->ends))
-		tile_command(bw, IGRAD_OP_LOAD_W, &bw->w, tap);
-	if (dx && !both)
-		stream(bw, IGRAD_OP_DGRAD, 0, slab, tap, at);
-	keep = resume_acc(bw, tap);
-	stream(bw, both ? IGRAD_OP_INTERLEAVED : IGRAD_OP_WGRAD, keep, slab, tap, at);
-	retire_acc(bw, tap);
+	if (pass->adam)
+		update_adam(pass, tap, dw);
+	else if (pass->updates && !pass->fused)
+		igrad_emit_sgd(&conv->e, tap->size, &pass->step, igrad_ring_at(conv, &pass->w, tap),
+			       dw);
+	if (pass->momentum || pass->args->dw)
+		igrad_conv_store_part(conv, pass->acc.home, tap, dw);
+	if (pass->updates)
+		igrad_ring_store(conv, &pass->w, tap);
 }
 
 /* ---------------------------------------------------------------- biases */
 
-static void load_biases(struct backward *bw)
+static void load_biases(struct igrad_conv_pass *pass)
 {
-	const struct igrad_conv_backward *args = bw->args;
-	struct igrad_size size = {1, bw->conv.shape.out};
-	struct igrad_emitter *e = &bw->conv.e;
+	const struct igrad_conv_backward *args = pass->args;
+	struct igrad_size size = {1, pass->conv.shape.out};
+	struct igrad_emitter *e = &pass->conv.e;
 
-	if (bw->adam)
+	if (pass->adam)
 		igrad_emit_load(e, args->adam, 0, 0, (struct igrad_size){1, IGRAD_ADAM_WORDS},
-				bw->constants);
-	if (!args->b || !bw->updates)
+				pass->constants);
+	if (!args->b || !pass->updates)
 		return;
-	igrad_emit_load(e, args->b, 0, 0, size, bw->bias.b);
-	if (bw->momentum) {
-		igrad_emit_load(e, args->vb, 0, 0, size, bw->bias.sum);
-		igrad_emit_scale(e, size, args->optimizer.momentum, bw->bias.sum);
+	igrad_emit_load(e, args->b, 0, 0, size, pass->bias.b);
+	if (pass->momentum) {
+		igrad_emit_load(e, args->vb, 0, 0, size, pass->bias.sum);
+		igrad_emit_scale(e, size, args->optimizer.momentum, pass->bias.sum);
 	}
 }
 
-/* Of the outputs of @slab those that no slab before it has had: @done rows of its image. */
-static void sum_biases(struct backward *bw, const struct igrad_slab *slab, uint32_t done,
-		       struct igrad_place dy)
+/* Of the outputs of @s those that no slab before it has had, for some channels. */
+static void sum_biases(struct igrad_conv_pass *pass, const struct igrad_conv_slab *s, uint32_t o,
+		       uint32_t n)
 {
-	struct igrad_conv *conv = &bw->conv;
-	uint32_t skipped = done > slab->oy ? (done - slab->oy) * conv->out_width : 0;
-	struct igrad_size size = {igrad_slab_outputs(conv, slab), conv->shape.out};
-	bool wanted = bw->args->db || (bw->args->b && bw->updates);
+	struct igrad_conv *conv = &pass->conv;
+	uint32_t again = s->seen > s->slab.oy ? s->seen - s->slab.oy : 0;
+	uint32_t skipped = again * conv->out_width;
+	struct igrad_size size = {igrad_slab_outputs(conv, &s->slab), n};
+	bool wanted = pass->args->db || (pass->args->b && pass->updates);
 
 	if (!wanted || skipped >= size.rows)
 		return;
 	size.rows -= skipped;
-	igrad_emit_colsum(&conv->e, bw->begins && !bw->momentum ? 0 : IGRAD_FLAG_KEEP, size,
-			  igrad_place_at(dy, skipped, 0), bw->bias.sum);
+	igrad_emit_colsum(&conv->e, s->begins && !pass->momentum ? 0 : IGRAD_FLAG_KEEP, size,
+			  igrad_place_at(s->dy, skipped, o), igrad_place_at(pass->bias.sum, 0, o));
 }
 
-static void bias_adam(struct backward *bw, struct igrad_size size)
+static void bias_adam(struct igrad_conv_pass *pass, struct igrad_size size)
 {
-	const struct igrad_conv_backward *args = bw->args;
-	struct igrad_place m = bw->bias.second, v = igrad_place_at(m, 0, size.cols);
-	struct igrad_emitter *e = &bw->conv.e;
+	const struct igrad_conv_backward *args = pass->args;
+	struct igrad_place m = pass->bias.second, v = igrad_place_at(m, 0, size.cols);
+	struct igrad_emitter *e = &pass->conv.e;
 
 	igrad_emit_load(e, args->vb, 0, 0, size, m);
 	igrad_emit_load(e, args->sb, 0, 0, size, v);
 	igrad_emit_adam(e, size,
 			&(struct igrad_adam){
-				.w = bw->bias.b,
+				.w = pass->bias.b,
 				.m = m,
 				.v = v,
-				.dw = bw->bias.sum,
-				.constants = bw->constants,
-				.decay = bw->step.decay,
+				.dw = pass->bias.sum,
+				.constants = pass->constants,
+				.decay = pass->step.decay,
 			});
 	igrad_emit_store(e, args->vb, 0, 0, size, m);
 	igrad_emit_store(e, args->sb, 0, 0, size, v);
 }
 
-static void finish_biases(struct backward *bw)
+static void finish_biases(struct igrad_conv_pass *pass)
 {
-	const struct igrad_conv_backward *args = bw->args;
-	struct igrad_size size = {1, bw->conv.shape.out};
-	struct igrad_emitter *e = &bw->conv.e;
+	const struct igrad_conv_backward *args = pass->args;
+	struct igrad_size size = {1, pass->conv.shape.out};
+	struct igrad_emitter *e = &pass->conv.e;
 
-	if (args->b && bw->updates) {
-		if (bw->adam)
-			bias_adam(bw, size);
+	if (args->b && pass->updates) {
+		if (pass->adam)
+			bias_adam(pass, size);
 		else
-			igrad_emit_sgd(e, size, &bw->step, bw->bias.b, bw->bias.sum);
-		igrad_emit_store(e, args->b, 0, 0, size, bw->bias.b);
-		if (bw->momentum)
-			igrad_emit_store(e, args->vb, 0, 0, size, bw->bias.sum);
+			igrad_emit_sgd(e, size, &pass->step, pass->bias.b, pass->bias.sum);
+		igrad_emit_store(e, args->b, 0, 0, size, pass->bias.b);
+		if (pass->momentum)
+			igrad_emit_store(e, args->vb, 0, 0, size, pass->bias.sum);
 	}
 	if (args->db)
-		igrad_emit_store(e, args->db, 0, 0, size, bw->bias.sum);
+		igrad_emit_store(e, args->db, 0, 0, size, pass->bias.sum);
+}
+
+/* ---------------------------------------------------------------- slabs come and go */
+
+/* Channels from @at on that move at once: as many as a tile has. */
+static uint32_t strip(uint32_t tile, uint32_t at, uint32_t channels)
+{
+	return igrad_min(tile, channels - at);
+}
+
+static void bring_dy(struct igrad_conv_pass *pass, struct igrad_conv_slab *s)
+{
+	struct igrad_conv *conv = &pass->conv;
+	uint32_t o = s->have_dy, n = strip(conv->tile.cols, o, conv->shape.out);
+	uint32_t output = igrad_slab_first_output(conv, &s->slab);
+	struct igrad_size size = {igrad_slab_outputs(conv, &s->slab), n};
+	struct igrad_place dy = igrad_place_at(s->dy, 0, o), y = igrad_place_at(s->y, 0, o);
+
+	igrad_emit_load(&conv->e, pass->args->dy, output, o, size, dy);
+	if (pass->args->y) {
+		igrad_emit_load(&conv->e, pass->args->y, output, o, size, y);
+		igrad_emit_relu_grad(&conv->e, size, y, dy);
+	}
+	sum_biases(pass, s, o, n);
+	s->have_dy += n;
+}
+
+static void bring_x(struct igrad_conv_pass *pass, struct igrad_conv_slab *s)
+{
+	struct igrad_conv *conv = &pass->conv;
+	uint32_t i = s->have_x, n = strip(conv->tile.rows, i, conv->shape.in);
+
+	igrad_emit_load(&conv->e, pass->args->x, igrad_slab_first_pixel(conv, &s->slab), i,
+			(struct igrad_size){igrad_slab_pixels(conv, &s->slab), n},
+			igrad_place_at(s->x, 0, i));
+	s->have_x += n;
+}
+
+/* There may be pixels that no output looks at. */
+static void clear_dx(struct igrad_conv_pass *pass, struct igrad_conv_slab *s)
+{
+	struct igrad_conv *conv = &pass->conv;
+	uint32_t i = s->have_dx, n = strip(conv->tile.rows, i, conv->shape.in);
+
+	igrad_emit_fill(&conv->e, (struct igrad_size){igrad_slab_pixels(conv, &s->slab), n}, 0.0f,
+			igrad_place_at(s->dx, 0, i));
+	s->have_dx += n;
+}
+
+struct igrad_place igrad_conv_x(struct igrad_conv_pass *pass, uint32_t i, uint32_t n)
+{
+	while (pass->now->have_x < i + n && !pass->conv.e.err)
+		bring_x(pass, pass->now);
+	return igrad_place_at(pass->now->x, 0, i);
+}
+
+struct igrad_place igrad_conv_dx(struct igrad_conv_pass *pass, uint32_t i, uint32_t n)
+{
+	while (pass->now->have_dx < i + n && !pass->conv.e.err)
+		clear_dx(pass, pass->now);
+	return igrad_place_at(pass->now->dx, 0, i);
+}
+
+struct igrad_place igrad_conv_dy(struct igrad_conv_pass *pass, uint32_t o, uint32_t n)
+{
+	while (pass->now->have_dy < o + n && !pass->conv.e.err)
+		bring_dy(pass, pass->now);
+	return igrad_place_at(pass->now->dy, 0, o);
+}
+
+/* A little of a slab; returns whether all of it is there. */
+static bool bring_some(struct igrad_conv_pass *pass, struct igrad_conv_slab *s)
+{
+	if (s->have_dy < pass->conv.shape.out)
+		bring_dy(pass, s);
+	else if (s->have_x < pass->conv.shape.in)
+		bring_x(pass, s);
+	else if (pass->args->dx && s->have_dx < pass->conv.shape.in)
+		clear_dx(pass, s);
+	else
+		return true;
+	return false;
+}
+
+/* Sums of biases want one slab after the other. */
+void igrad_conv_ahead(struct igrad_conv_pass *pass)
+{
+	if (!pass->conv.e.err && bring_some(pass, pass->now) && pass->next)
+		bring_some(pass, pass->next);
+}
+
+void igrad_conv_dx_done(struct igrad_conv_pass *pass, const struct igrad_tap *tap)
+{
+	struct igrad_conv *conv = &pass->conv;
+	const struct igrad_conv_shape *s = &conv->shape;
+
+	if (tap->ky + 1 < s->kernel_y || tap->kx + 1 < s->kernel_x ||
+	    tap->o + tap->size.cols < s->out)
+		return;
+	igrad_emit_store(
+		&conv->e, pass->args->dx, igrad_slab_first_pixel(conv, &pass->now->slab), tap->i,
+		(struct igrad_size){igrad_slab_pixels(conv, &pass->now->slab), tap->channels},
+		igrad_conv_dx(pass, tap->i, tap->channels));
 }
 
 /* ---------------------------------------------------------------- slab after slab */
 
-static void bring_in(struct backward *bw, const struct igrad_slab *slab, uint32_t slot,
-		     const struct igrad_streams *at)
+static struct igrad_place place_of(uint32_t addr, uint32_t channels)
 {
-	struct igrad_conv *conv = &bw->conv;
-	struct igrad_size pixels = {igrad_slab_pixels(conv, slab), conv->shape.in};
-	struct igrad_size outputs = {igrad_slab_outputs(conv, slab), conv->shape.out};
-	uint32_t pixel = igrad_slab_first_pixel(conv, slab);
-	uint32_t output = igrad_slab_first_output(conv, slab);
-
-	igrad_emit_load(&conv->e, bw->args->dy, output, 0, outputs, at->g);
-	if (bw->args->y) {
-		struct igrad_place y = {bw->y[slot], at->g.pitch, IGRAD_FP32};
-
-		igrad_emit_load(&conv->e, bw->args->y, output, 0, outputs, y);
-		igrad_emit_relu_grad(&conv->e, outputs, y, at->g);
-	}
-	igrad_emit_load(&conv->e, bw->args->x, pixel, 0, pixels, at->x);
-	if (bw->args->dx) /* there may be pixels that no output looks at */
-		igrad_emit_fill(&conv->e, pixels, 0.0f, at->p);
+	return (struct igrad_place){addr, channels * 4, IGRAD_FP32};
 }
 
-static void backward_slab(struct backward *bw, const struct igrad_slab *slab, uint32_t number,
-			  uint32_t done)
+/* Set up slab @number, which begins with row @y of @image; @before is the one before it, or NULL.
+ */
+static void set_slab(struct igrad_conv_pass *pass, uint32_t number, uint32_t image, uint32_t y,
+		     const struct igrad_conv_slab *before)
 {
-	struct igrad_conv *conv = &bw->conv;
-	uint32_t slot = number % bw->cut.slots;
-	struct igrad_streams at = {
-		.x = {bw->x[slot], conv->shape.in * 4, IGRAD_FP32},
-		.g = {bw->dy[slot], conv->shape.out * 4, IGRAD_FP32},
-		.p = {bw->dx[slot], conv->shape.in * 4, IGRAD_FP32},
+	const struct igrad_conv_shape *shape = &pass->conv.shape;
+	const uint32_t *slot = pass->slots[number % pass->cut.slots];
+	struct igrad_conv_slab *s = &pass->slabs[number % 2];
+	struct igrad_slab slab = {
+		.image = image,
+		.images = igrad_min(pass->cut.images, shape->batch - image),
+		.y = y,
+		.rows = igrad_min(pass->cut.rows, shape->height - y),
 	};
-	struct igrad_tap tap;
 
-	bring_in(bw, slab, slot, &at);
-	sum_biases(bw, slab, done, at.g);
-	igrad_conv_window(conv, slab);
-	igrad_conv_first_tap(conv, &tap);
-	do
-		backward_tile(bw, slab, &tap, at);
-	while (!conv->e.err && igrad_conv_next_tap(conv, &tap));
-	if (bw->args->dx)
-		igrad_emit_store(&conv->e, bw->args->dx, igrad_slab_first_pixel(conv, slab), 0,
-				 (struct igrad_size){igrad_slab_pixels(conv, slab), conv->shape.in},
-				 at.p);
+	set_outputs(&pass->conv, &slab);
+	*s = (struct igrad_conv_slab){
+		.slab = slab,
+		.x = place_of(slot[0], shape->in),
+		.dx = place_of(slot[1], shape->in),
+		.dy = place_of(slot[2], shape->out),
+		.y = place_of(slot[3], shape->out),
+		.seen = y ? before->slab.oy + before->slab.orows : 0,
+		.begins = !number,
+		.ends = image + slab.images == shape->batch && y + slab.rows == shape->height,
+	};
 }
 
-static void backward_slabs(struct backward *bw)
+/* The slab behind @now, which exists. */
+static struct igrad_conv_slab *set_next(struct igrad_conv_pass *pass, uint32_t number,
+					const struct igrad_conv_slab *now)
 {
-	struct igrad_conv *conv = &bw->conv;
-	uint32_t batch = conv->shape.batch, height = conv->shape.height, number = 0;
+	uint32_t y = now->slab.y + now->slab.rows;
+	bool same = y < pass->conv.shape.height;
 
-	for (uint32_t image = 0; image < batch; image += bw->cut.images) {
-		uint32_t done = 0;
+	set_slab(pass, number, same ? now->slab.image : now->slab.image + now->slab.images,
+		 same ? y : 0, now);
+	return &pass->slabs[number % 2];
+}
 
-		for (uint32_t y = 0; y < height && !conv->e.err; y += bw->cut.rows) {
-			struct igrad_slab slab = {
-				.image = image,
-				.images = igrad_min(bw->cut.images, batch - image),
-				.y = y,
-				.rows = igrad_min(bw->cut.rows, height - y),
-			};
+static void all_slabs(struct igrad_conv_pass *pass)
+{
+	struct igrad_conv_slab *next = &pass->slabs[0];
 
-			set_outputs(conv, &slab);
-			bw->begins = !image && !y;
-			bw->ends = image + slab.images == batch && y + slab.rows == height;
-			backward_slab(bw, &slab, number++, done);
-			done = slab.oy + slab.orows;
-		}
+	set_slab(pass, 0, 0, 0, NULL);
+	for (uint32_t number = 0; next && !pass->conv.e.err; number++) {
+		pass->now = next;
+		next = pass->now->ends ? NULL : set_next(pass, number + 1, pass->now);
+		pass->next = pass->cut.slots > 1 ? next : NULL;
+		(weight_stationary(pass) ? igrad_conv_visit_ws : igrad_conv_visit_os)(pass);
+		igrad_conv_dy(pass, 0, pass->conv.shape.out); /* for biases, if for nothing else */
 	}
 }
 
-/* ---------------------------------------------------------------- the entry point */
+/* ---------------------------------------------------------------- a group */
 
 /* Sums that nobody asked for, where they do not fit SRAM, need a place between slabs. */
-static bool spills(const struct backward *bw)
+static bool spills(const struct igrad_conv_pass *pass)
 {
-	const struct igrad_conv_shape *s = &bw->conv.shape;
+	const struct igrad_conv_shape *s = &pass->conv.shape;
 
-	return !bw->acc.home && !igrad_ring_stays(&bw->conv, &bw->acc) &&
-	       (bw->cut.images < s->batch || bw->cut.rows < s->height);
+	return !pass->acc.home && !pass->conv.plan.resident &&
+	       (pass->cut.images < s->batch || pass->cut.rows < s->height);
 }
 
-static void new_spill(struct backward *bw, struct igrad_matrix *spill)
+static void new_spill(struct igrad_conv_pass *pass, struct igrad_matrix *spill)
 {
-	*spill = *bw->args->w;
+	*spill = *pass->args->w;
 	spill->offset = 0;
 	spill->pitch = 0;
-	bw->conv.e.err = igrad_buffer_new(bw->conv.e.cmdbuf->device,
-					  (uint64_t)spill->rows * spill->cols * 4, &spill->buffer);
-	bw->acc.home = spill;
+	pass->conv.e.err = igrad_buffer_new(pass->conv.e.cmdbuf->device,
+					    (uint64_t)spill->rows * spill->cols * 4,
+					    &spill->buffer);
+	pass->acc.home = spill;
 }
 
-static int backward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args)
+/* Wᵀ has out-channels on the array's rows. */
+static void set_tile(struct igrad_conv_pass *pass)
+{
+	const struct igrad_device_info *device = igrad_sram_device(pass->conv.e.cmdbuf);
+	const struct igrad_conv_shape *s = &pass->conv.shape;
+
+	pass->conv.in_last = true;
+	if (!weight_stationary(pass))
+		return;
+	pass->conv.tile.rows = igrad_min(device->cols, s->in);
+	pass->conv.tile.cols = igrad_min(device->rows, s->out);
+}
+
+static int build_slice(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
+		       const struct igrad_conv_plan *plan, uint32_t first_in, uint32_t whole_in)
 {
 	const struct igrad_optimizer *optimizer = &args->optimizer;
-	struct backward bw = {
+	struct igrad_conv_pass pass = {
 		.args = args,
 		.updates = optimizer->update != IGRAD_UPDATE_NONE,
 		.momentum = optimizer->update == IGRAD_UPDATE_MOMENTUM,
@@ -462,22 +458,61 @@ static int backward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_b
 		.step = igrad_step_of(optimizer),
 	};
 	struct igrad_matrix spill = {.buffer = NULL};
-	int err = igrad_conv_open(&bw.conv, cmdbuf, &args->shape);
+	int err = igrad_conv_open(&pass.conv, cmdbuf, &args->shape, plan);
 
-	bw.fused = args->schedule == IGRAD_SCHEDULE_INTERLEAVED && bw.updates && !bw.adam;
 	if (err)
 		return err;
-	allocate(&bw);
-	if (!bw.conv.e.err && spills(&bw))
-		new_spill(&bw, &spill);
-	if (!bw.conv.e.err) {
-		load_biases(&bw);
-		backward_slabs(&bw);
-		finish_biases(&bw);
+	pass.conv.first_in = first_in;
+	pass.conv.whole_in = whole_in;
+	pass.fused = plan->schedule == IGRAD_SCHEDULE_INTERLEAVED && pass.updates && !pass.adam;
+	set_tile(&pass);
+	allocate(&pass);
+	if (!pass.conv.e.err && spills(&pass))
+		new_spill(&pass, &spill);
+	if (!pass.conv.e.err) {
+		load_biases(&pass);
+		all_slabs(&pass);
+		finish_biases(&pass);
 	}
 	igrad_buffer_unref(spill.buffer);
-	return bw.conv.e.err;
+	return pass.conv.e.err;
 }
+
+/* Biases are all seen to with the first slice. */
+static struct igrad_conv_backward slice_of(const struct igrad_conv_backward *args, uint32_t first,
+					   uint32_t n, struct igrad_matrix parts[2])
+{
+	struct igrad_conv_backward slice = *args;
+
+	slice.shape.in = n;
+	slice.x = igrad_conv_slice(args->x, first, n, &parts[0]);
+	slice.dx = igrad_conv_slice(args->dx, first, n, &parts[1]);
+	if (first)
+		slice.b = slice.db = slice.vb = slice.sb = NULL;
+	return slice;
+}
+
+int igrad_conv_backward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_backward *args,
+			      const struct igrad_conv_plan *plan)
+{
+	const struct igrad_device_info *device = igrad_sram_device(cmdbuf);
+	uint32_t in = args->shape.in, n;
+	int err = 0;
+	bool ws = plan->schedule <= IGRAD_SCHEDULE_WS;
+	uint32_t width = igrad_conv_slice_width(in, ws ? device->cols : device->rows, plan->slices);
+
+	for (uint32_t first = 0; first < in && !err; first += n) {
+		struct igrad_conv_backward slice;
+		struct igrad_matrix parts[2];
+
+		n = igrad_min(width, in - first);
+		slice = slice_of(args, first, n, parts);
+		err = build_slice(cmdbuf, &slice, plan, first, in);
+	}
+	return err;
+}
+
+/* ---------------------------------------------------------------- the entry point */
 
 static int check_operands(const struct igrad_conv_backward *args)
 {
@@ -486,7 +521,9 @@ static int check_operands(const struct igrad_conv_backward *args)
 
 	if (!args->x || !args->w || !args->dy)
 		return -EINVAL;
-	if ((unsigned int)args->optimizer.update > IGRAD_UPDATE_ADAM)
+	if ((unsigned int)args->optimizer.update > IGRAD_UPDATE_ADAM ||
+	    (unsigned int)args->schedule >= IGRAD_NUM_SCHEDULES ||
+	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES)
 		return -EINVAL;
 	if (args->optimizer.update == IGRAD_UPDATE_NONE && !args->dw)
 		return -EINVAL;
@@ -496,8 +533,6 @@ static int check_operands(const struct igrad_conv_backward *args)
 		return -EINVAL;
 	if (adam && (!args->sw || (args->b && !args->sb) || !args->adam))
 		return -EINVAL;
-	if (args->schedule != IGRAD_SCHEDULE_WS_OS && args->schedule != IGRAD_SCHEDULE_INTERLEAVED)
-		return (unsigned int)args->schedule < IGRAD_NUM_SCHEDULES ? -ENOTSUP : -EINVAL;
 	return 0;
 }
 
@@ -550,7 +585,7 @@ int igrad_conv_backward(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_bac
 		part.vb = igrad_conv_columns(args->vb, g, groups, &m[9]);
 		part.sw = igrad_conv_columns(args->sw, g, groups, &m[10]);
 		part.sb = igrad_conv_columns(args->sb, g, groups, &m[11]);
-		err = backward_group(cmdbuf, &part);
+		err = igrad_conv_do(cmdbuf, &(struct igrad_conv_task){.backward = &part});
 	}
 	return err;
 }

@@ -2,7 +2,7 @@
 /* A convolution's forward pass: weights stationary, images walked over, y summed up in SRAM. */
 #include <errno.h>
 
-#include "conv.h"
+#include "conv-plan.h"
 
 struct forward {
 	struct igrad_conv conv;
@@ -49,7 +49,7 @@ static void allocate(struct forward *f)
 		f->bias =
 			(struct igrad_place){igrad_conv_alloc(conv, (uint64_t)conv->shape.out * 4),
 					     conv->shape.out * 4, IGRAD_FP32};
-	igrad_ring_init(conv, &f->w, f->args->w, 3);
+	igrad_ring_init(conv, &f->w, f->args->w, conv->plan.resident, conv->tile);
 	if (conv->e.err)
 		return;
 	f->cut = igrad_conv_cut(conv, slab_bytes, conv->out_height);
@@ -83,14 +83,14 @@ static void forward_tile(struct forward *f, const struct igrad_slab *slab,
 	uint16_t add = tap->ky || tap->kx || tap->i ? IGRAD_FLAG_ADD : 0;
 	struct igrad_place y = igrad_place_at(at.p, 0, tap->o);
 
-	if (!again || !igrad_ring_stays(conv, &f->w))
+	if (!again || !f->w.stays)
 		igrad_ring_load(conv, &f->w, tap);
 	igrad_emit_tile(&conv->e, IGRAD_OP_LOAD_W, 0, tap->size, igrad_ring_at(conv, &f->w, tap));
 	at.x = igrad_place_at(at.x, 0, tap->i);
 	for (uint32_t first = 0; first < outputs; first += n) {
 		n = igrad_min(outputs - first, IGRAD_MAX_BATCH);
 		at.p = igrad_place_at(y, first, 0);
-		igrad_emit_walk(&conv->e, IGRAD_OP_FPROP, add, tap->size, n,
+		igrad_emit_walk(&conv->e, IGRAD_OP_FPROP, add | igrad_conv_flags(tap), tap->size, n,
 				igrad_conv_walk(conv, slab, tap, first), &at);
 	}
 }
@@ -141,13 +141,15 @@ static void forward_slabs(struct forward *f)
 	}
 }
 
-static int forward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args)
+static int build_slice(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args,
+		       const struct igrad_conv_plan *plan)
 {
 	struct forward f = {.args = args};
-	int err = igrad_conv_open(&f.conv, cmdbuf, &args->shape);
+	int err = igrad_conv_open(&f.conv, cmdbuf, &args->shape, plan);
 
 	if (err)
 		return err;
+	igrad_conv_pack(&f.conv, true);
 	allocate(&f);
 	if (args->b && !f.conv.e.err)
 		igrad_emit_load(&f.conv.e, args->b, 0, 0, (struct igrad_size){1, args->shape.out},
@@ -155,6 +157,27 @@ static int forward_group(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_fo
 	if (!f.conv.e.err)
 		forward_slabs(&f);
 	return f.conv.e.err;
+}
+
+int igrad_conv_forward_build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forward *args,
+			     const struct igrad_conv_plan *plan)
+{
+	uint32_t out = args->shape.out, n;
+	uint32_t width = igrad_conv_slice_width(out, igrad_sram_device(cmdbuf)->cols, plan->slices);
+	int err = 0;
+
+	for (uint32_t first = 0; first < out && !err; first += n) {
+		struct igrad_conv_forward slice = *args;
+		struct igrad_matrix w, b, y;
+
+		n = igrad_min(width, out - first);
+		slice.shape.out = n;
+		slice.w = igrad_conv_slice(args->w, first, n, &w);
+		slice.b = igrad_conv_slice(args->b, first, n, &b);
+		slice.y = igrad_conv_slice(args->y, first, n, &y);
+		err = build_slice(cmdbuf, &slice, plan);
+	}
+	return err;
 }
 
 static int check(const struct igrad_conv_forward *args)
@@ -165,7 +188,8 @@ static int check(const struct igrad_conv_forward *args)
 
 	if (err)
 		return err;
-	if (!args->x || !args->w || !args->y)
+	if (!args->x || !args->w || !args->y ||
+	    (unsigned int)args->objective >= IGRAD_NUM_OBJECTIVES)
 		return -EINVAL;
 	err = igrad_conv_check(args->x, (uint64_t)s->batch * s->height * s->width, s->in);
 	if (!err)
@@ -194,7 +218,7 @@ int igrad_conv_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_forw
 		part.w = igrad_conv_columns(args->w, g, groups, &w);
 		part.b = igrad_conv_columns(args->b, g, groups, &b);
 		part.y = igrad_conv_columns(args->y, g, groups, &y);
-		err = forward_group(cmdbuf, &part);
+		err = igrad_conv_do(cmdbuf, &(struct igrad_conv_task){.forward = &part});
 	}
 	return err;
 }

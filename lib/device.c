@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "backend.h"
+#include "conv-plan.h"
 #include "planner.h"
 
 void igrad_device_init(struct igrad_device *device, const struct igrad_backend *backend)
 {
 	atomic_init(&device->refs, 1);
 	atomic_init(&device->planner, NULL);
+	atomic_init(&device->conv_planner, NULL);
 	device->backend = backend;
 }
 
@@ -61,6 +63,7 @@ void igrad_device_unref(struct igrad_device *device)
 	if (!device || !igrad_put(&device->refs))
 		return;
 	igrad_planner_free(atomic_load(&device->planner));
+	igrad_conv_planner_free(atomic_load(&device->conv_planner));
 	device->backend->device_free(device);
 }
 

@@ -12,7 +12,8 @@ enum { OPERAND_X, OPERAND_Y, OPERAND_DY, OPERAND_DX };
 /* Rows of constants: those of VEC_NORM or VEC_NORM_GRAD, and behind them what leads to them. */
 enum {
 	ROW_VARIANCE = IGRAD_NORM_ROWS,
-	ROW_RUNNING,
+	ROW_RUNNING_MEAN,
+	ROW_RUNNING_VARIANCE,
 	NUM_ROWS,
 };
 
@@ -51,17 +52,14 @@ static float reciprocal(const struct igrad_layer *layer)
 /* ---------------------------------------------------------------- forward */
 
 /* running = fma(weight, row, (1 - momentum)·running) */
-static void follow(struct igrad_layer *layer, struct igrad_part top, const struct igrad_matrix *m,
-		   float momentum, double weight, struct igrad_place row)
+static void follow(struct igrad_layer *layer, struct igrad_part top, float momentum, double weight,
+		   struct igrad_place row, struct igrad_place running)
 {
-	struct igrad_place running = igrad_layer_row(layer, ROW_RUNNING);
 	struct igrad_size size = row_size(top);
 
-	load_row(layer, top, m, running);
 	igrad_emit_map(&layer->e, IGRAD_OP_VEC_SCALE, size, (float)(1.0 - momentum), running,
 		       running);
 	igrad_emit_axpy(&layer->e, size, (float)weight, row, running, running);
-	store_row(layer, top, m, running);
 }
 
 static void batch_statistics(struct igrad_layer *layer, struct igrad_part top,
@@ -69,6 +67,8 @@ static void batch_statistics(struct igrad_layer *layer, struct igrad_part top,
 {
 	struct igrad_place mean = igrad_layer_row(layer, IGRAD_NORM_MEAN);
 	struct igrad_place variance = igrad_layer_row(layer, ROW_VARIANCE);
+	struct igrad_place running_mean = igrad_layer_row(layer, ROW_RUNNING_MEAN);
+	struct igrad_place running_variance = igrad_layer_row(layer, ROW_RUNNING_VARIANCE);
 	struct igrad_size size = row_size(top);
 	double n = layer->size.rows;
 	struct igrad_part part = top;
@@ -86,9 +86,11 @@ static void batch_statistics(struct igrad_layer *layer, struct igrad_part top,
 	igrad_emit_map(&layer->e, IGRAD_OP_VEC_SCALE, size, reciprocal(layer), variance, variance);
 	if (!args->running_mean)
 		return;
-	follow(layer, top, args->running_mean, args->momentum, args->momentum, mean);
-	follow(layer, top, args->running_variance, args->momentum, args->momentum * n / (n - 1.0),
-	       variance);
+	follow(layer, top, args->momentum, args->momentum, mean, running_mean);
+	follow(layer, top, args->momentum, args->momentum * n / (n - 1.0), variance,
+	       running_variance);
+	store_row(layer, top, args->running_mean, running_mean);
+	store_row(layer, top, args->running_variance, running_variance);
 }
 
 static void forward_columns(struct igrad_layer *layer, struct igrad_part part,
@@ -101,6 +103,12 @@ static void forward_columns(struct igrad_layer *layer, struct igrad_part part,
 	load_row(layer, part, args->gamma, igrad_layer_row(layer, IGRAD_NORM_SCALE));
 	load_row(layer, part, args->beta, igrad_layer_row(layer, IGRAD_NORM_SHIFT));
 	if (args->training) {
+		if (args->running_mean) {
+			load_row(layer, part, args->running_mean,
+				 igrad_layer_row(layer, ROW_RUNNING_MEAN));
+			load_row(layer, part, args->running_variance,
+				 igrad_layer_row(layer, ROW_RUNNING_VARIANCE));
+		}
 		batch_statistics(layer, part, args);
 	} else {
 		load_row(layer, part, args->running_mean, mean);
@@ -160,8 +168,10 @@ int igrad_batchnorm_forward(struct igrad_cmdbuf *cmdbuf, const struct igrad_batc
 	err = igrad_layer_open(&layer, cmdbuf, (struct igrad_size){args->x->rows, args->x->cols},
 			       operands, 2, NUM_ROWS, 0);
 	for (uint32_t col = 0; !err && col < layer.size.cols && !layer.e.err;
-	     col += layer.block.cols)
+	     col += layer.block.cols) {
+		igrad_layer_next_rows(&layer);
 		forward_columns(&layer, igrad_layer_top(&layer, col), args);
+	}
 	return igrad_layer_close(&layer) ?: err;
 }
 
@@ -190,7 +200,6 @@ static void gradient_constants(struct igrad_layer *layer, struct igrad_part top,
 		return;
 	igrad_emit_map(&layer->e, IGRAD_OP_VEC_SCALE, both, reciprocal(layer), sums,
 		       igrad_layer_row(layer, IGRAD_NORM_SUM));
-	load_row(layer, top, args->gamma, factor);
 	igrad_emit_pair(&layer->e, IGRAD_OP_VEC_MUL, size, factor,
 			igrad_layer_row(layer, IGRAD_NORM_INVERSE), factor);
 }
@@ -202,6 +211,8 @@ static void backward_columns(struct igrad_layer *layer, struct igrad_part part,
 
 	load_row(layer, part, args->mean, mean);
 	load_row(layer, part, args->inverse, igrad_layer_row(layer, IGRAD_NORM_INVERSE));
+	if (args->dx)
+		load_row(layer, part, args->gamma, igrad_layer_row(layer, IGRAD_NORM_FACTOR));
 	gradient_constants(layer, part, args);
 	if (!args->dx)
 		return;
@@ -255,7 +266,9 @@ int igrad_batchnorm_backward(struct igrad_cmdbuf *cmdbuf,
 	if (args->y)
 		layer.operands[OPERAND_DY].relu = &layer.operands[OPERAND_Y];
 	for (uint32_t col = 0; !err && col < layer.size.cols && !layer.e.err;
-	     col += layer.block.cols)
+	     col += layer.block.cols) {
+		igrad_layer_next_rows(&layer);
 		backward_columns(&layer, igrad_layer_top(&layer, col), args);
+	}
 	return igrad_layer_close(&layer) ?: err;
 }

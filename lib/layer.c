@@ -76,25 +76,38 @@ static struct igrad_size block_of(const struct need *need, struct igrad_size siz
 	return (struct igrad_size){(uint32_t)(rows < size.rows ? rows : size.rows), cols};
 }
 
-/* Columns that let operands that come again stay; as few as DRAM moves in a cycle, or none. */
-static uint32_t staying_columns(const struct need *need, struct igrad_size size, uint32_t least)
+/* Columns that let operands that come again stay, @times of them; as many as DRAM moves in some
+ * cycles, or none. */
+static uint32_t staying_columns(const struct need *need, struct igrad_size size, uint32_t least,
+				uint32_t times)
 {
-	uint64_t column =
-		((uint64_t)need->again * (size.rows + (uint64_t)size.rows / STEPS + 1) +
-		 (uint64_t)(need->num - need->again) * FEW_SLOTS * (size.rows / STEPS + 1) +
-		 need->rows) *
-		4;
-	uint64_t cols = need->room / column / least * least;
+	uint64_t step = (uint64_t)size.rows / STEPS + 1;
+	uint64_t words = need->again * times * (size.rows + step) +
+			 (need->num - need->again) * FEW_SLOTS * step + need->rows;
+	uint64_t cols = need->room / (words * 4) / least * least;
 
 	return cols < size.cols ? (uint32_t)cols : size.cols;
+}
+
+/* While a column of blocks is gone through again the next one should come in. */
+static uint32_t columns_of(const struct need *need, struct igrad_size size, uint32_t least)
+{
+	uint32_t cols = staying_columns(need, size, least, 2);
+
+	if (!need->again)
+		return size.cols;
+	if (cols == size.cols && cols >= 2 * least)
+		cols = (cols / 2 + least - 1) / least * least;
+	if (!cols)
+		cols = staying_columns(need, size, least, 1);
+	return cols ? cols : size.cols;
 }
 
 static int cut(const struct need *need, struct igrad_size size, uint32_t least,
 	       struct igrad_size *block, uint32_t *slots, uint32_t *again)
 {
-	uint32_t cols = need->again ? staying_columns(need, size, least) : size.cols;
+	uint32_t cols = columns_of(need, size, least);
 
-	cols = cols ? cols : size.cols;
 	for (*slots = FEW_SLOTS;; cols = (cols + 1) / 2) {
 		*block = block_of(need, size, cols, *slots);
 		if (block->rows)
@@ -105,7 +118,7 @@ static int cut(const struct need *need, struct igrad_size size, uint32_t least,
 			return -ENOSPC;
 		*slots = 1;
 	}
-	*again = blocks_down(size, *block);
+	*again = (block->cols < size.cols ? 2 : 1) * blocks_down(size, *block);
 	while (*again > *slots && bytes_of(need, *block, *slots, *again) > need->room)
 		(*again)--;
 	if (*again < *slots)
@@ -133,7 +146,7 @@ int igrad_layer_open(struct igrad_layer *layer, struct igrad_cmdbuf *cmdbuf, str
 		     uint32_t num_rows, uint32_t num_words)
 {
 	const struct igrad_device_info *device = igrad_sram_device(cmdbuf);
-	struct need need = {0, 0, num_rows, num_words, device->sram_bytes};
+	struct need need = {0, 0, 2 * num_rows, num_words, device->sram_bytes};
 	uint32_t least = device->dram_bytes_per_cycle < 4 ? 1 : device->dram_bytes_per_cycle / 4;
 	struct igrad_sram sram;
 	uint32_t slots, again;
@@ -142,6 +155,7 @@ int igrad_layer_open(struct igrad_layer *layer, struct igrad_cmdbuf *cmdbuf, str
 	memset(layer, 0, sizeof(*layer));
 	layer->e.cmdbuf = cmdbuf;
 	layer->size = size;
+	layer->num_rows = num_rows;
 	for (uint32_t i = 0; i < num_operands; i++) {
 		need.num += operands[i].home ? 1 : 0;
 		need.again += operands[i].home && operands[i].times > 1;
@@ -160,7 +174,7 @@ int igrad_layer_open(struct igrad_layer *layer, struct igrad_cmdbuf *cmdbuf, str
 	if (!err)
 		err = igrad_sram_alloc(&sram, constants(&need, layer->block.cols),
 				       &layer->rows.addr);
-	layer->words = (struct igrad_place){layer->rows.addr + num_rows * layer->rows.pitch,
+	layer->words = (struct igrad_place){layer->rows.addr + 2 * num_rows * layer->rows.pitch,
 					    num_words * 4, IGRAD_FP32};
 	return err;
 }
@@ -178,7 +192,7 @@ int igrad_layer_close(struct igrad_layer *layer)
 
 struct igrad_place igrad_layer_row(const struct igrad_layer *layer, uint32_t index)
 {
-	return igrad_place_at(layer->rows, index, 0);
+	return igrad_place_at(layer->rows, layer->set * layer->num_rows + index, 0);
 }
 
 bool igrad_layer_down(const struct igrad_layer *layer, struct igrad_part *part)

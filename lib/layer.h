@@ -28,6 +28,7 @@ struct igrad_layer_operand {
  * @block: of what is worked on at once; smaller at the edges
  * @operands: by number, each through its window; those without a home have none
  * @rows: the first of the rows of constants, each as wide as a block
+ * @num_rows: of a column of blocks; @set: which of two sets is its
  * @words: a row of words for whatever is the same for all elements
  */
 struct igrad_layer {
@@ -36,6 +37,8 @@ struct igrad_layer {
 	struct igrad_size block;
 	struct igrad_window operands[IGRAD_LAYER_OPERANDS];
 	struct igrad_place rows;
+	uint32_t num_rows;
+	uint32_t set;
 	struct igrad_place words;
 };
 
@@ -60,8 +63,14 @@ int igrad_layer_open(struct igrad_layer *layer, struct igrad_cmdbuf *cmdbuf, str
 /** igrad_layer_close - write back what is left; returns the first error of all commands */
 int igrad_layer_close(struct igrad_layer *layer);
 
-/** igrad_layer_row - row of constants number @index */
+/** igrad_layer_row - row of constants number @index, for this column of blocks */
 struct igrad_place igrad_layer_row(const struct igrad_layer *layer, uint32_t index);
+
+/** igrad_layer_next_rows - another column of blocks begins: its constants may come in already */
+static inline void igrad_layer_next_rows(struct igrad_layer *layer)
+{
+	layer->set = !layer->set;
+}
 
 /* The loops: columns of blocks, and the blocks of one from its top to its bottom. */
 static inline struct igrad_part igrad_layer_top(const struct igrad_layer *layer, uint32_t col)

@@ -210,43 +210,44 @@ static bool comes_and_goes(const struct igrad_problem *problem, const struct igr
 	}
 }
 
-/*
- * A slot whose contents come in and leave is busy with transfers for twice their time, in which two
- * slots leave none for work: in parts, the next tile comes in while the last one leaves.
- */
-static void cut_finely(const struct igrad_problem *problem, const struct igrad_plan *plan,
-		       enum igrad_role role, struct igrad_size *piece)
+/* The part of a block that belongs to one tile. Batch rows are streamed, and not cut. */
+static struct igrad_size of_tile(const struct igrad_plan *plan, enum igrad_role role)
 {
-	uint64_t bytes = (uint64_t)igrad_role_width(problem, role) * piece->rows * piece->cols;
-	uint64_t blocks = igrad_window_blocks(igrad_role_size(problem, role),
-					      igrad_role_block(plan, role));
-	uint32_t parts = MOST_PARTS;
+	struct igrad_plan cut = *plan;
 
-	if (plan->slots[role] > 2 || plan->slots[role] >= blocks || !(problem->home & 1u << role) ||
-	    !comes_and_goes(problem, plan, role))
-		return;
-	while (parts > 1 &&
-	       (piece->rows % parts || bytes < parts * igrad_piece_least(problem->device)))
-		parts--;
-	piece->rows /= parts;
+	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
+	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
+	return igrad_role_block(&cut, role);
 }
 
-/*
- * The part of a block that belongs to one tile, or to several where that is so little that rounding
- * to whole cycles would cost DMA time. Batch rows are streamed, and not cut.
- */
+uint32_t igrad_plan_parts(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			  enum igrad_role role)
+{
+	struct igrad_size piece = of_tile(plan, role);
+	uint64_t bytes = (uint64_t)igrad_role_width(problem, role) * piece.rows * piece.cols;
+	uint64_t blocks = igrad_window_blocks(igrad_role_size(problem, role),
+					      igrad_role_block(plan, role));
+	uint64_t places = plan->slots[role];
+	uint32_t parts = MOST_PARTS;
+
+	places *= igrad_window_blocks(igrad_role_block(plan, role), piece);
+	if (places > 2 || plan->slots[role] >= blocks || !(problem->home & 1u << role) ||
+	    !comes_and_goes(problem, plan, role))
+		return 1;
+	while (parts > 1 &&
+	       (piece.rows % parts || bytes < parts * igrad_piece_least(problem->device)))
+		parts--;
+	return parts;
+}
+
 struct igrad_size igrad_plan_piece(const struct igrad_problem *problem,
 				   const struct igrad_plan *plan, enum igrad_role role)
 {
 	uint64_t bytes = igrad_role_width(problem, role),
 		 least = igrad_piece_least(problem->device);
-	struct igrad_size block = igrad_role_block(plan, role), piece;
-	struct igrad_plan cut = *plan;
+	struct igrad_size block = igrad_role_block(plan, role), piece = of_tile(plan, role);
 
-	cut.block[IGRAD_DIM_I] = igrad_min(cut.block[IGRAD_DIM_I], cut.tile.rows);
-	cut.block[IGRAD_DIM_O] = igrad_min(cut.block[IGRAD_DIM_O], cut.tile.cols);
-	piece = igrad_role_block(&cut, role);
-	cut_finely(problem, plan, role, &piece);
+	piece.rows /= igrad_plan_parts(problem, plan, role);
 	while (bytes * piece.rows * piece.cols < least && piece.cols < block.cols)
 		piece.cols = igrad_min(2 * piece.cols, block.cols);
 	while (bytes * piece.rows * piece.cols < least && piece.rows < block.rows)

@@ -279,10 +279,10 @@ static double pieces(const struct igrad_problem *problem, const struct igrad_pla
 /*
  * Cycles that a piece of so many bytes keeps its place besides those in which it is worked on:
  * until the last wavefront has passed, and its transfers are over.
- * @part: of these bytes, moved at once: what comes in need not wait until all has left
+ * @parts: moved one by one: the first can come in as soon as the first has left
  */
 static double occupied(const struct igrad_problem *problem, enum igrad_role role, double bytes,
-		       double part)
+		       double parts)
 {
 	const struct igrad_device_info *info = problem->device;
 	bool both = role != IGRAD_ROLE_X && role != IGRAD_ROLE_DY && role != IGRAD_ROLE_Y;
@@ -291,7 +291,7 @@ static double occupied(const struct igrad_problem *problem, enum igrad_role role
 	if (problem->home & 1u << role)
 		cycles += bytes / info->dram_bytes_per_cycle + info->dram_latency;
 	if (problem->home & 1u << role && both)
-		cycles += min_double(bytes, part) / info->dram_bytes_per_cycle + info->dram_latency;
+		cycles += bytes / parts / info->dram_bytes_per_cycle + info->dram_latency;
 	return cycles;
 }
 
@@ -306,7 +306,6 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 	uint32_t slots = plan->slots[role], pinned = igrad_window_pinned(slots);
 	struct igrad_size size = igrad_role_size(problem, role);
 	struct igrad_size block = igrad_role_block(plan, role);
-	struct igrad_size piece = igrad_plan_piece(problem, plan, role);
 	double blocks = igrad_window_blocks(size, block), cut, each, visit, moving, stays, round;
 	double bytes = (double)igrad_role_width(problem, role) * block.rows * block.cols;
 
@@ -314,8 +313,7 @@ static double turnaround(const struct igrad_problem *problem, const struct igrad
 		return 0;
 	cut = max_double(1, min_double(pieces(problem, plan, role),
 				       bytes / igrad_piece_least(problem->device)));
-	each = occupied(problem, role, bytes / cut,
-			(double)igrad_role_width(problem, role) * piece.rows * piece.cols);
+	each = occupied(problem, role, bytes / cut, igrad_plan_parts(problem, plan, role));
 	visit = array / (blocks * visits.times * cut);
 	if (visits.sweep <= slots) {
 		stays = ((visits.times - 1.0) * visits.sweep * cut + 1) * visit;
@@ -431,8 +429,8 @@ static uint64_t transfers(const struct igrad_problem *problem, const struct igra
 	uint64_t rows = igrad_min(plan->tile.rows, plan->block[IGRAD_DIM_I]);
 	uint64_t cols = igrad_min(plan->tile.cols, plan->block[IGRAD_DIM_O]);
 	uint64_t least = igrad_piece_least(problem->device);
-	struct igrad_size piece = igrad_plan_piece(problem, plan, IGRAD_ROLE_W);
-	uint64_t weights = 4ull * piece.rows * piece.cols;
+	uint64_t parts = igrad_plan_parts(problem, plan, IGRAD_ROLE_W);
+	uint64_t weights = max_u64(4 * rows * cols / parts, least);
 	uint64_t others = max_u64(4 * plan->block[IGRAD_DIM_B] * igrad_min(rows, cols), least);
 	uint64_t bytes = traffic->read + traffic->written;
 	uint64_t of_weights = weight_bytes(problem);

@@ -137,7 +137,21 @@ static inline uint32_t igrad_piece_least(const struct igrad_device_info *device)
 	return 32 * device->dram_bytes_per_cycle;
 }
 
-/** igrad_plan_piece - what is moved at once of an operand's block */
+/**
+ * igrad_plan_parts - in how many parts an operand's tiles are moved
+ *
+ * A place whose tile comes in and leaves is busy with transfers for twice their time: two places
+ * leave none for work. In parts, the next tile comes in while the last one leaves.
+ */
+uint32_t igrad_plan_parts(const struct igrad_problem *problem, const struct igrad_plan *plan,
+			  enum igrad_role role);
+
+/**
+ * igrad_plan_piece - what is moved at once of an operand's block
+ *
+ * A tile or a part of it, or several where that is so little that rounding to whole cycles would
+ * cost DMA time.
+ */
 struct igrad_size igrad_plan_piece(const struct igrad_problem *problem,
 				   const struct igrad_plan *plan, enum igrad_role role);
 

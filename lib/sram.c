@@ -47,10 +47,15 @@ static uint64_t block_pieces(const struct igrad_window *window)
 	return igrad_window_blocks(window->block, window->piece);
 }
 
+static uint64_t slot_bytes(const struct igrad_window *window)
+{
+	return (uint64_t)window->block.rows * window->block.cols *
+	       igrad_element_bytes(window->dtype);
+}
+
 static int init_slots(struct igrad_window *window, struct igrad_sram *sram)
 {
-	uint64_t bytes = (uint64_t)window->block.rows * window->block.cols *
-			 igrad_element_bytes(window->dtype);
+	uint64_t bytes = slot_bytes(window);
 
 	for (uint32_t i = 0; i < window->num_slots; i++) {
 		struct igrad_slot *slot = &window->slots[i];
@@ -148,8 +153,8 @@ static void write_back(struct igrad_window *window, struct igrad_emitter *e,
 	if (!window->home)
 		return;
 	part = piece_part(window, slot, index);
-	igrad_emit_store(e, window->home, part.row, part.col, part.size,
-			 part_place(window, slot, &part));
+	igrad_emit_store_late(e, window->home, part.row, part.col, part.size,
+			      part_place(window, slot, &part));
 }
 
 static void bring_in(struct igrad_window *window, struct igrad_emitter *e, struct igrad_slot *slot,
@@ -216,11 +221,16 @@ static struct igrad_slot *oldest_slot(struct igrad_window *window)
 static void write_back_all(struct igrad_window *window, struct igrad_emitter *e,
 			   struct igrad_slot *slot)
 {
+	bool dirty = false;
+
 	for (uint32_t i = 0; slot->valid && i < block_pieces(window); i++) {
+		dirty |= slot->pieces[i] == IGRAD_PIECE_DIRTY;
 		if (window->whole && slot->pieces[i] == IGRAD_PIECE_DIRTY && !e->err)
 			e->err = -EINVAL; /* it would be rounded too early: the plan is wrong */
 		write_back(window, e, slot, i);
 	}
+	if (dirty) /* it is not final, and may soon be loaded again */
+		igrad_emit_late(e);
 }
 
 /* The slot that holds the block beginning at (@row, @col), or from now on does. */
@@ -254,6 +264,15 @@ static struct range pieces_of(uint32_t at, uint32_t size, uint32_t piece)
 	return (struct range){at / piece, (at + size - 1) / piece};
 }
 
+/* What was in a piece's place, and is to be stored, has to be stored now. */
+static void leave(const struct igrad_window *window, struct igrad_emitter *e,
+		  const struct igrad_slot *slot, uint32_t index)
+{
+	struct igrad_part part = piece_part(window, slot, index);
+
+	igrad_emit_late_from(e, part_place(window, slot, &part).addr);
+}
+
 struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_emitter *e,
 				    struct igrad_part part, enum igrad_window_use use)
 {
@@ -268,6 +287,7 @@ struct igrad_place igrad_window_get(struct igrad_window *window, struct igrad_em
 			uint8_t *state = &slot->pieces[index];
 
 			if (*state == IGRAD_PIECE_EMPTY) {
+				leave(window, e, slot, index);
 				if (use != IGRAD_USE_OUT)
 					bring_in(window, e, slot, index);
 				*state = IGRAD_PIECE_CLEAN;
@@ -323,4 +343,5 @@ void igrad_window_flush(struct igrad_window *window, struct igrad_emitter *e)
 {
 	for (uint32_t i = 0; i < window->num_slots; i++)
 		write_back_all(window, e, &window->slots[i]);
+	igrad_emit_late(e);
 }

@@ -73,6 +73,55 @@ void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uin
 	emit_dma(e, IGRAD_OP_DMA_STORE, m, row, col, size, from);
 }
 
+#define LATE_STREAMS 2 /* with more, threads are no busier */
+
+static void emit_late(struct igrad_emitter *e, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		const struct igrad_late *late = &e->late[i];
+
+		igrad_emit_store(e, late->m, late->row, late->col, late->size, late->from);
+	}
+	e->num_late -= num;
+	memmove(e->late, e->late + num, e->num_late * sizeof(*e->late));
+}
+
+void igrad_emit_store_late(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+			   uint32_t col, struct igrad_size size, struct igrad_place from)
+{
+	if (e->num_late == IGRAD_MAX_LATE)
+		emit_late(e, 1);
+	e->late[e->num_late++] =
+		(struct igrad_late){e->streams + LATE_STREAMS, m, row, col, size, from};
+}
+
+void igrad_emit_late(struct igrad_emitter *e)
+{
+	emit_late(e, e->num_late);
+}
+
+void igrad_emit_late_from(struct igrad_emitter *e, uint32_t addr)
+{
+	for (unsigned int i = 0; i < e->num_late; i++) {
+		if (e->late[i].from.addr == addr) {
+			emit_late(e, i + 1);
+			return;
+		}
+	}
+}
+
+/* A stream, and the stores whose time has come. */
+static void emit_stream(struct igrad_emitter *e, const struct igrad_cmd *cmd)
+{
+	unsigned int num = 0;
+
+	emit(e, cmd, NULL);
+	e->streams++;
+	while (num < e->num_late && e->late[num].streams <= e->streams)
+		num++;
+	emit_late(e, num);
+}
+
 static struct igrad_cmd array_cmd(enum igrad_opcode op, uint16_t flags, struct igrad_size tile,
 				  uint32_t batch)
 {
@@ -122,7 +171,7 @@ void igrad_emit_fprop(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 
 	set_x(&cmd, x);
 	set_p(&cmd, p);
-	emit(e, &cmd, NULL);
+	emit_stream(e, &cmd);
 }
 
 void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
@@ -132,7 +181,7 @@ void igrad_emit_dgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 
 	set_g(&cmd, g);
 	set_p(&cmd, p);
-	emit(e, &cmd, NULL);
+	emit_stream(e, &cmd);
 }
 
 void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
@@ -142,7 +191,7 @@ void igrad_emit_wgrad(struct igrad_emitter *e, uint16_t flags, struct igrad_size
 
 	set_x(&cmd, x);
 	set_g(&cmd, g);
-	emit(e, &cmd, NULL);
+	emit_stream(e, &cmd);
 }
 
 void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igrad_size tile,
@@ -155,7 +204,7 @@ void igrad_emit_interleaved(struct igrad_emitter *e, uint16_t flags, struct igra
 	set_x(&cmd, x);
 	set_g(&cmd, g);
 	set_p(&cmd, p);
-	emit(e, &cmd, NULL);
+	emit_stream(e, &cmd);
 }
 
 void igrad_emit_window(struct igrad_emitter *e, const struct igrad_cmd_window *window)
@@ -170,6 +219,12 @@ void igrad_emit_window(struct igrad_emitter *e, const struct igrad_cmd_window *w
 				.out_width = htole16(window->out_width),
 				.stride_y = htole16(window->stride_y),
 				.stride_x = htole16(window->stride_x),
+				.group_rows = htole16(window->group_rows),
+				.group_cols = htole16(window->group_cols),
+				.channels = htole16(window->channels),
+				.kernel_x = htole16(window->kernel_x),
+				.step_y = htole16(window->step_y),
+				.step_x = htole16(window->step_x),
 			},
 	};
 

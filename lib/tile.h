@@ -12,15 +12,6 @@ static inline uint32_t igrad_min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/**
- * struct igrad_emitter - where commands go
- * @err: the first error; nothing is emitted after it, so that a sequence is checked once at its end
- */
-struct igrad_emitter {
-	struct igrad_cmdbuf *cmdbuf;
-	int err;
-};
-
 /** struct igrad_place - the upper left corner of a matrix in SRAM; pitch in bytes */
 struct igrad_place {
 	uint32_t addr;
@@ -32,6 +23,35 @@ struct igrad_place {
 struct igrad_size {
 	uint32_t rows;
 	uint32_t cols;
+};
+
+/**
+ * struct igrad_late - a store that is to be emitted later
+ * @streams: when so many streams have been emitted
+ */
+struct igrad_late {
+	uint64_t streams;
+	const struct igrad_matrix *m;
+	uint32_t row;
+	uint32_t col;
+	struct igrad_size size;
+	struct igrad_place from;
+};
+
+#define IGRAD_MAX_LATE 32
+
+/**
+ * struct igrad_emitter - where commands go
+ * @err: the first error; nothing is emitted after it, so that a sequence is checked once at its end
+ * @streams: how many have been emitted
+ * @late, @num_late: stores that wait for later ones
+ */
+struct igrad_emitter {
+	struct igrad_cmdbuf *cmdbuf;
+	int err;
+	uint64_t streams;
+	struct igrad_late late[IGRAD_MAX_LATE];
+	unsigned int num_late;
 };
 
 /** struct igrad_step - one update of weights, as constants of the commands */
@@ -52,6 +72,22 @@ void igrad_emit_load(struct igrad_emitter *e, const struct igrad_matrix *m, uint
 		     uint32_t col, struct igrad_size size, struct igrad_place to);
 void igrad_emit_store(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
 		      uint32_t col, struct igrad_size size, struct igrad_place from);
+
+/**
+ * igrad_emit_store_late - a store that comes behind the next streams, in the order of these calls
+ *
+ * Engines run when they can, whatever stands between their commands. But whoever carries commands
+ * out one by one has streams at hand for other threads while a late store waits for the drain
+ * before it, and is made.
+ */
+void igrad_emit_store_late(struct igrad_emitter *e, const struct igrad_matrix *m, uint32_t row,
+			   uint32_t col, struct igrad_size size, struct igrad_place from);
+/** igrad_emit_late - emit the stores that wait */
+void igrad_emit_late(struct igrad_emitter *e);
+/** igrad_emit_late_from - that one which begins at @addr, where something is to change, and those
+ * before it
+ */
+void igrad_emit_late_from(struct igrad_emitter *e, uint32_t addr);
 
 /* The array; @tile is in-features × out-features of the array, @batch what is streamed */
 void igrad_emit_tile(struct igrad_emitter *e, enum igrad_opcode op, uint16_t flags,

@@ -45,13 +45,40 @@ typedef struct IgradWindow {
     MemoryRegionCache cache;
     uint64_t addr;
     uint64_t len; /* 0: none */
+    /* What was written and not made known yet; as above, that takes longer. */
+    uint64_t dirty;
+    uint64_t dirty_end;
 } IgradWindow;
 
 #define IGRAD_WINDOW_SIZE (1 << 30)
 
+/* Nobody looks for less than a page, so what lies close together is one. */
+#define IGRAD_DIRTY_GAP 4096
+
+static void igrad_window_tell_dirty(IgradWindow *window)
+{
+    if (window->dirty_end) {
+        address_space_cache_invalidate(&window->cache, window->dirty,
+                                       window->dirty_end - window->dirty);
+        window->dirty_end = 0;
+    }
+}
+
+static void igrad_window_written(IgradWindow *window, uint64_t offset,
+                                 uint64_t len)
+{
+    if (!window->dirty_end || offset < window->dirty_end ||
+        offset - window->dirty_end > IGRAD_DIRTY_GAP) {
+        igrad_window_tell_dirty(window);
+        window->dirty = offset;
+    }
+    window->dirty_end = offset + len;
+}
+
 static void igrad_window_close(IgradWindow *window)
 {
     if (window->len) {
+        igrad_window_tell_dirty(window);
         address_space_cache_destroy(&window->cache);
         window->len = 0;
     }
@@ -97,7 +124,7 @@ static size_t igrad_bus_direct(IgradWorker *w, IgradWindow *window,
         l = MIN(len - copied, window->len - offset);
         if (is_write) {
             memcpy(window->cache.ptr + offset, buf + copied, l);
-            address_space_cache_invalidate(&window->cache, offset, l);
+            igrad_window_written(window, offset, l);
         } else {
             memcpy(buf + copied, window->cache.ptr + offset, l);
         }
@@ -295,7 +322,9 @@ struct igrad_mmu *igrad_bus_mmu(IgradWorker *w)
 static bool igrad_space_corrupt(IgradWorker *w, const struct igrad_rows *rows,
                                 struct igrad_fault *fault)
 {
-    for (uint32_t i = 0; i < rows->rows; i++) {
+    uint32_t armed = qatomic_read(&w->inject->ecc);
+
+    for (uint32_t i = 0; armed && i < rows->rows; i++) {
         if (igrad_inject_due(&w->inject->ecc)) {
             trace_igrad_inject(w->name, "uncorrectable error");
             rows->bytes[i * rows->stride] ^= 3;
@@ -311,7 +340,9 @@ static bool igrad_space_unreachable(IgradWorker *w,
                                     const struct igrad_rows *rows,
                                     struct igrad_fault *fault)
 {
-    for (uint32_t i = 0; i < rows->rows; i++) {
+    uint64_t armed = qatomic_read__nocheck(&w->inject->fault);
+
+    for (uint32_t i = 0; armed && i < rows->rows; i++) {
         if (igrad_inject_fault(w->inject, rows->va + i * rows->pitch,
                                rows->len, fault)) {
             trace_igrad_inject(w->name, "unreachable address");

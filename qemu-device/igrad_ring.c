@@ -142,7 +142,7 @@ static bool igrad_completion_write(IgradState *s,
 }
 
 static void igrad_ring_complete(IgradState *s,
-                                const struct igrad_result *result)
+                                const struct igrad_result *result, bool quiet)
 {
     uint32_t causes = IGRAD_IRQ_COMPLETION;
 
@@ -155,6 +155,9 @@ static void igrad_ring_complete(IgradState *s,
     s->done++;
     if (result->status == IGRAD_STATUS_OK) {
         stat64_add(&s->stats.jobs_ok, 1);
+        if (quiet) {
+            return;
+        }
     } else if (result->status == IGRAD_STATUS_SKIPPED) {
         stat64_add(&s->stats.jobs_skipped, 1);
     } else {
@@ -237,7 +240,7 @@ static void igrad_ring_start(IgradState *s)
     if (le32_to_cpu(desc->flags) & IGRAD_DESC_SKIP) {
         const struct igrad_result skipped = { .status = IGRAD_STATUS_SKIPPED };
 
-        igrad_ring_complete(s, &skipped);
+        igrad_ring_complete(s, &skipped, false);
         return;
     }
     stat64_add(&s->stats.jobs_started, 1);
@@ -253,7 +256,7 @@ static bool igrad_ring_step(IgradState *s)
     igrad_collect(s);
     if (igrad_outcome_due(s)) {
         s->held = false;
-        igrad_ring_complete(s, &s->outcome.result);
+        igrad_ring_complete(s, &s->outcome.result, s->outcome.quiet);
         return true;
     }
     if (!runnable) {

@@ -112,6 +112,7 @@ static int igrad_post_load(void *opaque, int version_id)
     s->outcome.result.reason = s->saved.reason;
     s->outcome.result.command = s->saved.command;
     s->outcome.result.addr = s->saved.addr;
+    s->outcome.quiet = false;
     if (s->saved.job) {
         igrad_worker_go_on(&s->worker);
     }

@@ -203,6 +203,7 @@ bool igrad_worker_take(IgradWorker *w, IgradOutcome *outcome)
     done = w->state == IGRAD_WORKER_DONE;
     if (done) {
         *outcome = w->outcome;
+        outcome->quiet = le32_to_cpu(w->desc.flags) & IGRAD_DESC_QUIET;
         w->state = IGRAD_WORKER_IDLE;
     }
     qemu_mutex_unlock(&w->lock);

@@ -23,6 +23,7 @@ typedef enum IgradWorkerState {
 typedef struct IgradOutcome {
     struct igrad_result result;
     uint64_t cycles;
+    bool quiet; /* of its descriptor; lost on a journey, which costs nothing */
 } IgradOutcome;
 
 typedef struct IgradBusRequest IgradBusRequest;

@@ -80,6 +80,7 @@ typedef uint64_t igrad_le64;
 
 #define IGRAD_FEATURE_OVERLAP (1u << 0) /* shadow weights and accumulators */
 #define IGRAD_FEATURE_BF16    (1u << 1) /* bf16 operands */
+#define IGRAD_FEATURE_QUIET   (1u << 2) /* IGRAD_DESC_QUIET */
 
 /*
  * CTRL. Setting ENABLE takes over base and size and starts at index 0 (TAIL must be 0 then);
@@ -131,6 +132,8 @@ struct igrad_desc {
 
 /* Complete with IGRAD_STATUS_SKIPPED, executing nothing and looking at no other field but seqno. */
 #define IGRAD_DESC_SKIP (1u << 0)
+/* When all goes well, do not raise IGRAD_IRQ_COMPLETION: an entry behind this one will. */
+#define IGRAD_DESC_QUIET (1u << 1)
 
 #define IGRAD_MAX_COMMANDS (1u << 20)
 

@@ -6,6 +6,7 @@
 
 #include "fpmode.h"
 #include "internal.h"
+#include "strided.h"
 
 #define ROOM	    64u /* commands; a power of two */
 #define GRAIN	    16u /* rows or columns of a strip are a multiple of this */
@@ -101,20 +102,22 @@ static inline void relax(void)
 #endif
 }
 
-static bool finished(struct igrad_backlog *backlog, struct strip *s)
+/* Commands among the first @count that a strip has not done: none or less if it is further. */
+static int32_t left(struct strip *s, uint32_t count)
 {
-	return atomic_load(&s->done) == atomic_load(&backlog->count);
+	return (int32_t)(count - atomic_load(&s->done));
 }
 
-/* The next commands of a strip, if there are any and nobody else is at it. */
-static bool compute(struct igrad_backlog *backlog, struct strip *s)
+/* The next commands of a strip, among the first @count, if there are any and nobody else is at it.
+ */
+static bool compute(struct igrad_backlog *backlog, struct strip *s, uint32_t count)
 {
 	uint32_t done;
 
-	if (finished(backlog, s) || atomic_exchange(&s->held, true))
+	if (left(s, count) <= 0 || atomic_exchange(&s->held, true))
 		return false;
 	done = atomic_load(&s->done);
-	for (unsigned int i = 0; i < AT_ONCE && done != atomic_load(&backlog->count); i++) {
+	for (unsigned int i = 0; i < AT_ONCE && (int32_t)(count - done) > 0; i++) {
 		igrad_array_execute_strip(backlog->core, &backlog->cmd[done % ROOM], &s->strip);
 		atomic_store_explicit(&s->done, ++done, memory_order_release);
 	}
@@ -122,32 +125,33 @@ static bool compute(struct igrad_backlog *backlog, struct strip *s)
 	return true;
 }
 
-/* Of a strip that is at home with @thread, or of the one that is furthest behind. */
-static bool do_something(struct igrad_backlog *backlog, unsigned int thread)
+/*
+ * Of a strip that is at home with @thread, or of the one that is furthest behind. The caller, who
+ * has other things to do, does no more than it waits for: @count.
+ */
+static bool do_something(struct igrad_backlog *backlog, unsigned int thread, uint32_t count)
 {
-	const uint32_t count = atomic_load(&backlog->count);
 	struct strip *slowest = NULL;
-	uint32_t most = 0;
+	int32_t most = 0;
 
 	for (unsigned int i = thread; i < backlog->num_strips; i += backlog->threads) {
 		struct strip *s = &backlog->strip[i];
 
-		if (compute(backlog, s))
+		if (compute(backlog, s, count))
 			return true;
 		if (!thread)
-			atomic_store(&s->wanted, !finished(backlog, s));
+			atomic_store(&s->wanted, left(s, count) > 0);
 	}
 	for (unsigned int i = 0; i < backlog->num_strips; i++) {
 		struct strip *s = &backlog->strip[i];
-		const uint32_t left = count - atomic_load(&s->done);
+		const int32_t behind = left(s, count);
 
-		if (left <= ROOM && left > most && !atomic_load(&s->held) &&
-		    !atomic_load(&s->wanted)) {
+		if (behind > most && !atomic_load(&s->held) && !atomic_load(&s->wanted)) {
 			slowest = s;
-			most = left;
+			most = behind;
 		}
 	}
-	return slowest && compute(backlog, slowest);
+	return slowest && compute(backlog, slowest, count);
 }
 
 static void help(void *context, unsigned int part)
@@ -155,7 +159,7 @@ static void help(void *context, unsigned int part)
 	struct igrad_backlog *backlog = context;
 
 	for (unsigned int looks = 0; looks < LOOKS && !atomic_load(&backlog->closing); looks++) {
-		if (do_something(backlog, part + 1))
+		if (do_something(backlog, part + 1, atomic_load(&backlog->count)))
 			looks = 0;
 		else
 			relax();
@@ -179,7 +183,7 @@ static void catch_up(struct igrad_backlog *backlog, uint32_t count)
 		return;
 	backlog->reached = count;
 	for (unsigned int looks = 0; !reached(backlog, count); looks++) {
-		if (do_something(backlog, 0))
+		if (do_something(backlog, 0, count))
 			looks = 0;
 		else if (looks < LOOKS)
 			relax();
@@ -382,6 +386,41 @@ static void remember(struct igrad_backlog *backlog, const struct touch *t)
 		e->last_write = e->last_touch;
 }
 
+/* (Rows that overlap each other count as one.) */
+static struct igrad_strided bytes_of(uint64_t addr, uint64_t pitch, uint64_t bytes, uint64_t end)
+{
+	if (pitch < bytes)
+		return igrad_strided(addr, 0, 1, end - addr);
+	return igrad_strided(addr, pitch, (end - addr - bytes) / pitch + 1, bytes);
+}
+
+static bool touches(const struct igrad_cmd *cmd, const struct igrad_area *a)
+{
+	const struct igrad_strided area = bytes_of(a->addr, a->pitch, a->bytes, igrad_area_end(a));
+	struct touch t[3];
+	const unsigned int n = touches_of(cmd, t);
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct igrad_strided own = bytes_of(t[i].addr, t[i].pitch, t[i].bytes,
+							  t[i].end);
+
+		if ((t[i].written || a->written) && igrad_strided_meet(&own, &area))
+			return true;
+	}
+	return false;
+}
+
+/* How many of the first @count commands have to be done before an area may be worked on? */
+static uint32_t before(const struct igrad_backlog *backlog, const struct igrad_area *a,
+		       uint32_t count)
+{
+	while ((int32_t)(count - backlog->reached) > 0 &&
+	       !touches(&backlog->cmd[(count - 1) % ROOM], a))
+		count--;
+	return count;
+}
+
+/* The extents tell that most areas are no concern of anybody's, and until when others may be. */
 void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas *areas)
 {
 	if (!backlog->open)
@@ -393,7 +432,9 @@ void igrad_backlog_clear(struct igrad_backlog *backlog, const struct igrad_areas
 			const struct extent *e = &backlog->extent[role];
 
 			if (meets(e, a->addr, igrad_area_end(a), a->written))
-				catch_up(backlog, a->written ? e->last_touch : e->last_write);
+				catch_up(backlog,
+					 before(backlog, a,
+						a->written ? e->last_touch : e->last_write));
 		}
 	}
 }

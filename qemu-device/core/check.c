@@ -513,8 +513,8 @@ enum igrad_reason igrad_check_desc(const struct igrad_desc *desc)
 	const uint64_t reserved = desc->reserved[0] | desc->reserved[1] | desc->reserved[2];
 
 	if ((desc->pt_root & ~IGRAD_PTE_ADDR) || desc->cmds % sizeof(struct igrad_cmd) ||
-	    !desc->num_cmds || desc->num_cmds > IGRAD_MAX_COMMANDS || desc->flags ||
-	    desc->report % 64 || reserved)
+	    !desc->num_cmds || desc->num_cmds > IGRAD_MAX_COMMANDS ||
+	    (desc->flags & ~IGRAD_DESC_QUIET) || desc->report % 64 || reserved)
 		return IGRAD_REASON_DESC;
 	return IGRAD_REASON_NONE;
 }

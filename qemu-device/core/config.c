@@ -62,5 +62,6 @@ int igrad_config_check(const struct igrad_config *config, char *error, size_t er
 
 uint32_t igrad_config_features(const struct igrad_config *config)
 {
-	return IGRAD_FEATURE_BF16 | (config->overlap ? IGRAD_FEATURE_OVERLAP : 0);
+	return IGRAD_FEATURE_BF16 | IGRAD_FEATURE_QUIET |
+	       (config->overlap ? IGRAD_FEATURE_OVERLAP : 0);
 }

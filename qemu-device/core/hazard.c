@@ -93,7 +93,18 @@ static uint16_t *slot_of(struct igrad_log *log, const struct igrad_strided *regi
 	return oldest;
 }
 
-/* The region's last access takes the place of the one before. */
+static void push(struct igrad_log *log, uint16_t *slot, int32_t first, int32_t last, uint32_t index,
+		 const struct igrad_strided *region)
+{
+	log->first[log->tail] = first;
+	log->last[log->tail] = last;
+	log->index[log->tail] = index;
+	log->region[log->tail] = *region;
+	log->live++;
+	*slot = (uint16_t)log->tail++;
+}
+
+/* The region's last access takes the place of the one before, if that is still found. */
 static void append(struct igrad_log *log, int32_t first, int32_t last, uint32_t index,
 		   const struct igrad_strided *region)
 {
@@ -101,12 +112,7 @@ static void append(struct igrad_log *log, int32_t first, int32_t last, uint32_t 
 
 	if (is_at(log, *slot, region))
 		make_stale(log, *slot);
-	log->first[log->tail] = first;
-	log->last[log->tail] = last;
-	log->index[log->tail] = index;
-	log->region[log->tail] = *region;
-	log->live++;
-	*slot = (uint16_t)log->tail++;
+	push(log, slot, first, last, index, region);
 }
 
 /* Forget what is stale, and what nobody can run beside any more: all below index @dead. */
@@ -503,7 +509,8 @@ static void load_log(struct igrad_log *log, struct igrad_serial *serial,
 		if (!igrad_serial_check(serial, log->tail < log->room || grow(log)))
 			return;
 		sought = seek(region, bounds->shift, bounds->write);
-		append(log, sought.first, sought.last, index, &region);
+		/* What was not found in the log that was saved stands there twice: here too. */
+		push(log, slot_of(log, &region), sought.first, sought.last, index, &region);
 		before = index;
 	}
 }

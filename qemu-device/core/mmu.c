@@ -305,6 +305,7 @@ struct batch {
 	uint64_t va[BATCH];
 	unsigned int n;
 	bool write;
+	struct leaf leaf; /* of the segment before: rows often follow each other in a page */
 };
 
 static unsigned int move_segments(struct igrad_mmu *mmu, const struct batch *batch)
@@ -336,20 +337,20 @@ static int flush_batch(struct igrad_mmu *mmu, struct batch *batch, struct igrad_
 static int64_t add_segment(struct igrad_mmu *mmu, const struct access *access, struct batch *batch,
 			   uint64_t va, uint8_t *bytes, size_t len, struct igrad_fault *fault)
 {
-	struct leaf leaf;
+	const struct leaf *leaf = &batch->leaf;
 	uint64_t offset;
 
-	if (translate(mmu, access, va, &leaf, fault))
+	if (va - leaf->base >= leaf->size && translate(mmu, access, va, &batch->leaf, fault))
 		return -1;
-	if (batch->write && !leaf.writable)
+	if (batch->write && !leaf->writable)
 		return refuse(fault, IGRAD_REASON_READ_ONLY, va);
-	offset = va - leaf.base;
-	if (len > leaf.size - offset)
-		len = leaf.size - offset;
+	offset = va - leaf->base;
+	if (len > leaf->size - offset)
+		len = leaf->size - offset;
 	if (batch->n == BATCH && flush_batch(mmu, batch, fault))
 		return -1;
 	batch->va[batch->n] = va;
-	batch->segments[batch->n++] = (struct igrad_segment){leaf.target + offset, bytes, len};
+	batch->segments[batch->n++] = (struct igrad_segment){leaf->target + offset, bytes, len};
 	return (int64_t)len;
 }
 
@@ -373,11 +374,14 @@ static int space_rows(void *opaque, const struct igrad_rows *rows, bool write,
 		      struct igrad_fault *fault)
 {
 	struct igrad_mmu *mmu = opaque;
-	struct batch batch = {.n = 0, .write = write};
+	struct batch batch; /* large: its segments are better left alone */
 	struct access access;
 	struct igrad_fault earlier;
 	int result = 0;
 
+	batch.n = 0;
+	batch.write = write;
+	batch.leaf = (struct leaf){.size = 0};
 	begin_access(mmu, &access);
 	for (uint32_t i = 0; i < rows->rows && !result; i++)
 		result = add_row(mmu, &access, &batch, rows->va + i * rows->pitch,

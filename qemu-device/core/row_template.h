@@ -12,6 +12,13 @@
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
+/* A loop that is unrolled first is not vectorised any more. */
+#if defined(__clang__)
+#define NOT_UNROLLED INDEPENDENT
+#else
+#define NOT_UNROLLED _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
+#endif
+
 #define ROW_FN(name, expression)                                                               \
 	TARGET static void name(float *d, const float *a, const float *b, size_t n, float imm, \
 				float imm2)                                                    \
@@ -128,51 +135,93 @@ TARGET static void norm_grad(float *d, const float *a, const float *b, size_t n,
 #define PHILOX_ROUNDS	10
 #define PHILOX_COUNTERS 16 /* at once */
 
-/* Word w of the numbers for counter {row, column + k, stream, 0} is x[w][k]. */
-TARGET static void philox(uint32_t x[PHILOX_WORDS][PHILOX_COUNTERS], uint32_t row, uint32_t column,
-			  const uint32_t words[])
+#define PHILOX_ROUND(x0, x1, x2, x3)                            \
+	do {                                                    \
+		const uint64_t p0 = (uint64_t)x0 * 0xd2511f53u; \
+		const uint64_t p1 = (uint64_t)x2 * 0xcd9e8d57u; \
+                                                                \
+		x0 = (uint32_t)(p1 >> 32) ^ x1 ^ key0;          \
+		x1 = (uint32_t)p1;                              \
+		x2 = (uint32_t)(p0 >> 32) ^ x3 ^ key1;          \
+		x3 = (uint32_t)p0;                              \
+	} while (0)
+
+/* The numbers of counter {row, column, stream, 0}. */
+TARGET static void philox_one(uint32_t numbers[PHILOX_WORDS], uint32_t row, uint32_t column,
+			      const uint32_t words[])
 {
 	uint32_t key0 = words[IGRAD_DROPOUT_KEY0], key1 = words[IGRAD_DROPOUT_KEY1];
+	uint32_t x0 = row, x1 = column & (UINT32_MAX / PHILOX_WORDS); /* columns wrap */
+	uint32_t x2 = words[IGRAD_DROPOUT_STREAM], x3 = 0;
 
-	for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
-		x[0][k] = row;
-		x[1][k] = (column + k) & (UINT32_MAX / PHILOX_WORDS); /* columns wrap */
-		x[2][k] = words[IGRAD_DROPOUT_STREAM];
-		x[3][k] = 0;
-	}
 	for (unsigned int round = 0; round < PHILOX_ROUNDS; round++) {
-		INDEPENDENT
-		for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
-			const uint64_t p0 = (uint64_t)x[0][k] * 0xd2511f53u;
-			const uint64_t p1 = (uint64_t)x[2][k] * 0xcd9e8d57u;
-
-			x[0][k] = (uint32_t)(p1 >> 32) ^ x[1][k] ^ key0;
-			x[1][k] = (uint32_t)p1;
-			x[2][k] = (uint32_t)(p0 >> 32) ^ x[3][k] ^ key1;
-			x[3][k] = (uint32_t)p0;
-		}
+		PHILOX_ROUND(x0, x1, x2, x3);
 		key0 += 0x9e3779b9u;
 		key1 += 0xbb67ae85u;
 	}
+	numbers[0] = x0;
+	numbers[1] = x1;
+	numbers[2] = x2;
+	numbers[3] = x3;
+}
+
+/* Those of PHILOX_COUNTERS columns side by side. */
+TARGET static void philox_many(uint32_t numbers[PHILOX_WORDS * PHILOX_COUNTERS], uint32_t row,
+			       uint32_t column, const uint32_t words[])
+{
+	uint32_t key0 = words[IGRAD_DROPOUT_KEY0], key1 = words[IGRAD_DROPOUT_KEY1];
+	uint32_t x0[PHILOX_COUNTERS], x1[PHILOX_COUNTERS];
+	uint32_t x2[PHILOX_COUNTERS], x3[PHILOX_COUNTERS];
+
+	for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
+		x0[k] = row;
+		x1[k] = (column + k) & (UINT32_MAX / PHILOX_WORDS);
+		x2[k] = words[IGRAD_DROPOUT_STREAM];
+		x3[k] = 0;
+	}
+	for (unsigned int round = 0; round < PHILOX_ROUNDS; round++) {
+		NOT_UNROLLED
+		for (uint32_t k = 0; k < PHILOX_COUNTERS; k++)
+			PHILOX_ROUND(x0[k], x1[k], x2[k], x3[k]);
+		key0 += 0x9e3779b9u;
+		key1 += 0xbb67ae85u;
+	}
+	for (uint32_t k = 0; k < PHILOX_COUNTERS; k++) {
+		numbers[PHILOX_WORDS * k] = x0[k];
+		numbers[PHILOX_WORDS * k + 1] = x1[k];
+		numbers[PHILOX_WORDS * k + 2] = x2[k];
+		numbers[PHILOX_WORDS * k + 3] = x3[k];
+	}
+}
+
+TARGET static void drop(float *d, const float *a, const uint32_t *numbers, size_t n,
+			uint32_t threshold, float scale)
+{
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++)
+		d[i] = numbers[i] >= threshold ? igrad_canonical(a[i] * scale) : 0.0f;
 }
 
 /* Columns from @col on; the first counter's may begin before it. */
 TARGET static void dropout(float *d, const float *a, size_t n, const uint32_t words[], uint32_t row,
 			   uint32_t col)
 {
-	const uint32_t threshold = words[IGRAD_DROPOUT_THRESHOLD];
 	const float scale = igrad_of_bits(words[IGRAD_DROPOUT_SCALE]);
-	uint32_t x[PHILOX_WORDS][PHILOX_COUNTERS];
-	uint32_t at = col % PHILOX_WORDS; /* in the numbers that were made last */
-	uint32_t counter = col / PHILOX_WORDS;
+	uint32_t numbers[PHILOX_WORDS * PHILOX_COUNTERS];
+	uint32_t counter = col / PHILOX_WORDS, skip = col % PHILOX_WORDS;
 
-	for (size_t i = 0; i < n; counter += PHILOX_COUNTERS, at = 0) {
-		philox(x, row, counter, words);
-		for (; i < n && at < PHILOX_WORDS * PHILOX_COUNTERS; i++, at++) {
-			const uint32_t number = x[at % PHILOX_WORDS][at / PHILOX_WORDS];
+	for (size_t i = 0, count; i < n; i += count, skip = 0) {
+		const bool many = skip + n - i >= PHILOX_WORDS * PHILOX_COUNTERS;
 
-			d[i] = number >= threshold ? igrad_canonical(a[i] * scale) : 0.0f;
-		}
+		count = PHILOX_WORDS * (many ? PHILOX_COUNTERS : 1) - skip;
+		if (count > n - i)
+			count = n - i;
+		if (many)
+			philox_many(numbers, row, counter, words);
+		else
+			philox_one(numbers, row, counter, words);
+		drop(d + i, a + i, numbers + skip, count, words[IGRAD_DROPOUT_THRESHOLD], scale);
+		counter += many ? PHILOX_COUNTERS : 1;
 	}
 }
 

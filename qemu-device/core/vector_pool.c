@@ -3,6 +3,7 @@
  * Pooling. Results are made row of outputs by row of outputs; what gradients add to is shared by
  * rows, so they are split by channels, which have nothing to do with each other.
  */
+#include "mathfn.h"
 #include "pooling.h"
 #include "vector.h"
 
@@ -115,7 +116,7 @@ static void max_grad_window(const struct pooling *pool, const struct window *w, 
 		if (!within(&w->y, ky) || !within(&w->x, kx))
 			continue;
 		d = pool->d + pixel_at(p, w, image, ky, kx) + c;
-		pool->kernels->add(d, d, pool->a + output + c, 1, 0.0f, 0.0f);
+		*d = igrad_canonical(*d + pool->a[output + c]);
 	}
 }
 

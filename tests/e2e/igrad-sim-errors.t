@@ -62,7 +62,7 @@ ok("Usage: igrad-sim" in output("--help") and "Usage: igrad-sim" in output("laye
 refuses(1, ["layer 16777216-16777216", "address space"], "a layer that is larger than the device's address space", "layer", "--in", 1 << 24,
         "--out", 1 << 24)
 refuses(1, "million commands", "a layer that is too large for a job", "layer", "--in", 8192, "--out", 8192, "--rows", 1,
-        "--cols", 1, "--batch", 1, "--schedule", "interleaved")
+        "--cols", 1, "--batch", 1, "--schedule", "ws+os")
 result = run("sweep", "--in", 4096, "--out", 4096, "--arrays", "1,32", "--batches", 1, "--schedule", "ws+os", "--csv")
 ok(result.returncode == 1 and result.stdout.count("\n") == 2 and "1 x 1: layer 4096-4096" in result.stderr
    and "1 of 2" in result.stderr, "a sweep goes on behind what cannot be done, and says so")

@@ -6,6 +6,7 @@ import math
 import sys
 
 sys.dont_write_bytecode = True
+import tap  # noqa: E402
 from tap import finish, ok, output, parsed, same, write  # noqa: E402
 
 # Parameters and multiply-adds as published; each file names its sources.
@@ -120,6 +121,54 @@ same(layers["part1.conv"]["forward"], parsed(*alone, "--out", 8, "--kernel", 3, 
 down = ["--out", 24, "--kernel", "3x1", "--stride", "2x1", "--pad", "1,0,0,0", "--dilation", "2x1", "--groups", 4, "--bias", "--relu"]
 same(layers["down"]["backward"], [parsed(*alone, *down)], "whatever its kernel")
 same(layers["first.conv"]["backward"][0], parsed(*alone, "--out", 8, "--kernel", 3, "--pad", 1, "--no-input-gradient"), "the first has no input gradient")
+
+# The vector unit's layers are apart.
+mixed = write("mixed.net", """
+batch 4
+input 8 x 14 x 14
+c1:  conv out=16 kernel=3 pad=1 bias=off
+b1:  batchnorm
+r1:  relu
+c2:  conv out=16 kernel=3 pad=1 bias=off
+b2:  batchnorm
+sum: add from=b2,r1
+r2:  relu
+p1:  pool type=max kernel=2
+p2:  pool type=max kernel=2 from=r2
+two: concat from=p1,p2
+act: relu
+gap: pool type=average kernel=all
+     flatten
+     dropout
+fc:  linear out=10
+     softmax
+""")
+net = parsed("network", mixed, "--schedule", "interleaved", "--rows", 8, "--cols", 8)
+layers = {n["name"].partition("@")[0]: n for n in net["layers"]}
+same([n for n in layers if "vector" in layers[n]], ["b1", "b2", "sum", "p1", "p2", "act", "gap", "dropout", "softmax"], "layers of the vector unit")
+same([n for n in layers if layers[n]["costed"]], ["c1", "c2", "fc"], "are not among those that schedules do")
+ok(all(layers[n]["reason"] == "costed with the layer before" for n in ("r1", "r2")), "ReLU belongs to normalisation and sums before it")
+same([n for n in layers if "gradient_sum" in layers[n]], ["r1", "r2"], "gradients from several users are summed up")
+size = 4 * 4 * 16 * 14 * 14  # bytes of an activation
+wanted = {"b1": (size, size, 3 * size, size), "sum": (2 * size, size, 2 * size, size), "act": (size // 2, size // 2, size, size // 2),
+          "p1": (size, size // 2, size // 2, size), "gap": (size // 2, 4 * 4 * 32, 4 * 4 * 32, size // 2),
+          "dropout": (4 * 4 * 32, 4 * 4 * 32, 4 * 4 * 32, 4 * 4 * 32), "softmax": (4 * 4 * 10, 4 * 4 * 10, 0, 0)}
+bytes_of = {n: tuple(layers[n]["vector"][p][k] for p in ("forward", "backward") for k in ("dram_read_bytes", "dram_write_bytes")) for n in wanted}
+ok(all(g >= w for n in wanted for g, w in zip(bytes_of[n], wanted[n])), "each moves what it has to") or tap.note(bytes_of)
+ok(all(g < 3 * w + 1000 for n in wanted for g, w in zip(bytes_of[n], wanted[n])), "and not much more") or tap.note(bytes_of)
+same(layers["r1"]["gradient_sum"]["dram_write_bytes"], size, "a sum of gradients is written once")
+rows = [n["vector"] for n in layers.values() if "vector" in n]
+sums = [n["gradient_sum"] for n in layers.values() if "gradient_sum" in n]
+for k in "cycles", "sram_reads", "dram_read_bytes", "macs":
+    same([net["vector"][p][k] for p in ("forward", "backward")],
+         [sum(r["forward"][k] for r in rows), sum(r["backward"][k] for r in rows) + sum(r[k] for r in sums)], f"the vector unit's total of {k}")
+ok(net["vector"]["forward"]["macs"] == 0, "nothing of it is the array's")
+text = output("network", mixed, "--schedule", "interleaved", "--optimizer", "adam")
+ok("What the vector unit does beside them" in text and "sum of dY" in text, "in the text too")
+parameters = parsed("network", mixed, "--schedule", "interleaved", "--optimizer", "adam")["layers"][2]["vector"]
+ok(parameters["backward"]["dram_write_bytes"] > layers["b1"]["vector"]["backward"]["dram_write_bytes"], "scale and shift have moments, too")
+lrn = parsed("network", "--batch", 1, "nets/alexnet-2012.net", "--schedule", "interleaved", "--rows", 128, "--cols", 128)["layers"]
+same({n["reason"] for n in lrn if n["kind"] == "lrn"}, {"the library has no such layer"}, "what the library does not have is named")
 
 # What the library refuses is said, and the rest is costed all the same.
 large = write("large.net", "batch 2\ninput 64 x 3 x 60000\nconv out=4 kernel=3\npool type=max kernel=1 stride=1000\nconv out=8 kernel=1\n")

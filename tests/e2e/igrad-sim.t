@@ -248,7 +248,7 @@ shapes = {layer["name"]: layer["shape"] for layer in several[1]["layers"]}
 same([shapes[n] for n in ("conv1", "pool1", "conv2", "conv3", "pool5", "fc6")],
      ["96 x 55 x 55", "96 x 27 x 27", "256 x 27 x 27", "384 x 13 x 13", "256 x 6 x 6", "4096"], "AlexNet's shapes")
 reasons = {layer["kind"]: layer.get("reason", "") for layer in several[1]["layers"]}
-ok(reasons["conv"] == "" and "not costed" in reasons["pool"], "what is not costed is named")
+ok(reasons["conv"] == "" and "vector unit" in reasons["pool"], "what the array does not do is named")
 fc6, = [layer for layer in several[1]["layers"] if layer["name"] == "fc6"]
 same(fc6["backward"][0]["macs"], 2 * 9216 * 4096 * 8, "behind convolutions an input gradient is needed")
 same(fc6["batch"], 8, "--batch goes before the file's")
@@ -266,7 +266,7 @@ c: pool type=max kernel=2 round=up from=a
 # (9+1-5)/2+1 = 3 and (10+2-2)/3+1 = 4; 3/2 down and up; 4/2
 same([layer["shape"] for layer in shape["layers"]], ["4 x 9 x 10", "6 x 3 x 4", "6 x 1 x 2", "6 x 2 x 2"], "windows by hand")
 pools = write("p.net", "input 4 x 8 x 8\npool type=max kernel=2\n")
-ok("Nothing in this network is costed" in output("network", "--batch", 1, pools), "a network in which nothing is multiplied")
+ok("Nothing in this network is done by the array" in output("network", "--batch", 1, pools), "a network in which nothing is multiplied")
 
 # ------------------------------------------------------------------ SCALE-Sim's files
 heading = 12 * "," + "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"

@@ -234,6 +234,37 @@ TEST_F(fault, behind_a_failed_job)
 	EXPECT_EQ(6, info.completed);
 }
 
+/* Nobody is to be told of any but the last one: still each runs, or not, by itself. */
+TEST_F(fault, among_jobs_that_nobody_waits_for)
+{
+	struct drm_igrad_job jobs[20];
+	struct drm_igrad_sync sync = { .handle = test_syncobj_create(self->fd) };
+	struct drm_igrad_submit submit = {
+		.queue_id = self->bad,
+		.jobs = { .stride = sizeof(jobs[0]), .count = 20, .pointer = (uintptr_t)jobs },
+	};
+	struct drm_igrad_queue_info info;
+	int i;
+
+	test_dma(&self->cmds, false, NOWHERE, 0, 16);
+	for (i = 0; i < 20; i++) {
+		jobs[i] = prepare(self, i == 11 ? &self->cmds : &self->increment)->job;
+		jobs[i].bos.count = 0;
+	}
+	jobs[20 - 1].signals.count = 1;
+	jobs[20 - 1].signals.pointer = (uintptr_t)&sync;
+	ASSERT_EQ(0, test_submit_raw(self->fd, &submit));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, sync.handle, 0));
+	EXPECT_EQ(-ECANCELED, test_syncobj_status(self->fd, sync.handle));
+	EXPECT_EQ(11.0f, value(self));
+	ASSERT_EQ(0, test_queue_info(self->fd, self->bad, &info));
+	EXPECT_EQ(-EFAULT, info.error);
+	EXPECT_EQ(11 + 1, info.seqno);
+	EXPECT_EQ(20, info.completed);
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	EXPECT_EQ(11 + 1.0f, value(self));
+}
+
 TEST_F(fault, errors_do_not_travel)
 {
 	__u32 failed = test_syncobj_create(self->fd);

@@ -128,6 +128,36 @@ TEST_F(hang, others_complete_across_the_reset)
 	EXPECT_EQ(ARRAY_SIZE(good_sync), value(self));
 }
 
+/* Those before it have ended, which the reset must not make undone, and those behind never began. */
+TEST_F(hang, among_jobs_that_nobody_waits_for)
+{
+	struct drm_igrad_job jobs[12];
+	struct drm_igrad_sync sync = { .handle = test_syncobj_create(self->fd) };
+	struct drm_igrad_submit submit = {
+		.queue_id = self->bad,
+		.jobs = { .stride = sizeof(jobs[0]), .count = 12, .pointer = (uintptr_t)jobs },
+	};
+	struct drm_igrad_queue_info info;
+	int i;
+
+	for (i = 0; i < 12; i++) {
+		jobs[i] = prepare(self, i == 5 ? &self->hang : &self->increment)->job;
+		jobs[i].bos.count = 0;
+	}
+	jobs[12 - 1].signals.count = 1;
+	jobs[12 - 1].signals.pointer = (uintptr_t)&sync;
+	ASSERT_EQ(0, test_submit_raw(self->fd, &submit));
+	ASSERT_EQ(0, test_syncobj_wait(self->fd, sync.handle, 0));
+	EXPECT_EQ(-ECANCELED, test_syncobj_status(self->fd, sync.handle));
+	EXPECT_EQ(5.0f, value(self));
+	ASSERT_EQ(0, test_queue_info(self->fd, self->bad, &info));
+	EXPECT_EQ(-ETIME, info.error);
+	EXPECT_EQ(5 + 1, info.seqno);
+	EXPECT_EQ(12, info.completed);
+	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
+	EXPECT_EQ(5 + 1.0f, value(self));
+}
+
 TEST_F(hang, two_at_once)
 {
 	__u32 first = test_syncobj_create(self->fd);

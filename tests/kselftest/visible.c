@@ -153,8 +153,8 @@ TEST_F(visible, coredump_of_a_fault)
 	ASSERT_TRUE(coredump_of(self, &self->fault, -EFAULT));
 	EXPECT_EQ(1, count(self->text, "command=1 reason=0x21 addr=0x1000000000\n"));
 	EXPECT_EQ(1, count(self->text, "register STATUS: "));
-	EXPECT_EQ(8, count(self->text, "\ndescriptor "));
-	EXPECT_EQ(8, count(self->text, "\ncompletion "));
+	EXPECT_EQ(32, count(self->text, "\ndescriptor "));
+	EXPECT_EQ(32, count(self->text, "\ncompletion "));
 	EXPECT_EQ(self->fault.count, count(self->text, "\ncommand "));
 	EXPECT_EQ(1, count(self->text, " 00abcdef"));
 	snprintf(word, sizeof(word), "%08x", SECRET);

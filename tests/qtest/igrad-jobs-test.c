@@ -75,6 +75,42 @@ static void test_full_ring(void)
     dev_stop(&d);
 }
 
+/* Of four jobs three are quiet, and a bad one is heard nevertheless. */
+static void test_quiet(void)
+{
+    Program p = { 0 }, bad = { .va = VA_CMDS + 0x1000 };
+    struct igrad_desc desc;
+    Dev d;
+
+    dev_start(&d, "");
+    dev_setup(&d);
+    add_nop(&p, 0);
+    add_cmd(&bad, 0xff);
+    for (int i = 0; i < 4; i++) {
+        desc = make_desc(&d, &p, i);
+        desc.flags = cpu_to_le32(IGRAD_DESC_QUIET);
+        put_desc(&d, i, desc);
+    }
+    doorbell(&d, 3);
+    wait_reg(&d, IGRAD_REG_RING_DONE, UINT32_MAX, 3);
+    g_assert_cmphex(reg_read(&d, IGRAD_REG_IRQ_STATUS), ==, 0);
+    g_assert_false(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+    check_ok(&d, 2, 2, p.num);
+
+    put_desc(&d, 3, make_desc(&d, &p, 3));
+    doorbell(&d, 4);
+    wait_reg(&d, IGRAD_REG_RING_DONE, UINT32_MAX, 4);
+    g_assert_true(msi_seen(&d, IGRAD_VECTOR_COMPLETION));
+
+    desc = make_desc(&d, &bad, 4);
+    desc.flags = cpu_to_le32(IGRAD_DESC_QUIET);
+    put_desc(&d, 4, desc);
+    doorbell(&d, 5);
+    check_completion(&d, 4, 4, IGRAD_STATUS_MALFORMED, IGRAD_REASON_OPCODE, 0);
+    check_stopped(&d, 5);
+    dev_stop(&d);
+}
+
 static void test_interrupt_enable(void)
 {
     Dev d;
@@ -192,7 +228,7 @@ static void test_bad_descriptor(void)
             bad.num_cmds = cpu_to_le32(IGRAD_MAX_COMMANDS + 1);
             break;
         case 4:
-            bad.flags = cpu_to_le32(2);
+            bad.flags = cpu_to_le32(4);
             break;
         case 5:
             bad.report |= cpu_to_le64(4);
@@ -356,6 +392,7 @@ int main(int argc, char **argv)
     qtest_add_func("igrad/job", test_job);
     qtest_add_func("igrad/job-synchronous", test_job_synchronous);
     qtest_add_func("igrad/full-ring", test_full_ring);
+    qtest_add_func("igrad/quiet", test_quiet);
     qtest_add_func("igrad/interrupt-enable", test_interrupt_enable);
     qtest_add_func("igrad/msix-mask", test_msix_mask);
     qtest_add_func("igrad/stop-resume", test_stop_resume);

@@ -156,13 +156,15 @@ static uint64_t must_move(const uint32_t dim[], enum igrad_schedule schedule)
 	return 4 * (B * I + B * O + B * I + 2 * I * O);
 }
 
-/* Interleaving does not let sums go through SRAM for the sake of cycles or energy: where W is the
- * face that fits it moves other operands several times. */
+/*
+ * Interleaving does not let sums go through SRAM for the sake of cycles or energy: where W is the
+ * face that fits it moves other operands several times. Auto may find that best.
+ */
 static bool keeps_sums(enum igrad_schedule schedule, enum igrad_objective objective,
 		       enum igrad_dim face)
 {
-	return schedule == IGRAD_SCHEDULE_INTERLEAVED && objective != IGRAD_OBJECTIVE_DRAM &&
-	       face == IGRAD_DIM_B;
+	return (schedule == IGRAD_SCHEDULE_INTERLEAVED || schedule == IGRAD_SCHEDULE_AUTO) &&
+	       objective != IGRAD_OBJECTIVE_DRAM && face == IGRAD_DIM_B;
 }
 
 /* Whenever one face fits, everything moves once. */
@@ -357,10 +359,10 @@ static void test_transfers_hide(void **state)
 	print_message("# %u layers with too little SRAM for second slots: at most %.3f ×\n",
 		      tally.num_starved, tally.starved);
 	assert_true(tally.num > num_cases() / 3);
-	/* Of the many layers of a long run a few on 128×128, in an SRAM of at most 16 tiles. */
-	assert_true(50 * tally.num_over <= tally.num);
-	assert_true(tally.worst <= 1.3);
-	assert_true(tally.starved <= 1.9);
+	/* Of the many layers of a long run two on 128×128, in an SRAM of at most 16 tiles. */
+	assert_true(100 * tally.num_over <= tally.num);
+	assert_true(tally.worst <= 1.2);
+	assert_true(tally.starved <= 1.75);
 }
 
 static void test_the_array_is_busy(void **state)
@@ -418,8 +420,8 @@ static void test_interleaving_wins_with_small_batches(void **state)
 
 /* ---------------------------------------------------------------- accesses */
 
-/* @kept: those whose sums stay in the array; @paper, @ws: the least ratios, of @whole tiles only,
- * of all */
+/* @kept: those whose sums stay in the array, of whole tiles; @paper, @ws: the least ratios, of
+ * @whole tiles only, of all */
 struct accesses {
 	unsigned int num, kept;
 	double paper, whole, ws;
@@ -470,7 +472,8 @@ static void compare_ratios(struct accesses *a, const uint64_t accesses[], const 
 	a->ws = smaller(a->ws, accesses[IGRAD_SCHEDULE_WS] / interleaved);
 }
 
-/* Sums stay in the array, unless bytes are the objective and there is no other way to save some. */
+/* Sums stay in the array, on whole tiles, unless bytes are the objective and there is no other way
+ * to save some. */
 static void compare_accesses(struct accesses *a, struct layer *l)
 {
 	const uint32_t dim[] = {l->m[IGRAD_ROLE_X].rows, l->m[IGRAD_ROLE_W].rows,
@@ -491,10 +494,10 @@ static void compare_accesses(struct accesses *a, struct layer *l)
 		igrad_backward_problem(&problem, info, &l->backward, IGRAD_SCHEDULE_INTERLEAVED),
 		0);
 	a->num++;
-	if (igrad_plan_spills(&problem, &plan)) {
-		assert_int_equal(l->backward.objective, IGRAD_OBJECTIVE_DRAM);
+	if (l->backward.objective != IGRAD_OBJECTIVE_DRAM)
+		assert_false(igrad_plan_spills(&problem, &plan));
+	else if (accesses[IGRAD_SCHEDULE_INTERLEAVED] != interleaved_accesses(dim, info->rows))
 		return;
-	}
 	a->kept++;
 	compare_ratios(a, accesses, dim, info->rows);
 }

@@ -404,7 +404,8 @@ static struct igrad_conv_backward backward_args(struct trial *t, const struct ge
 
 	return (struct igrad_conv_backward){
 		.shape = g->s,
-		.schedule = between(t, 0, 1) ? IGRAD_SCHEDULE_INTERLEAVED : IGRAD_SCHEDULE_WS_OS,
+		.schedule = (enum igrad_schedule)between(t, 0, IGRAD_SCHEDULE_AUTO),
+		.objective = (enum igrad_objective)between(t, 0, IGRAD_OBJECTIVE_DRAM),
 		.x = &m->x,
 		.w = &m->w,
 		.b = between(t, 0, 1) ? &m->b : NULL,
@@ -472,6 +473,140 @@ static void random_backward(void **state)
 	assert_true(done > num_cases() * 9 / 10);
 }
 
+/* ---------------------------------------------------------------- choices */
+
+/* A layer on a device that only keeps accounts. */
+struct costs {
+	struct lab lab;
+	struct igrad_matrix x, w, dy, dx;
+	struct igrad_conv_backward args;
+};
+
+static struct igrad_matrix blank(struct costs *c, uint64_t rows, uint32_t cols)
+{
+	struct igrad_matrix m = {.rows = (uint32_t)rows, .cols = cols};
+
+	assert_int_equal(igrad_buffer_new(c->lab.device, rows * cols * 4, &m.buffer), 0);
+	return m;
+}
+
+static void costs_open(struct costs *c, struct igrad_conv_shape s, bool first)
+{
+	uint32_t height, width;
+
+	lab_open(&c->lab, "sim:rows=32,cols=32,sram-kib=512,timing-only=on");
+	assert_int_equal(igrad_conv_output(&s, &height, &width), 0);
+	c->x = blank(c, (uint64_t)s.batch * s.height * s.width, s.in);
+	c->dx = blank(c, (uint64_t)s.batch * s.height * s.width, s.in);
+	c->w = blank(c, (uint64_t)s.kernel_y * s.kernel_x * s.in, s.out);
+	c->dy = blank(c, (uint64_t)s.batch * height * width, s.out);
+	c->args = (struct igrad_conv_backward){
+		.shape = s,
+		.x = &c->x,
+		.w = &c->w,
+		.dy = &c->dy,
+		.dx = first ? NULL : &c->dx,
+		.optimizer = {.update = IGRAD_UPDATE_SGD, .lr = 0.1f},
+	};
+}
+
+static void costs_close(struct costs *c)
+{
+	igrad_buffer_unref(c->x.buffer);
+	igrad_buffer_unref(c->w.buffer);
+	igrad_buffer_unref(c->dy.buffer);
+	igrad_buffer_unref(c->dx.buffer);
+	lab_close(&c->lab);
+}
+
+static struct igrad_report cost(struct costs *c, enum igrad_schedule schedule)
+{
+	struct igrad_report report;
+
+	assert_int_equal(igrad_cmdbuf_reset(c->lab.cmdbuf), 0);
+	c->args.schedule = schedule;
+	assert_int_equal(igrad_conv_backward(c->lab.cmdbuf, &c->args), 0);
+	lab_run(&c->lab, &report);
+	return report;
+}
+
+static struct igrad_conv_shape square(uint32_t batch, uint32_t size, uint32_t in, uint32_t out,
+				      uint32_t kernel, uint32_t stride)
+{
+	const uint32_t pad = kernel / 2;
+
+	return (struct igrad_conv_shape){
+		.batch = batch,
+		.height = size,
+		.width = size,
+		.in = in,
+		.out = out,
+		.kernel_y = kernel,
+		.kernel_x = kernel,
+		.stride_y = stride,
+		.stride_x = stride,
+		.pad_top = pad,
+		.pad_bottom = pad,
+		.pad_left = pad,
+		.pad_right = pad,
+		.dilation_y = 1,
+		.dilation_x = 1,
+		.groups = 1,
+	};
+}
+
+static void auto_is_the_best(void **state)
+{
+	const struct igrad_conv_shape shapes[] = {
+		square(4, 28, 3, 32, 5, 2),   square(4, 14, 32, 32, 3, 1),
+		square(4, 14, 96, 24, 3, 1),  square(8, 7, 128, 96, 1, 1),
+		square(4, 7, 160, 160, 3, 1),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		for (int dram = 0; dram < 2; dram++) {
+			const enum igrad_objective objective = dram ? IGRAD_OBJECTIVE_DRAM
+								    : IGRAD_OBJECTIVE_CYCLES;
+			uint64_t best = UINT64_MAX, moved = UINT64_MAX;
+			struct igrad_report report;
+			struct costs c;
+
+			costs_open(&c, shapes[i], i == 0);
+			c.args.objective = objective;
+			for (int schedule = 0; schedule < IGRAD_SCHEDULE_AUTO; schedule++) {
+				uint64_t bytes;
+
+				report = cost(&c, (enum igrad_schedule)schedule);
+				bytes = report.dram_read_bytes + report.dram_write_bytes;
+				best = report.cycles < best ? report.cycles : best;
+				moved = bytes < moved ? bytes : moved;
+			}
+			report = cost(&c, IGRAD_SCHEDULE_AUTO);
+			if (objective == IGRAD_OBJECTIVE_CYCLES)
+				assert_int_equal(report.cycles, best);
+			if (objective == IGRAD_OBJECTIVE_DRAM)
+				assert_int_equal(report.dram_read_bytes + report.dram_write_bytes,
+						 moved);
+			costs_close(&c);
+		}
+}
+
+/* Three channels fill an array of 32 rows: 25 positions in three tiles, and not one in each. */
+static void positions_share_tiles(void **state)
+{
+	struct igrad_conv_shape shape = square(4, 28, 3, 32, 5, 2);
+	uint64_t outputs = 4 * 14 * 14;
+	struct igrad_report report;
+	struct costs c;
+
+	(void)state;
+	costs_open(&c, shape, true);
+	report = cost(&c, IGRAD_SCHEDULE_WS_OS);
+	assert_true(report.busy[IGRAD_ENGINE_ARRAY] < 6 * outputs);
+	costs_close(&c);
+}
+
 /* ---------------------------------------------------------------- bad input */
 
 static void bad_shapes(void **state)
@@ -518,8 +653,8 @@ static void bad_shapes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_forward),
-		cmocka_unit_test(random_backward),
+		cmocka_unit_test(random_forward),   cmocka_unit_test(random_backward),
+		cmocka_unit_test(auto_is_the_best), cmocka_unit_test(positions_share_tiles),
 		cmocka_unit_test(bad_shapes),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* igrad's format for networks: what layers, blocks and repeats mean. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -240,6 +241,24 @@ static void words(void **state)
 	net_free(net);
 }
 
+/* ---------------------------------------------------------------- texts */
+
+static void parsed(void **state)
+{
+	struct igrad_error error;
+	struct net *net;
+
+	(void)state;
+	assert_int_equal(
+		net_parse("some/where.net", IMAGE "a: conv out=6 kernel=1\n", &net, &error), 0);
+	assert_string_equal(net->name, "where");
+	assert_string_equal(net->path, "some/where.net");
+	assert_counts(net, "a", 30, 24 * 90);
+	net_free(net);
+	assert_int_equal(net_parse("some/where.net", IMAGE "a: frob\n", &net, &error), -EBADMSG);
+	assert_non_null(strstr(error.message, "some/where.net:2:4: "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +271,7 @@ int main(void)
 		cmocka_unit_test(repeats),
 		cmocka_unit_test(expressions),
 		cmocka_unit_test(words),
+		cmocka_unit_test(parsed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

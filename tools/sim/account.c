@@ -10,34 +10,36 @@
 
 /* ---------------------------------------------------------------- what is costed */
 
-/* The layer that alone uses @layer's result, or NULL. */
-static const struct net_layer *sole_user(const struct net *net, const struct net_layer *layer)
+uint32_t layer_users(const struct net *net, const struct net_layer *layer,
+		     const struct net_layer **last)
 {
-	uint32_t index = layer - net->layers;
-	const struct net_layer *user = NULL;
+	uint32_t index = layer - net->layers, users = 0;
 
+	*last = NULL;
 	for (uint32_t i = index + 1; i < net->num_layers; i++) {
 		for (uint32_t j = 0; j < net->layers[i].num_inputs; j++) {
 			if (net->layers[i].inputs[j] != index)
 				continue;
-			if (user)
-				return NULL;
-			user = &net->layers[i];
+			*last = &net->layers[i];
+			users++;
 		}
 	}
-	return user;
+	return users;
 }
 
-static bool has_relu(const struct net *net, const struct net_layer *layer)
+bool has_relu(const struct net *net, const struct net_layer *layer)
 {
-	const struct net_layer *user = sole_user(net, layer);
+	const struct net_layer *user;
 
-	return (layer->kind == NET_LINEAR || layer->kind == NET_CONV) && user &&
-	       user->kind == NET_RELU;
+	return (layer->kind == NET_LINEAR || layer->kind == NET_CONV ||
+		layer->kind == NET_BATCHNORM || layer->kind == NET_ADD) &&
+	       layer_users(net, layer, &user) == 1 && user->kind == NET_RELU;
 }
 
 static const char *reason(const struct net *net, const struct net_layer *layer)
 {
+	const struct net_layer *user;
+
 	switch (layer->kind) {
 	case NET_INPUT:
 		return "the input";
@@ -46,24 +48,38 @@ static const char *reason(const struct net *net, const struct net_layer *layer)
 		return layer->note;
 	case NET_FLATTEN:
 		return "nothing moves";
+	case NET_CONCAT:
+		return "nothing moves: its inputs are parts of it";
+	case NET_LRN:
+		return "the library has no such layer";
 	case NET_RELU:
 		if (has_relu(net, &net->layers[layer->inputs[0]]))
 			return "costed with the layer before";
-		return "not costed yet";
+		break;
+	case NET_SOFTMAX:
+		if (layer_users(net, layer, &user))
+			return "the library has it at the end only, with the loss";
+		break;
 	default:
-		return "not costed yet";
+		break;
 	}
+	return "costed apart: the vector unit does it";
+}
+
+uint32_t layer_batch(const struct account *a, const struct net_layer *layer)
+{
+	if (layer->batch)
+		return layer->batch;
+	return a->settings->batch_given ? a->settings->layer.batch : a->net->batch;
 }
 
 static struct layer layer_of(const struct account *a, const struct net_layer *layer)
 {
 	const struct net_layer *input = &a->net->layers[layer->inputs[0]];
-	uint32_t batch = layer->batch ? layer->batch : a->net->batch;
 	struct layer l = {
 		.in = input->shape.c,
 		.out = layer->out,
-		.batch = a->settings->batch_given && !layer->batch ? a->settings->layer.batch
-								   : batch,
+		.batch = layer_batch(a, layer),
 		.first = !input->learns,
 		.bias = layer->bias,
 		.relu = has_relu(a->net, layer),
@@ -97,8 +113,7 @@ static bool same_layer(const struct layer *a, const struct layer *b)
 
 /* ---------------------------------------------------------------- costing */
 
-/* What the library does not do, or not on this device, is no error: it is said with the result. */
-static int take(struct pass *pass, int err)
+int take_pass(struct pass *pass, int err)
 {
 	pass->there = !err;
 	pass->err = err;
@@ -108,15 +123,15 @@ static int take(struct pass *pass, int err)
 static int execute(struct account *a, struct cost *cost, struct igrad_error *error)
 {
 	const struct settings *s = a->settings;
-	int err = take(&cost->forward, simulator_forward(&a->sim, &cost->layer, &s->manner,
-							 &cost->forward.result, error));
+	int err = take_pass(&cost->forward, simulator_forward(&a->sim, &cost->layer, &s->manner,
+							      &cost->forward.result, error));
 
 	for (int schedule = 0; schedule < IGRAD_NUM_SCHEDULES && !err; schedule++) {
 		struct pass *pass = &cost->backward[schedule];
 
 		if (s->schedules & 1u << schedule)
-			err = take(pass, simulator_backward(&a->sim, &cost->layer, &s->manner,
-							    schedule, &pass->result, error));
+			err = take_pass(pass, simulator_backward(&a->sim, &cost->layer, &s->manner,
+								 schedule, &pass->result, error));
 	}
 	return err;
 }
@@ -159,6 +174,8 @@ static int cost_rows(struct account *a, const char *title, struct igrad_error *e
 		progress_show(i, a->net->num_layers, what);
 		if (!row->reason)
 			err = cost_row(a, row, error);
+		if (!err)
+			err = vector_row(a, row, error);
 	}
 	progress_clear();
 	return err;
@@ -175,7 +192,8 @@ int account_open(struct account *a, const struct settings *settings, const struc
 		return err;
 	a->rows = calloc(net->num_layers, sizeof(*a->rows));
 	a->costs = calloc(net->num_layers, sizeof(*a->costs));
-	err = a->rows && a->costs ? cost_rows(a, title, error) : -ENOMEM;
+	a->vectors = calloc(2 * (size_t)net->num_layers, sizeof(*a->vectors));
+	err = a->rows && a->costs && a->vectors ? cost_rows(a, title, error) : -ENOMEM;
 	if (err)
 		account_close(a);
 	return err;
@@ -185,6 +203,7 @@ void account_close(struct account *a)
 {
 	free(a->rows);
 	free(a->costs);
+	free(a->vectors);
 	simulator_close(&a->sim);
 }
 
@@ -210,6 +229,17 @@ void result_add(struct result *sum, const struct result *part, const struct simu
 		sum->utilization = t->macs / ((double)t->cycles * info->rows * info->cols);
 }
 
+static bool add_vector(const struct account *a, struct result *sum)
+{
+	struct result forward, backward;
+
+	if (!account_vector(a, false, &forward) || !account_vector(a, true, &backward))
+		return false;
+	result_add(sum, &forward, &a->sim);
+	result_add(sum, &backward, &a->sim);
+	return true;
+}
+
 bool account_total(const struct account *a, enum part part, enum igrad_schedule schedule,
 		   struct result *sum)
 {
@@ -219,13 +249,14 @@ bool account_total(const struct account *a, enum part part, enum igrad_schedule 
 
 		if (!cost)
 			continue;
-		if (!cost->backward[schedule].there || (part == PART_STEP && !cost->forward.there))
+		if (!cost->backward[schedule].there ||
+		    (part != PART_BACKWARD && !cost->forward.there))
 			return false;
 		result_add(sum, &cost->backward[schedule].result, &a->sim);
-		if (part == PART_STEP)
+		if (part != PART_BACKWARD)
 			result_add(sum, &cost->forward.result, &a->sim);
 	}
-	return sum->report.cycles != 0;
+	return sum->report.cycles != 0 && (part != PART_STEP || add_vector(a, sum));
 }
 
 uint64_t account_macs(const struct account *a, bool costed)

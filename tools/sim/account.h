@@ -5,6 +5,7 @@
 
 #include "cost.h"
 #include "net.h"
+#include "vector.h"
 
 /**
  * struct pass - a pass of a layer
@@ -23,11 +24,27 @@ struct cost {
 	struct pass backward[IGRAD_NUM_SCHEDULES];
 };
 
-/** struct row - a layer of a network; @reason: why it has no @cost */
+/** struct vector_cost - the passes of all layers of the vector unit that are like @layer */
+struct vector_cost {
+	struct vector_layer layer;
+	struct pass forward;
+	struct pass backward;
+};
+
+/**
+ * struct row - a layer of a network
+ * @reason: why it has no @cost
+ * @cost: of a layer that the array does
+ * @vector: of one that the vector unit does; or NULL
+ * @sums: where several layers take its result: summing up their gradients, as a forward pass of
+ *	  NET_ADD, which belongs to the backward pass; or NULL
+ */
 struct row {
 	const struct net_layer *layer;
 	const char *reason;
 	const struct cost *cost;
+	const struct vector_cost *vector;
+	const struct vector_cost *sums;
 };
 
 /**
@@ -42,6 +59,8 @@ struct account {
 	struct row *rows;
 	struct cost *costs;
 	uint32_t num_costs;
+	struct vector_cost *vectors;
+	uint32_t num_vectors;
 };
 
 /**
@@ -55,19 +74,41 @@ void account_close(struct account *account);
 
 /** enum part - what of a training step is summed up */
 enum part {
-	PART_STEP,
-	PART_BACKWARD,
+	PART_BACKWARD, /* of convolutions and linear layers */
+	PART_ARRAY,    /* their forward passes, too */
+	PART_STEP,     /* and the vector unit's layers */
 	NUM_PARTS,
 };
 
-/** account_total - of all costed layers; false unless each of them has the passes */
+/** account_total - of all layers; false unless each of them has the passes */
 bool account_total(const struct account *account, enum part part, enum igrad_schedule schedule,
 		   struct result *sum);
+
+/** account_vector - what the vector unit does beside that; false unless all of it can be done */
+bool account_vector(const struct account *account, bool backward, struct result *sum);
 
 /** result_add - what both came to, one after the other */
 void result_add(struct result *sum, const struct result *part, const struct simulator *sim);
 
 /** account_macs - of a forward pass per batch row: of all layers, or of those that are costed */
 uint64_t account_macs(const struct account *account, bool costed);
+
+/* ---------------------------------------------------------------- between account*.c */
+
+/** take_pass - what the library does not do, or not on this device, is no error */
+int take_pass(struct pass *pass, int err);
+
+/** layer_batch - of a layer of the account's network */
+uint32_t layer_batch(const struct account *account, const struct net_layer *layer);
+
+/** layer_users - how many times a layer's result is taken; @last: by which layer the last time */
+uint32_t layer_users(const struct net *net, const struct net_layer *layer,
+		     const struct net_layer **last);
+
+/** has_relu - a ReLU alone takes its result, and is done with it */
+bool has_relu(const struct net *net, const struct net_layer *layer);
+
+/** vector_row - fill in what the vector unit does of a row */
+int vector_row(struct account *account, struct row *row, struct igrad_error *error);
 
 #endif /* IGRAD_SIM_ACCOUNT_H */

@@ -93,6 +93,13 @@ static uint64_t sum(const struct result *result, bool write)
 	return words;
 }
 
+const char *result_name(const struct result *result)
+{
+	if (result->name)
+		return result->name;
+	return result->forward ? "forward" : igrad_schedule_name(result->schedule);
+}
+
 uint64_t result_reads(const struct result *result)
 {
 	return sum(result, false);

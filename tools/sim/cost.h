@@ -6,9 +6,14 @@
 #include "igrad-sim.h"
 #include "igrad/plan.h"
 
-/** struct result - what a pass cost; @schedule means nothing for a forward pass */
+/**
+ * struct result - what a pass cost
+ * @forward: a forward pass, for which @schedule means nothing
+ * @name: of a pass that is neither that nor done by a schedule; else NULL
+ */
 struct result {
 	bool forward;
+	const char *name;
 	enum igrad_schedule schedule;
 	struct igrad_report report;
 	struct igrad_energy energy;
@@ -74,6 +79,9 @@ int simulator_forward(struct simulator *sim, const struct layer *layer, const st
 int simulator_explain(struct simulator *sim, const struct settings *settings,
 		      enum igrad_schedule schedule, struct igrad_choice **choices, size_t *count,
 		      struct igrad_error *error);
+
+/** result_name - "interleaved", "forward" or whatever it is */
+const char *result_name(const struct result *result);
 
 /** result_accesses - what schedules are compared by: words, without other vector commands */
 uint64_t result_accesses(const struct result *result);

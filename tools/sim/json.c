@@ -84,8 +84,7 @@ struct json_object *json_result(const struct simulator *sim, const struct result
 	const struct igrad_report *report = &result->report;
 	struct json_object *object = json_object_new_object();
 
-	json_string(object, "schedule",
-		    result->forward ? "forward" : igrad_schedule_name(result->schedule));
+	json_string(object, "schedule", result_name(result));
 	json_count(object, "cycles", report->cycles);
 	json_real(object, "utilization", result->utilization);
 	json_count(object, "macs", report->macs);

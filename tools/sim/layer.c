@@ -72,7 +72,7 @@ static int recorder_open(struct recorder *r, const struct settings *s, struct ig
 static int recorder_take(struct recorder *r, const struct record *record,
 			 const struct simulator *sim, const struct result *result)
 {
-	const char *name = result->forward ? "forward" : igrad_schedule_name(result->schedule);
+	const char *name = result_name(result);
 
 	if (r->timelines)
 		timeline_make(&r->timelines[r->count++], name, record, sim, result->report.cycles);

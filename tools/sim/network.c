@@ -50,18 +50,29 @@ static void show_pass(const struct row *row, int width, const char *name, const 
 		printf("%s\n", refusal_text(pass->err));
 }
 
-static void show_row(const struct account *a, const struct row *row, int width)
+/* What nothing has to be done for is not shown. */
+static void show_vector(const struct account *a, const struct row *row, int width, const char *name,
+			const struct pass *pass)
+{
+	const struct result *r = &pass->result;
+	char shape[48];
+
+	if (pass->there && !r->report.cycles)
+		return;
+	printf("%-*s %-16s %6u  %-12s ", width, row->layer->name,
+	       net_shape_text(&row->layer->shape, shape), layer_batch(a, row->layer), name);
+	if (pass->there)
+		printf("%13llu  %5s %14llu %14llu %14.6g\n", (unsigned long long)r->report.cycles,
+		       "", (unsigned long long)(result_reads(r) + result_writes(r)),
+		       (unsigned long long)result_dram(r), r->energy.total);
+	else
+		printf("%s\n", refusal_text(pass->err));
+}
+
+static void show_reason(const struct account *a, const struct row *row, int width)
 {
 	char from[48], to[48];
 
-	if (!listed(a, row))
-		return;
-	if (row->cost) {
-		show_pass(row, width, "forward", &row->cost->forward);
-		for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
-			show_pass(row, width, igrad_schedule_name(s), &row->cost->backward[s]);
-		return;
-	}
 	net_shape_text(&row->layer->shape, to);
 	if (row->layer->kind == NET_INPUT)
 		printf("%-*s %s\n", width, row->layer->name, to);
@@ -72,28 +83,61 @@ static void show_row(const struct account *a, const struct row *row, int width)
 		       row->reason);
 }
 
+static void show_row(const struct account *a, const struct row *row, int width)
+{
+	if (!listed(a, row))
+		return;
+	if (row->cost) {
+		show_pass(row, width, "forward", &row->cost->forward);
+		for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
+			show_pass(row, width, igrad_schedule_name(s), &row->cost->backward[s]);
+	} else if (row->vector) {
+		show_vector(a, row, width, "forward", &row->vector->forward);
+		show_vector(a, row, width, "backward", &row->vector->backward);
+	} else {
+		show_reason(a, row, width);
+	}
+	if (row->sums)
+		show_vector(a, row, width, "sum of dY", &row->sums->forward);
+}
+
+static void show_vector_totals(const struct account *a)
+{
+	struct result results[2];
+
+	if (!a->num_vectors)
+		return;
+	printf("\nWhat the vector unit does beside them, in any schedule:\n\n");
+	if (account_vector(a, false, &results[0]) && account_vector(a, true, &results[1]))
+		text_results(&a->sim, results, 2);
+	else
+		printf("no total: some of it cannot be done\n");
+}
+
 static void show_totals(const struct account *a)
 {
 	struct result results[IGRAD_NUM_SCHEDULES];
 	unsigned int count = 0;
 
 	if (!a->num_costs) {
-		printf("\nNothing in this network is costed.\n");
+		printf("\nNothing in this network is done by the array.\n");
+		show_vector_totals(a);
 		return;
 	}
-	printf("\nAll costed layers, forward and backward, each a job of its own:\n\n");
+	printf("\nAll convolutions and linear layers, forward and backward, each a job of its own:\n\n");
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
-		count += account_total(a, PART_STEP, s, &results[count]);
+		count += account_total(a, PART_ARRAY, s, &results[count]);
 	text_results(&a->sim, results, count);
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
 		if (a->settings->schedules & 1u << s &&
-		    !account_total(a, PART_STEP, s, &results[0]))
+		    !account_total(a, PART_ARRAY, s, &results[0]))
 			printf("%-12s no total: some of these layers cannot be done so\n",
 			       igrad_schedule_name(s));
 	if (account_macs(a, true) < account_macs(a, false))
 		printf("\nThese have %llu of the network's %llu multiply-adds (forward, per batch row).\n",
 		       (unsigned long long)account_macs(a, true),
 		       (unsigned long long)account_macs(a, false));
+	show_vector_totals(a);
 }
 
 static void show_text(const struct account *a)
@@ -147,6 +191,25 @@ static void json_passes(const struct account *a, struct json_object *object,
 	json_object_object_add(object, "refused", refused);
 }
 
+static struct json_object *json_pass(const struct account *a, const struct pass *pass)
+{
+	return pass->there ? json_result(&a->sim, &pass->result) : NULL;
+}
+
+static void json_vector(const struct account *a, struct json_object *object, const struct row *row)
+{
+	struct json_object *vector;
+
+	if (row->sums)
+		json_object_object_add(object, "gradient_sum", json_pass(a, &row->sums->forward));
+	if (!row->vector)
+		return;
+	vector = json_object_new_object();
+	json_object_object_add(vector, "forward", json_pass(a, &row->vector->forward));
+	json_object_object_add(vector, "backward", json_pass(a, &row->vector->backward));
+	json_object_object_add(object, "vector", vector);
+}
+
 static struct json_object *json_row(const struct account *a, const struct row *row)
 {
 	struct json_object *object = json_object_new_object();
@@ -157,6 +220,7 @@ static struct json_object *json_row(const struct account *a, const struct row *r
 	json_count(object, "line", row->layer->line);
 	json_string(object, "shape", net_shape_text(&row->layer->shape, text));
 	json_object_object_add(object, "costed", json_object_new_boolean(row->cost != NULL));
+	json_vector(a, object, row);
 	if (!row->cost) {
 		json_string(object, "reason", row->reason);
 		return object;
@@ -165,6 +229,19 @@ static struct json_object *json_row(const struct account *a, const struct row *r
 	json_count(object, "out", row->cost->layer.out);
 	json_count(object, "batch", row->cost->layer.batch);
 	json_passes(a, object, row->cost);
+	return object;
+}
+
+static struct json_object *json_vector_total(const struct account *a)
+{
+	struct json_object *object;
+	struct result forward, backward;
+
+	if (!account_vector(a, false, &forward) || !account_vector(a, true, &backward))
+		return NULL;
+	object = json_object_new_object();
+	json_object_object_add(object, "forward", json_result(&a->sim, &forward));
+	json_object_object_add(object, "backward", json_result(&a->sim, &backward));
 	return object;
 }
 
@@ -184,11 +261,12 @@ static struct json_object *json_account(const struct account *a)
 		if (listed(a, &a->rows[i]))
 			json_object_array_add(layers, json_row(a, &a->rows[i]));
 	for (int s = 0; s < IGRAD_NUM_SCHEDULES; s++)
-		if (account_total(a, PART_STEP, s, &sum))
+		if (account_total(a, PART_ARRAY, s, &sum))
 			json_object_array_add(totals, json_result(&a->sim, &sum));
 	json_object_object_add(object, "notes", notes);
 	json_object_object_add(object, "layers", layers);
 	json_object_object_add(object, "totals", totals);
+	json_object_object_add(object, "vector", json_vector_total(a));
 	json_count(object, "macs", account_macs(a, false));
 	json_count(object, "macs_costed", account_macs(a, true));
 	return object;

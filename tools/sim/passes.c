@@ -205,6 +205,8 @@ static struct igrad_conv_backward conv_backward_args(const struct layer *layer,
 		.sb = linear->sb,
 		.adam = linear->adam,
 		.optimizer = linear->optimizer,
+		.objective = linear->objective,
+		.energy = linear->energy,
 	};
 }
 
@@ -233,6 +235,8 @@ static struct igrad_conv_forward conv_forward_args(const struct layer *layer,
 		.b = linear->b,
 		.y = linear->y,
 		.relu = linear->relu,
+		.objective = linear->objective,
+		.energy = linear->energy,
 	};
 }
 

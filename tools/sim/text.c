@@ -36,8 +36,7 @@ void text_results(const struct simulator *sim, const struct result *results, uns
 	for (unsigned int i = 0; i < count; i++) {
 		const struct result *r = &results[i];
 
-		printf("%-12s %13llu  %.3f %14llu %14llu %14llu %14.6g",
-		       r->forward ? "forward" : igrad_schedule_name(r->schedule),
+		printf("%-12s %13llu  %.3f %14llu %14llu %14llu %14.6g", result_name(r),
 		       (unsigned long long)r->report.cycles, r->utilization,
 		       (unsigned long long)result_reads(r), (unsigned long long)result_writes(r),
 		       (unsigned long long)result_dram(r), r->energy.total);

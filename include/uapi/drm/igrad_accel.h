@@ -151,7 +151,11 @@ struct drm_igrad_bo_info {
 	__u64 mmap_offset;
 };
 
-/** enum drm_igrad_priority - order in which queues enter the ring; nothing is preempted */
+/**
+ * enum drm_igrad_priority - order in which queues enter the ring; nothing is preempted
+ *
+ * Jobs of one submission that signal nothing enter it together, some at a time.
+ */
 enum drm_igrad_priority {
 	/** @DRM_IGRAD_PRIORITY_LOW: after all others */
 	DRM_IGRAD_PRIORITY_LOW = 0,

@@ -12,7 +12,7 @@
 #include "bench.h"
 
 #define TIMES	 5
-#define SCHEDULE "interleaved"
+#define SCHEDULE "auto"
 
 /* A network's step, and the seconds that the project allows for it. */
 struct step {

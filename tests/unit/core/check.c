@@ -1051,7 +1051,7 @@ static void test_descriptor(void **state)
 	descriptor((struct igrad_desc){.pt_root = 1ull << 52});
 	descriptor((struct igrad_desc){.cmds = RIG_CMDS + 32});
 	descriptor((struct igrad_desc){.num_cmds = IGRAD_MAX_COMMANDS + 1});
-	descriptor((struct igrad_desc){.flags = 2});
+	descriptor((struct igrad_desc){.flags = 4});
 	descriptor((struct igrad_desc){.report = RIG_REPORT + 32});
 	descriptor((struct igrad_desc){.reserved = {0, 0, 1}});
 }

@@ -82,6 +82,45 @@ static void test_array_cycles(void **state)
 	assert_int_equal(cycles(update), 2);
 }
 
+/* 3 images of 5 × 4 pixels and 7 channels, in windows of 3 × 3 with a stride of 2 and padding 1. */
+static struct igrad_cmd pool(enum igrad_opcode opcode)
+{
+	return (struct igrad_cmd){
+		.opcode = (uint8_t)opcode,
+		.u.pool = {5, 4, 3, 2, 3, 3, 2, 2, IGRAD_TAP(-1, -1), 3, 7, 0,
+			   opcode == IGRAD_OP_VEC_POOL_MAX_GRAD ? 32768 : 0, 16384},
+	};
+}
+
+static void test_pooling_cycles(void **state)
+{
+	/* Windows see 2, 3 and 2 rows, 2 and 3 pixels of each; there are 3 · 2 outputs. */
+	const unsigned int seen = 3 * 7 * (2 + 3 + 2) * (2 + 3), outputs = 3 * 7 * 3 * 2;
+	const unsigned int passes = (seen + C - 1) / C, few = (outputs + C - 1) / C;
+	const uint64_t *words = rig.report.sram[0];
+	struct igrad_cmd cmd = pool(IGRAD_OP_VEC_POOL_MAX);
+
+	(void)state;
+	assert_int_equal(cycles(cmd), passes);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_READ], seen);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_WRITE], outputs);
+	assert_int_equal(rig.report.vector_ops, seen);
+	cmd.flags = IGRAD_FLAG_INDEX;
+	cmd.u.pool.b = 32768;
+	assert_int_equal(cycles(cmd), passes);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_WRITE], 2 * outputs);
+	assert_int_equal(cycles(pool(IGRAD_OP_VEC_POOL_SUM)), passes);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_READ], seen);
+	assert_int_equal(cycles(pool(IGRAD_OP_VEC_POOL_SUM_GRAD)), passes);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_READ], outputs + seen);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_WRITE], seen);
+	assert_int_equal(cycles(pool(IGRAD_OP_VEC_POOL_MAX_GRAD)), few);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_READ], 3 * outputs);
+	assert_int_equal(words[IGRAD_ACCESS_VECTOR_WRITE], outputs);
+	assert_int_equal(cycles(pool(IGRAD_OP_VEC_POOL_DIVIDE)), few);
+	assert_int_equal(rig.report.vector_ops, outputs);
+}
+
 static void test_vector_cycles(void **state)
 {
 	struct igrad_cmd cmd;
@@ -508,6 +547,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_array_cycles),
 		cmocka_unit_test(test_vector_cycles),
+		cmocka_unit_test(test_pooling_cycles),
 		cmocka_unit_test(test_dma_cycles),
 		cmocka_unit_test(test_latency_is_pipelined),
 		cmocka_unit_test(test_completion_in_order),
