@@ -5,6 +5,7 @@
 
 network=784-256-128-10
 recipe="--steps 100 --batch 64 --lr 0.1 --seed 7 --data DATA"
+lenet="--net nets/lenet5.net --batch 16 --steps 10 --lr 0.02 --momentum 0.9 --seed 7"
 mkdir -m 777 "$tmp/out"
 mkdir "$tmp/out/data"
 
@@ -28,6 +29,7 @@ for schedule in ws-paper ws ws+os interleaved; do
 	igrad-train ${recipe/DATA//out/data} --device drm:/dev/accel/accel0 --schedule \$schedule --save "/out/\$schedule" --json $network \
 		>"/out/\$schedule.json"
 done
+igrad-train $lenet --data /out/data --device drm:/dev/accel/accel0 --save /out/lenet --json >/out/lenet.json
 igrad-train ${recipe/DATA//out/data} --load /out/interleaved --eval --json --device sim: $network >/out/eval.json
 JOB
 tools/vm/igrad-vm --user --out "$tmp/out" --name e2e --device-props threads=2 -- sh /out/job >"$tmp/log" 2>&1
@@ -45,6 +47,13 @@ for schedule in ws-paper ws ws+os interleaved; do
 	ok $? "$schedule: same cycles and accesses as in the simulator"
 done
 same "$tmp/ws-paper" "$tmp/interleaved" 'same parameters in different schedules'
+
+# A convolutional network from a file.
+# shellcheck disable=SC2086
+"$train" $lenet --data "$tmp/out/data" --device sim: --save "$tmp/lenet" --json >"$tmp/lenet.json" 2>"$tmp/log" || note <"$tmp/log"
+same "$tmp/lenet" "$tmp/out/lenet" 'lenet5.net: same parameters as in the simulator'
+[[ -n $(counts "$tmp/lenet.json") && $(counts "$tmp/lenet.json") == $(counts "$tmp/out/lenet.json") ]]
+ok $? 'lenet5.net: same cycles and accesses as in the simulator'
 
 result() { grep -o "\"$1\":[0-9.e-]*" "$2"; }
 [[ -n $(result test_accuracy "$tmp/out/eval.json") && $(result test_accuracy "$tmp/out/eval.json") == $(result test_accuracy "$tmp/interleaved.json") ]]
