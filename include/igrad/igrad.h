@@ -248,12 +248,12 @@ struct igrad_matrix {
 };
 
 enum igrad_schedule {
-	IGRAD_SCHEDULE_WS_PAPER,    /* W stationary for dX, dY for dW, on a fixed array */
-	IGRAD_SCHEDULE_WS,	    /* the better operand stationary for each product */
-	IGRAD_SCHEDULE_WS_OS,	    /* dgrad weight-stationary, then wgrad output-stationary */
-	/* both at once, update in the array if possible: sums stay there but for fewer DRAM bytes */
+	IGRAD_SCHEDULE_WS_PAPER, /* W stationary for dX, dY for dW, on a fixed array */
+	IGRAD_SCHEDULE_WS,	 /* the better operand stationary for each product */
+	IGRAD_SCHEDULE_WS_OS,	 /* dgrad weight-stationary, then wgrad output-stationary */
+	/* both at once, update in the array if possible: sums stay there but for fewer bytes */
 	IGRAD_SCHEDULE_INTERLEAVED,
-	IGRAD_SCHEDULE_AUTO,	    /* whichever of these is best for the layer */
+	IGRAD_SCHEDULE_AUTO, /* whichever of these is best for the layer */
 	IGRAD_NUM_SCHEDULES,
 };
 

@@ -128,7 +128,7 @@ TEST_F(hang, others_complete_across_the_reset)
 	EXPECT_EQ(ARRAY_SIZE(good_sync), value(self));
 }
 
-/* Those before it have ended, which the reset must not make undone, and those behind never began. */
+/* Those before it have ended, which the reset must leave so, and those behind never began. */
 TEST_F(hang, among_jobs_that_nobody_waits_for)
 {
 	struct drm_igrad_job jobs[12];

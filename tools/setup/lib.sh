@@ -32,7 +32,7 @@ kernel_suite() {
 
 # What names of QEMU's parts in the cache begin with: that of Debian 13, or the newest one.
 qemu=qemu
-[[ -z ${QEMU_NEWEST:-} ]] || qemu=qemu-newest
+[[ -z ${QEMU_NEWEST:-} ]] || qemu="qemu-newest"
 
 # The suite that has the newest kernel of all, and runs on what this Debian or the next one has.
 newest_kernel_suite() { echo trixie-backports; }
