@@ -23,7 +23,7 @@ guest_name = $(firstword $(subst :, ,$(1)))
 guest_results = $(foreach g,$(1),$(foreach t,$(notdir $(call guest_tests,$(g))) kernel-log,$(BUILD)/check/$(call guest_name,$(g))/$(t).tap))
 run_guests = set -e; $(foreach g,$(1),tests/kselftest-run $(subst :, ,$(g)) $(call guest_tests,$(g));)
 
-.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-kcsan check-newest check-newest-qemu check-htop check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
+.PHONY: check check-debug check-debug-kselftest check-debug-qtest check-debug-threads check-long check-kcsan check-newest check-newest-qemu check-qemu-threads check-htop check-threads check-core coverage stress check-unit check-qtest check-kselftest fuzz lint bench
 
 check-unit: unit-tests
 	@tests/run $(UNIT_TESTS)
@@ -61,6 +61,14 @@ check-newest-qemu: vm
 	@QEMU_SRC= QEMU_NEWEST=1 BUILD_DIR=$(abspath $(BUILD))/newest-qemu $(SETUP)/build-qemu
 	@BUILD_DIR=$(abspath $(BUILD))/newest-qemu tests/run $(QTESTS:$(BUILD)/%=$(BUILD)/newest-qemu/%)
 	@IGRAD_QEMU=$(abspath $(BUILD))/newest-qemu/bin/qemu-system-x86_64 tests/run tests/e2e/vm.t tests/e2e/migrate.t
+
+# QEMU itself with the thread sanitizer, and the glib that it wants for that: the device's tests, every race a failure. Not
+# those of migration: QEMU's threads tell each other how far they are without a lock there, in a hundred reports.
+check-qemu-threads: | fetch
+	@$(SETUP)/build-glib
+	@QEMU_TSAN=1 BUILD_DIR=$(abspath $(BUILD))/tsan $(SETUP)/build-qemu
+	@BUILD_DIR=$(abspath $(BUILD))/tsan TSAN_OPTIONS='die_after_fork=0 suppressions=$(CURDIR)/tests/qtest/tsan.supp' \
+		tests/run $(filter-out %/igrad-migrate-test,$(QTESTS:$(BUILD)/%=$(BUILD)/tsan/%))
 
 # Trainings in a guest whose device suffers all that can happen to it.
 stress: vm
@@ -119,6 +127,7 @@ check-long:
 	@$(MAKE) --no-print-directory check-newest
 	@$(MAKE) --no-print-directory check-htop
 	@$(MAKE) --no-print-directory check-newest-qemu
+	@$(MAKE) --no-print-directory check-qemu-threads
 	@$(MAKE) --no-print-directory coverage
 
 lint: fetch-kernel-source
