@@ -78,7 +78,8 @@ static int forward_linear(struct igrad_pass *pass, const struct igrad_op *op,
 }
 
 static int forward_conv(struct igrad_pass *pass, const struct igrad_op *op,
-			const struct operands *o, const struct igrad_layer *layer)
+			const struct operands *o, const struct igrad_layer *layer,
+			const struct igrad_train_options *options)
 {
 	const struct igrad_conv_forward args = {
 		.shape = igrad_node_conv(pass->net, &pass->net->nodes[op->node], pass->batch),
@@ -87,6 +88,8 @@ static int forward_conv(struct igrad_pass *pass, const struct igrad_op *op,
 		.b = existing(&layer->b),
 		.y = o->y,
 		.relu = op->relu,
+		.objective = options ? options->objective : IGRAD_OBJECTIVE_CYCLES,
+		.energy = options ? options->energy : NULL,
 	};
 
 	return igrad_conv_forward(pass->cmdbuf, &args);
@@ -148,7 +151,7 @@ static int forward(struct igrad_pass *pass, const struct igrad_op *op, const str
 	case IGRAD_LAYER_LINEAR:
 		return forward_linear(pass, op, o, layer, options);
 	case IGRAD_LAYER_CONV:
-		return forward_conv(pass, op, o, layer);
+		return forward_conv(pass, op, o, layer, options);
 	case IGRAD_LAYER_POOL:
 		return forward_pool(pass, op, o);
 	case IGRAD_LAYER_BATCHNORM:
@@ -213,6 +216,8 @@ static int backward_conv(struct igrad_pass *pass, const struct igrad_op *op,
 		.sb = existing(&layer->sb),
 		.adam = is_adam(options) ? &pass->adam : NULL,
 		.optimizer = options->optimizer,
+		.objective = options->objective,
+		.energy = options->energy,
 	};
 
 	return igrad_conv_backward(pass->cmdbuf, &args);

@@ -122,6 +122,7 @@ check-htop: vm
 
 check-long:
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check
+	@IGRAD_TEST_TIMEOUT=7200 tests/run tests/e2e/accuracy
 	@IGRAD_TEST_LONG=1 $(MAKE) --no-print-directory check-debug
 	@IGRAD_STRESS_SECONDS=120 IGRAD_ABUSE_SECONDS=60 IGRAD_FUZZ_SECONDS=600 $(MAKE) --no-print-directory check-kcsan
 	@$(MAKE) --no-print-directory check-newest
