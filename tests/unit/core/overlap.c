@@ -204,8 +204,10 @@ static void convolve(struct sequence *s)
 			    rng_between(s->rng, 1, s->most_batch)))
 			continue;
 		cmd = s->cmds[s->count - 1];
-		if (!both && !(cmd.flags & IGRAD_FLAG_SCATTER))
+		if (!both && !(cmd.flags & IGRAD_FLAG_SCATTER)) {
+			s->count--;
 			continue;
+		}
 		while (cmd.flags & IGRAD_FLAG_WINDOW && s->count < MOST && rng_below(s->rng, 6))
 			s->cmds[s->count++] = at_another_tap(s, cmd);
 		return;
