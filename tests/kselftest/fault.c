@@ -257,7 +257,7 @@ TEST_F(fault, among_jobs_that_nobody_waits_for)
 	ASSERT_EQ(0, test_syncobj_wait(self->fd, sync.handle, 0));
 	EXPECT_EQ(-ECANCELED, test_syncobj_status(self->fd, sync.handle));
 	EXPECT_EQ(11.0f, value(self));
-	/* What comes to a failed queue ends at once; what it has in the ring, in the ring's order. */
+	/* What comes to a failed queue ends at once, what it has in the ring in turn. */
 	EXPECT_EQ(0, test_run(self->fd, self->good, prepare(self, &self->increment)));
 	EXPECT_EQ(11 + 1.0f, value(self));
 	ASSERT_EQ(0, test_queue_info(self->fd, self->bad, &info));
