@@ -163,12 +163,6 @@ static void dummy_fini(struct dummy *dummy)
 
 /* ---------------------------------------------------------------- what is tried */
 
-/* A way that cannot do the layer at all. */
-static bool unable(int err)
-{
-	return err == -E2BIG || err == -ENOSPC;
-}
-
 static int build(struct igrad_cmdbuf *cmdbuf, const struct igrad_conv_task *task,
 		 const struct igrad_conv_plan *plan)
 {
@@ -246,7 +240,7 @@ static bool attempt(struct search *search, struct igrad_conv_plan plan)
 	struct igrad_energy energy;
 	int err;
 
-	if ((search->err && !unable(search->err)) ||
+	if ((search->err && !igrad_unable(search->err)) ||
 	    (search->found && search->commands > MANY_COMMANDS))
 		return false;
 	err = igrad_cmdbuf_reset(bench->cmdbuf);
@@ -322,7 +316,7 @@ static int try_schedule(struct igrad_bench *bench, const struct igrad_conv_task 
 	igrad_cmdbuf_reset(bench->cmdbuf);
 	dummy_fini(&dummy);
 	*best = search.best;
-	if (err || (search.err && !unable(search.err)))
+	if (err || (search.err && !igrad_unable(search.err)))
 		return err ? err : search.err;
 	return search.found ? 0 : search.err;
 }
@@ -386,7 +380,7 @@ static int choose(struct igrad_conv_planner *planner, const struct igrad_conv_ta
 
 		key->schedule = schedule;
 		ret = choose_fixed(planner, task, key, &trial);
-		if (ret && !unable(ret))
+		if (ret && !igrad_unable(ret))
 			return ret;
 		if (ret)
 			err = ret;
