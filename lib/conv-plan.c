@@ -12,7 +12,6 @@
 #include "planner.h"
 
 #define MAX_REMEMBERED 512
-#define MAX_OPERANDS   16
 #define MOST_SLICES    32
 #define AS_QUICK                                                                         \
 	1.005 /* × the least cycles that were found: then fewer accesses are worth more \
@@ -103,27 +102,9 @@ struct dummy {
 	struct igrad_conv_task task;
 	struct igrad_conv_forward forward;
 	struct igrad_conv_backward backward;
-	struct igrad_matrix matrices[MAX_OPERANDS];
-	unsigned int num;
+	struct igrad_stand_ins stand_ins;
 	uint32_t present;
 };
-
-static int substitute(struct igrad_bench *bench, struct dummy *dummy,
-		      const struct igrad_matrix **operand)
-{
-	struct igrad_matrix *m = &dummy->matrices[dummy->num];
-	int err;
-
-	*m = **operand;
-	m->offset = 0;
-	m->pitch = 0;
-	err = igrad_buffer_new(bench->device, 4ull * m->rows * m->cols, &m->buffer);
-	if (err)
-		return err;
-	dummy->num++;
-	*operand = m;
-	return 0;
-}
 
 /* Calls for every operand of the task, there or not. */
 static int dummy_init(struct dummy *dummy, struct igrad_bench *bench,
@@ -150,15 +131,9 @@ static int dummy_init(struct dummy *dummy, struct igrad_bench *bench,
 			continue;
 		dummy->present |= 1u << i;
 		if (bench)
-			err = substitute(bench, dummy, operands[i]);
+			err = igrad_stand_in(&dummy->stand_ins, bench, operands[i]);
 	}
 	return err;
-}
-
-static void dummy_fini(struct dummy *dummy)
-{
-	while (dummy->num)
-		igrad_buffer_unref(dummy->matrices[--dummy->num].buffer);
 }
 
 /* ---------------------------------------------------------------- what is tried */
@@ -314,7 +289,7 @@ static int try_schedule(struct igrad_bench *bench, const struct igrad_conv_task 
 	if (!err)
 		attempt_all(&search);
 	igrad_cmdbuf_reset(bench->cmdbuf);
-	dummy_fini(&dummy);
+	igrad_stand_ins_release(&dummy.stand_ins);
 	*best = search.best;
 	if (err || (search.err && !igrad_unable(search.err)))
 		return err ? err : search.err;

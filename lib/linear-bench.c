@@ -50,35 +50,36 @@ void igrad_bench_close(struct igrad_bench *bench)
 
 /* ---------------------------------------------------------------- operands */
 
-#define MAX_OPERANDS 13
-
-/* The task with operands of the same shapes on the bench, which nobody will ever touch. */
-struct dummy {
-	struct igrad_task task;
-	struct igrad_linear_forward forward;
-	struct igrad_linear_backward backward;
-	struct igrad_matrix matrices[MAX_OPERANDS];
-	int num;
-};
-
-static int substitute(struct igrad_bench *bench, struct dummy *dummy,
-		      const struct igrad_matrix **operand)
+int igrad_stand_in(struct igrad_stand_ins *stand_ins, struct igrad_bench *bench,
+		   const struct igrad_matrix **operand)
 {
-	struct igrad_matrix *m = &dummy->matrices[dummy->num];
+	struct igrad_matrix *m = &stand_ins->matrices[stand_ins->num];
 	int err;
 
-	if (!*operand)
-		return 0;
 	*m = **operand;
 	m->offset = 0;
 	m->pitch = 0;
 	err = igrad_buffer_new(bench->device, 4ull * m->rows * m->cols, &m->buffer);
 	if (err)
 		return err;
-	dummy->num++;
+	stand_ins->num++;
 	*operand = m;
 	return 0;
 }
+
+void igrad_stand_ins_release(struct igrad_stand_ins *stand_ins)
+{
+	while (stand_ins->num)
+		igrad_buffer_unref(stand_ins->matrices[--stand_ins->num].buffer);
+}
+
+/* The task with operands on the bench. */
+struct dummy {
+	struct igrad_task task;
+	struct igrad_linear_forward forward;
+	struct igrad_linear_backward backward;
+	struct igrad_stand_ins stand_ins;
+};
 
 static int dummy_init(struct dummy *dummy, struct igrad_bench *bench, const struct igrad_task *task)
 {
@@ -99,14 +100,9 @@ static int dummy_init(struct dummy *dummy, struct igrad_bench *bench, const stru
 		dummy->task.backward = b;
 	}
 	for (size_t i = 0; !err && i < sizeof(operands) / sizeof(operands[0]); i++)
-		err = substitute(bench, dummy, operands[i]);
+		if (*operands[i])
+			err = igrad_stand_in(&dummy->stand_ins, bench, operands[i]);
 	return err;
-}
-
-static void dummy_fini(struct dummy *dummy)
-{
-	for (int i = 0; i < dummy->num; i++)
-		igrad_buffer_unref(dummy->matrices[i].buffer);
 }
 
 /* ---------------------------------------------------------------- trials */
@@ -318,7 +314,7 @@ int igrad_bench_try(struct igrad_bench *bench, const struct igrad_task *task,
 	if (!err && problem.backward && schedule == IGRAD_SCHEDULE_WS)
 		err = attempt_more(bench, task, &dummy.task, &problem, paper, trials, &num);
 	igrad_cmdbuf_reset(bench->cmdbuf);
-	dummy_fini(&dummy);
+	igrad_stand_ins_release(&dummy.stand_ins);
 	if (!err && !num)
 		err = -E2BIG;
 	return err ? err : num;

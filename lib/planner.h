@@ -60,6 +60,21 @@ struct igrad_bench {
 int igrad_bench_open(struct igrad_bench *bench, const struct igrad_device_info *info);
 void igrad_bench_close(struct igrad_bench *bench);
 
+/* The operands of a pass at most: of a backward pass with Adam. */
+#define IGRAD_MAX_STAND_INS 13
+
+/** struct igrad_stand_ins - operands on a bench in place of a pass's, which nobody will ever touch
+ */
+struct igrad_stand_ins {
+	struct igrad_matrix matrices[IGRAD_MAX_STAND_INS];
+	unsigned int num;
+};
+
+/** igrad_stand_in - *@operand becomes one of the same shape on the bench */
+int igrad_stand_in(struct igrad_stand_ins *stand_ins, struct igrad_bench *bench,
+		   const struct igrad_matrix **operand);
+void igrad_stand_ins_release(struct igrad_stand_ins *stand_ins);
+
 /**
  * igrad_bench_try - execute the most promising plans for a pass
  * @schedule: of a backward pass, not auto
